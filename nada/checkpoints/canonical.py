@@ -1,0 +1,111 @@
+"""The canonical format: a safetensors file whose metadata holds the architecture as JSON.
+
+metadata["nada"] = {"format": 1, "config": {"family": "stylegan2", "resolution": 64, ...}}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pydantic
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from nada.errors import CheckpointError, OutputError
+from nada.stylegan2 import StyleGAN2, StyleGAN2Config
+
+FORMAT = 1
+METADATA_KEY = "nada"
+HASH_CHUNK_BYTES = 1 << 20
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal sha256 of a file's bytes.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(HASH_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as err:
+        raise CheckpointError(f"{path}: cannot be read ({err.strerror})") from err
+    return digest.hexdigest()
+
+
+def save_generator(path: Path, generator: StyleGAN2) -> None:
+    """Write a generator whole or not at all: beside the target first, then renamed.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    metadata = {METADATA_KEY: json.dumps({"format": FORMAT, "config": generator.config.model_dump()}, sort_keys=True)}
+    tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial, metadata)
+        partial.replace(path)
+    except (OSError, SafetensorError) as err:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({err})") from err
+
+
+def read_config(path: Path) -> StyleGAN2Config:
+    """The architecture of a canonical file, from its header alone.
+
+    Raises:
+        CheckpointError: missing, truncated, or not a canonical generator.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; expected a generator in nada's safetensors format")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except (SafetensorError, OSError) as err:
+        raise CheckpointError(f"{path}: not a whole safetensors file ({err}); copy or fetch it again") from err
+    try:
+        header: Any = json.loads(metadata[METADATA_KEY])
+        if header["format"] != FORMAT:
+            raise CheckpointError(f"{path}: format {header['format']!r}; this version reads format {FORMAT}")
+        return StyleGAN2Config.model_validate(header["config"])
+    except (KeyError, TypeError, json.JSONDecodeError) as err:
+        raise CheckpointError(f"{path}: safetensors without a nada header; expected a StyleGAN2 generator") from err
+    except pydantic.ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CheckpointError(f"{path}: architecture field {where!r}: {first['msg']} ({first['input']!r})") from err
+
+
+def load_generator(path: Path, device: str = "cpu") -> StyleGAN2:
+    """Read a generator, in evaluation mode, every tensor checked by name and shape.
+
+    Raises:
+        CheckpointError: missing, truncated, of another format, or tensors that do not fit the architecture.
+    """
+    config = read_config(path)
+    generator = StyleGAN2(config)
+    expected = generator.state_dict()
+    with safe_open(path, framework="pt", device=device) as file:
+        found = set(file.keys())
+        missing = [name for name in expected if name not in found]
+        unknown = sorted(found - set(expected))
+        size = f"a {config.resolution} px StyleGAN2 generator"
+        if missing:
+            raise CheckpointError(f"{path}: {len(missing)} keys missing (first: {missing[0]!r}); expected {size}")
+        if unknown:
+            raise CheckpointError(f"{path}: {len(unknown)} unknown keys (first: {unknown[0]!r}); expected {size}")
+        tensors = {name: file.get_tensor(name) for name in expected}
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            shapes = f"{list(tensor.shape)}; expected {list(expected[name].shape)}"
+            raise CheckpointError(f"{path}: {name!r} has shape {shapes}")
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{path}: {name!r} holds NaN or infinite values; the file is damaged")
+    generator.load_state_dict(tensors)
+    return generator.to(device).eval().requires_grad_(False)

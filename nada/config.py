@@ -1,0 +1,162 @@
+"""The sections of params.yaml as frozen models: unknown keys are errors, every number has a range.
+
+A section travels whole to whoever uses it. Nothing here reads files.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class Section(BaseModel):
+    """A frozen section that forbids unknown keys and silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ClipConfig(Section):
+    """One open_clip model."""
+
+    name: Name
+    """Architecture, as open_clip lists it: `ViT-B-32`, or a JSON file in `guide.config_dir`."""
+    weights: Name
+    """A pretrained tag of open_clip (`openai`), or the path of a weights file."""
+    weight: float = Field(1.0, gt=0, le=100)
+    """Share in the sum of losses when several models guide."""
+
+
+class ViewsConfig(Section):
+    """Random views of each image before it is embedded, drawn independently for source and target.
+
+    The directional loss sees only the direction of an edit, so a vanishing edit satisfies it; noise between
+    the two views makes a large edit pay. Generators with noise of their own need none of this: leave at zero.
+    """
+
+    crop: float = Field(0.0, ge=0, lt=1)
+    """Largest part of each side that a random crop removes."""
+    flip: bool = False
+    """Mirror at random."""
+    noise: float = Field(0.0, ge=0, le=1)
+    """Standard deviation of pixel noise, for images in [-1, 1]."""
+
+
+class GuideConfig(Section):
+    """The CLIP models that guide the training."""
+
+    models: tuple[ClipConfig, ...] = Field(min_length=1, strict=False)
+    config_dir: str | None = None
+    """Folder of further open_clip JSON configs."""
+    antialias: bool = True
+    """Antialias when resizing to the model's size; the original publication did not."""
+    views: ViewsConfig = ViewsConfig()
+
+
+class JudgeConfig(Section):
+    """The CLIP model that scores results; it must not be one of the guides."""
+
+    model: ClipConfig
+    num_images: int = Field(400, ge=2, le=100_000)
+    """Samples per domain behind every score."""
+    batch_size: int = Field(50, ge=1, le=4096)
+
+
+class SamplesConfig(Section):
+    """The pictures shown beside the scores."""
+
+    count: int = Field(12, ge=1, le=256)
+    truncation_psi: float = Field(0.7, ge=0, le=2)
+
+
+class GeneratorConfig(Section):
+    """The pretrained generator."""
+
+    weights: Name
+    """Path of the source weights; the pretrained stage turns them into the canonical format."""
+
+
+class SelectionConfig(Section):
+    """Adaptive layer selection (section 4.2 of the paper)."""
+
+    k: Literal["all", "auto"] | Annotated[int, Field(ge=1)] = "all"
+    """Convolutions trained per step; `auto` follows the resolution; `all` skips the pass."""
+    batch_size: int = Field(8, ge=1, le=256)
+    iterations: int = Field(1, ge=1, le=100)
+    """Gradient steps on W+ by which the layers are ranked."""
+    learning_rate: float = Field(0.01, gt=0)
+
+
+class AdaptConfig(Section):
+    """One adaptation: how long, how fast, what is trained, and by which losses."""
+
+    iterations: int = Field(300, ge=1, le=1_000_000)
+    batch_size: int = Field(2, ge=1, le=1024)
+    learning_rate: float = Field(0.0016, gt=0, le=1)
+    """0.002 x 4/5, the ratio of StyleGAN2's lazy regularisation."""
+    beta2: float = Field(0.99**0.8, ge=0, lt=1)
+    decay: Literal["constant", "cosine"] = "constant"
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay per step of the averaged weights that are kept; 0 keeps the last weights."""
+    train: Literal["convs", "convs+rgb", "rgb"] = "convs"
+    """Which weights learn. The paper trains convolutions alone."""
+    style_mixing: float = Field(0.0, ge=0, le=1)
+    """Probability that a training sample takes its fine layers from a second latent."""
+    directional_weight: float = Field(1.0, ge=0)
+    global_weight: float = Field(0.0, ge=0)
+    """Weight of 1 - cosine to `a {target}`."""
+    selection: SelectionConfig = SelectionConfig()
+
+    @model_validator(mode="after")
+    def _has_a_loss(self) -> AdaptConfig:
+        if self.directional_weight == 0 and self.global_weight == 0:
+            raise ValueError("directional_weight and global_weight are both 0; nothing would be learned")
+        return self
+
+
+class NightConfig(Section):
+    """Where a night reads and writes, and on what it runs."""
+
+    prompts: Name = "prompts.csv"
+    device: Name = "auto"
+    """`auto`, `cpu`, or devices separated by commas: `cuda:0,cuda:1`."""
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    """Worker processes on a CPU; on GPUs there is one per device."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    row_timeout_minutes: float = Field(120.0, gt=0)
+    recipe: Name = "style"
+    """The recipe of rows that name none."""
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    night: NightConfig
+    generator: GeneratorConfig
+    guide: GuideConfig
+    judge: JudgeConfig
+    samples: SamplesConfig = SamplesConfig()
+    adapt: AdaptConfig = AdaptConfig()
+    recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Named overrides of `adapt`; each is checked as a whole AdaptConfig."""
+
+    def recipe(self, name: str) -> AdaptConfig:
+        """`adapt` with the overrides of one recipe; sections within are merged key by key.
+
+        Raises:
+            KeyError: no such recipe.
+            pydantic.ValidationError: an override is unknown or out of range.
+        """
+        base = self.adapt.model_dump()
+        overrides = dict(self.recipes[name])
+        selection = {**base["selection"], **overrides.pop("selection", {})}
+        return AdaptConfig.model_validate({**base, **overrides, "selection": selection})
+
+    @model_validator(mode="after")
+    def _judge_did_not_guide(self) -> Params:
+        judge = self.judge.model
+        if any((model.name, model.weights) == (judge.name, judge.weights) for model in self.guide.models):
+            raise ValueError(f"judge.model is also a guide ({judge.name}); a judge must not have guided the training")
+        return self

@@ -1,0 +1,62 @@
+"""Every error that nada raises on purpose.
+
+    NadaError
+    ├── InputError             something the user gave cannot be used; exit status 2
+    │   ├── ParamsError        params.yaml
+    │   ├── PromptsError       the prompt CSV
+    │   ├── CheckpointError    generator or CLIP weights
+    │   ├── GuideError         a CLIP that open_clip does not know or cannot build
+    │   ├── ImageError         an image or a folder of images
+    │   └── OutputError        a place that cannot be written
+    ├── ShapeError             a tensor whose shape breaks a documented contract
+    ├── NonFiniteLossError     training left the real numbers; nothing is written
+    └── WorkerError            a worker process died, hung or failed on its row
+
+Messages read `where: what is wrong (the value); what is allowed, or the next command`.
+"""
+
+from __future__ import annotations
+
+
+class NadaError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class InputError(NadaError):
+    """Something that the user supplied cannot be used; found before any training."""
+
+
+class ParamsError(InputError):
+    """params.yaml has unknown keys, wrong types or values out of range."""
+
+
+class PromptsError(InputError):
+    """The prompt CSV is malformed; the message lists every bad row."""
+
+
+class CheckpointError(InputError):
+    """Weights are missing, truncated, of another format, or unsafe to read."""
+
+
+class GuideError(InputError):
+    """open_clip does not know the model, or its weights do not fit it."""
+
+
+class ImageError(InputError):
+    """An image file or a folder of images cannot be used."""
+
+
+class OutputError(InputError):
+    """The output folder cannot be written."""
+
+
+class ShapeError(NadaError):
+    """A tensor's shape breaks a documented contract."""
+
+
+class NonFiniteLossError(NadaError):
+    """The loss became NaN or infinite."""
+
+
+class WorkerError(NadaError):
+    """A worker process died, hung past its limit, or failed on its row."""

@@ -1,0 +1,61 @@
+"""What adaptation needs of a generator, whatever its family.
+
+Legend: N batch, L style layers, Z and W_DIM latent widths, R resolution in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from torch import Tensor, nn
+
+Noise = Literal["random", "const", "none"]
+"""Per-pixel noise: drawn anew, the fixed maps stored with the weights, or left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One synthesis convolution and the row of `ws` that drives it."""
+
+    name: str
+    ws_index: int
+    weights: tuple[nn.Parameter, ...]
+
+
+class Mapping(Protocol):
+    """z to ws."""
+
+    def __call__(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
+        """[N, Z] standard normal -> ws [N, L, W_DIM], pulled towards the mean w by 1 - psi."""
+
+
+class Synthesis(Protocol):
+    """ws to pictures."""
+
+    def __call__(self, ws: Tensor, noise: Noise = "random", rng: Any = None) -> Tensor:
+        """[N, L, W_DIM] -> img [N, 3, R, R], about [-1, 1]; `rng` seeds random noise."""
+
+
+class Generator(Protocol):
+    """A pretrained generator that can be adapted; implemented by `nada.stylegan2.StyleGAN2`."""
+
+    z_dim: int
+    w_dim: int
+    num_ws: int
+    resolution: int
+    mapping: Mapping
+    synthesis: Synthesis
+
+    def conv_layers(self) -> list[Layer]:
+        """The convolutions that layer selection chooses from, lowest resolution first."""
+
+    def rgb_weights(self) -> list[nn.Parameter]:
+        """Weights and biases of the toRGB layers."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Every parameter, as in `nn.Module`."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Every tensor by name, as in `nn.Module`."""

@@ -1,0 +1,89 @@
+"""Adaptive layer selection: which convolutions does the target text move most? (section 4.2 of the paper)
+
+Legend: N batch, L style layers, W_DIM latent width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from nada.config import AdaptConfig, SelectionConfig
+from nada.errors import ParamsError
+from nada.generator import Generator, Layer
+from nada.guide import Guide
+from nada.latents import draw_ws
+from nada.losses import global_loss
+
+
+def num_selected(k: int | str, generator: Generator) -> int:
+    """How many convolutions train per step.
+
+    `auto` is the published int(2 (2 log2(R) - 2) / 3): 12, 10, 9 at 1024, 512, 256 px.
+
+    Raises:
+        ParamsError: more layers than the generator has.
+    """
+    count = len(generator.conv_layers())
+    if k == "all":
+        return count
+    if k == "auto":
+        return min(count, int(2 * (2 * math.log2(generator.resolution) - 2) / 3))
+    chosen = int(k)
+    if chosen > count:
+        raise ParamsError(f"selection.k: {chosen} layers of {count}; at most {count}, or 'all'")
+    return chosen
+
+
+def select_layers(
+    generator: Generator,
+    guide: Guide,
+    emb_text: list[Tensor],
+    config: SelectionConfig,
+    rng: torch.Generator,
+) -> list[Layer]:
+    """The k convolutions whose w moves most when w+ follows the global loss, lowest resolution first.
+
+    Row i of ws drives convolution i; the last row drives toRGB alone and is not eligible. One gradient step
+    of plain SGD moves w+ by the gradient times a constant, so its rank is that of the mean absolute gradient.
+
+    Args:
+        generator: the generator in training.
+        guide: scores its pictures.
+        emb_text: one embedding [D] a guide model of the bare target text.
+        config: k, batch size, iterations and learning rate of the search.
+        rng: draws latents, noise and views.
+    """
+    layers = generator.conv_layers()
+    k = num_selected(config.k, generator)
+    if k == len(layers):
+        return layers
+    start = draw_ws(config.batch_size, generator, rng)
+    w_plus = start.clone()
+    for _ in range(config.iterations):
+        w_plus.requires_grad_(True)
+        emb = guide.embed_images(generator.synthesis(w_plus, rng=rng), rng)
+        loss = guide.weigh(global_loss(e, text) for e, text in zip(emb, emb_text, strict=True))
+        (gradient,) = torch.autograd.grad(loss, w_plus)  # reaches w+ alone; no parameter's grad is touched
+        w_plus = w_plus.detach() - config.learning_rate * gradient
+    movement = (w_plus - start).abs().mean(dim=(0, 2))  # [L]
+    ranked = sorted(layers, key=lambda layer: -float(movement[layer.ws_index]))
+    return sorted(ranked[:k], key=lambda layer: layer.ws_index)
+
+
+def trainable_rgb(generator: Generator, config: AdaptConfig) -> list[torch.nn.Parameter]:
+    """The toRGB parameters, if the configuration trains them."""
+    return [] if config.train == "convs" else generator.rgb_weights()
+
+
+def train_only(generator: Generator, layers: list[Layer], rgb: list[torch.nn.Parameter]) -> None:
+    """Let gradients reach the chosen convolutions and `rgb`, and nothing else."""
+    for parameter in generator.parameters():
+        parameter.requires_grad_(False)
+    for layer in layers:
+        for weight in layer.weights:
+            weight.requires_grad_(True)
+    for parameter in rgb:
+        parameter.requires_grad_(True)

@@ -1,0 +1,228 @@
+"""The StyleGAN2 generator (arXiv:1912.04958): mapping, and synthesis with skip connections to RGB.
+
+Tensor names and shapes follow NVIDIA's PyTorch layout (arXiv:2006.06676), so their checkpoints load by name.
+Legend: N batch, C channels, H W pixels, L style layers, Z and W_DIM latent widths.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import Tensor, nn
+
+from nada.errors import ShapeError
+from nada.generator import Layer, Noise
+from nada.stylegan2_ops import blur_kernel, leaky_relu, modulated_conv, upsample
+
+MAPPING_LR_MULTIPLIER = 0.01  # the mapping learns 100 times slower than the rest
+Z_EPS = 1e-8
+
+
+class StyleGAN2Config(BaseModel):
+    """The architecture; stored as JSON beside the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: Literal["stylegan2"] = "stylegan2"
+    z_dim: int = Field(512, ge=1, le=4096)
+    w_dim: int = Field(512, ge=1, le=4096)
+    resolution: int = Field(ge=4, le=2048)
+    channel_base: int = Field(32768, ge=1, le=1 << 20)
+    """Channels of a layer: min(channel_base // its resolution, channel_max)."""
+    channel_max: int = Field(512, ge=1, le=4096)
+    mapping_layers: int = Field(8, ge=1, le=64)
+    conv_clamp: float | None = Field(None, gt=0)
+    """Activations are clamped to [-conv_clamp, conv_clamp]; generators trained in float16 need it."""
+
+    @field_validator("resolution")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError(f"resolution must be a power of two, got {value}")
+        return value
+
+    def channels(self, resolution: int) -> int:
+        """Feature maps at a resolution."""
+        return min(self.channel_base // resolution, self.channel_max)
+
+
+class FullyConnected(nn.Module):
+    """Linear layer with equalised learning rate: weights are stored at unit variance and scaled when used."""
+
+    def __init__(self, fan_in: int, fan_out: int, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(fan_out, fan_in) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((fan_out,), bias))
+        self.weight_gain = lr_multiplier / math.sqrt(fan_in)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+
+
+class MappingNetwork(nn.Module):
+    """z [N, Z] -> ws [N, L, W_DIM], with truncation towards the mean w."""
+
+    w_avg: Tensor
+
+    def __init__(self, config: StyleGAN2Config, num_ws: int) -> None:
+        super().__init__()
+        self.num_ws = num_ws
+        self.num_layers = config.mapping_layers
+        widths = [config.z_dim] + [config.w_dim] * config.mapping_layers
+        for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
+            self.add_module(f"fc{i}", FullyConnected(fan_in, fan_out, lr_multiplier=MAPPING_LR_MULTIPLIER))
+        self.register_buffer("w_avg", torch.zeros(config.w_dim))
+
+    def to_w(self, z: Tensor) -> Tensor:
+        """z [N, Z] -> w [N, W_DIM], not truncated."""
+        x = z * (z.square().mean(dim=1, keepdim=True) + Z_EPS).rsqrt()
+        for i in range(self.num_layers):
+            x = leaky_relu(self.get_submodule(f"fc{i}")(x))
+        return x
+
+    def forward(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
+        w = self.to_w(z)
+        if truncation_psi != 1.0:
+            w = self.w_avg.lerp(w, truncation_psi)
+        return w[:, None].expand(-1, self.num_ws, -1)
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU; doubles the resolution if `up`."""
+
+    noise_const: Tensor
+    resample_filter: Tensor
+
+    def __init__(self, config: StyleGAN2Config, fan_in: int, fan_out: int, resolution: int, up: bool) -> None:
+        super().__init__()
+        self.resolution, self.up, self.clamp = resolution, up, config.conv_clamp
+        self.affine = FullyConnected(config.w_dim, fan_in, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(fan_out, fan_in, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(fan_out))
+        self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("resample_filter", blur_kernel())
+
+    def forward(self, x: Tensor, w: Tensor, noise: Noise, rng: torch.Generator | None) -> Tensor:
+        kernel = self.resample_filter if self.up else None
+        x = modulated_conv(x, self.weight, self.affine(w), kernel, demodulate=True)
+        if noise == "random":
+            shape = (x.shape[0], 1, self.resolution, self.resolution)
+            x = x + torch.randn(shape, generator=rng, device=x.device, dtype=x.dtype) * self.noise_strength
+        elif noise == "const":
+            x = x + self.noise_const * self.noise_strength
+        return leaky_relu(x + self.bias[:, None, None], self.clamp)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to RGB, without demodulation."""
+
+    def __init__(self, config: StyleGAN2Config, fan_in: int) -> None:
+        super().__init__()
+        self.clamp = config.conv_clamp
+        self.affine = FullyConnected(config.w_dim, fan_in, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(3, fan_in, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.style_gain = 1 / math.sqrt(fan_in)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        styles = self.affine(w) * self.style_gain
+        x = modulated_conv(x, self.weight, styles, None, demodulate=False) + self.bias[:, None, None]
+        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+
+
+class SynthesisBlock(nn.Module):
+    """Everything at one resolution: one convolution at 4 px, two above, and the contribution to RGB."""
+
+    resample_filter: Tensor
+
+    def __init__(self, config: StyleGAN2Config, resolution: int) -> None:
+        super().__init__()
+        channels = config.channels(resolution)
+        self.is_first = resolution == 4
+        if self.is_first:
+            self.const = nn.Parameter(torch.randn(channels, 4, 4))
+        else:
+            self.conv0 = SynthesisLayer(config, config.channels(resolution // 2), channels, resolution, up=True)
+        self.conv1 = SynthesisLayer(config, channels, channels, resolution, up=False)
+        self.torgb = ToRGB(config, channels)
+        self.register_buffer("resample_filter", blur_kernel())
+
+    def forward(
+        self, x: Tensor | None, img: Tensor | None, ws: Tensor, noise: Noise, rng: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """`ws` is this block's slice, one row a layer, its last row driving toRGB."""
+        if x is None or img is None:
+            x = self.const.expand(ws.shape[0], -1, -1, -1)
+            x = self.conv1(x, ws[:, 0], noise, rng)
+            return x, self.torgb(x, ws[:, 1])
+        x = self.conv0(x, ws[:, 0], noise, rng)
+        x = self.conv1(x, ws[:, 1], noise, rng)
+        return x, upsample(img, self.resample_filter) + self.torgb(x, ws[:, 2])
+
+
+class SynthesisNetwork(nn.Module):
+    """ws [N, L, W_DIM] -> img [N, 3, R, R], about [-1, 1]."""
+
+    def __init__(self, config: StyleGAN2Config) -> None:
+        super().__init__()
+        self.resolutions = [2**i for i in range(2, int(math.log2(config.resolution)) + 1)]
+        self.num_ws = 2 * len(self.resolutions)
+        self.w_dim = config.w_dim
+        for resolution in self.resolutions:
+            self.add_module(f"b{resolution}", SynthesisBlock(config, resolution))
+
+    def block(self, resolution: int) -> SynthesisBlock:
+        """The block at a resolution."""
+        block = self.get_submodule(f"b{resolution}")
+        assert isinstance(block, SynthesisBlock)
+        return block
+
+    def forward(self, ws: Tensor, noise: Noise = "random", rng: torch.Generator | None = None) -> Tensor:
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            raise ShapeError(f"ws: expected [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}")
+        # A block's toRGB shares its row of ws with the first convolution of the next block.
+        x, img = self.block(4)(None, None, ws[:, 0:2], noise, rng)
+        for i, resolution in enumerate(self.resolutions[1:]):
+            x, img = self.block(resolution)(x, img, ws[:, 2 * i + 1 : 2 * i + 4], noise, rng)
+        assert isinstance(img, Tensor)
+        return img
+
+
+class StyleGAN2(nn.Module):
+    """The generator: `mapping` and `synthesis`; see `nada.generator.Generator`."""
+
+    def __init__(self, config: StyleGAN2Config) -> None:
+        super().__init__()
+        self.config = config
+        self.z_dim, self.w_dim, self.resolution = config.z_dim, config.w_dim, config.resolution
+        self.synthesis = SynthesisNetwork(config)
+        self.num_ws = self.synthesis.num_ws
+        self.mapping = MappingNetwork(config, self.num_ws)
+
+    def forward(self, z: Tensor, truncation_psi: float = 1.0, noise: Noise = "random") -> Tensor:
+        """z [N, Z] -> img [N, 3, R, R]."""
+        img = self.synthesis(self.mapping(z, truncation_psi), noise)
+        assert isinstance(img, Tensor)
+        return img
+
+    def conv_layers(self) -> list[Layer]:
+        """The 2 log2(R) - 3 convolutions; row i of ws drives convolution i."""
+        layers: list[Layer] = []
+        for resolution in self.synthesis.resolutions:
+            for conv in ("conv1",) if resolution == 4 else ("conv0", "conv1"):
+                module = self.synthesis.get_submodule(f"b{resolution}.{conv}")
+                assert isinstance(module, SynthesisLayer)
+                name = f"b{resolution}.{conv}"
+                layers.append(Layer(name=name, ws_index=len(layers), weights=(module.weight, module.bias)))
+        return layers
+
+    def rgb_weights(self) -> list[nn.Parameter]:
+        """Weights and biases of the toRGB layers, lowest resolution first."""
+        blocks = [self.synthesis.block(resolution) for resolution in self.synthesis.resolutions]
+        return [p for block in blocks for p in (block.torgb.weight, block.torgb.bias)]
