@@ -14,6 +14,7 @@ import pydantic
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from nada.atomic import replacing
 from nada.errors import CheckpointError, OutputError
 from nada.stylegan2 import StyleGAN2, StyleGAN2Config
 
@@ -46,14 +47,11 @@ def save_generator(path: Path, generator: StyleGAN2) -> None:
     """
     metadata = {METADATA_KEY: json.dumps({"format": FORMAT, "config": generator.config.model_dump()}, sort_keys=True)}
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata)
-        partial.replace(path)
-    except (OSError, SafetensorError) as err:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({err})") from err
+    with replacing(path) as partial:
+        try:
+            save_file(tensors, partial, metadata)
+        except SafetensorError as err:
+            raise OutputError(f"{path}: cannot be written ({err})") from err
 
 
 def read_config(path: Path) -> StyleGAN2Config:

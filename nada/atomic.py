@@ -1,0 +1,30 @@
+"""Files that are whole or absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nada.errors import OutputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; it takes that name when the block ends well, and vanishes otherwise.
+
+    Folders above are made.
+
+    Raises:
+        OutputError: the folder or the file cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except OSError as err:
+        raise OutputError(f"{path}: cannot be written ({err.strerror or err}); free space or choose another") from err
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

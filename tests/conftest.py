@@ -1,0 +1,60 @@
+"""A tiny real world for tests: a 16 px StyleGAN2 and two open_clip ViTs, with random weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nada.checkpoints.canonical import save_generator
+from nada.config import ClipConfig, GuideConfig
+from nada.guide import Guide, load_guide
+from nada.openclip import open_clip
+from nada.stylegan2 import StyleGAN2, StyleGAN2Config
+
+TINY = StyleGAN2Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, mapping_layers=2)
+
+
+def tiny_generator(seed: int = 0) -> StyleGAN2:
+    """A random generator whose noise is on, so that two renderings of one latent differ."""
+    torch.manual_seed(seed)
+    generator = StyleGAN2(TINY)
+    for name, parameter in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.data.fill_(0.1)
+    return generator.eval().requires_grad_(False)
+
+
+def write_tiny_clip(folder: Path, name: str, seed: int) -> None:
+    """NAME.json and NAME.safetensors of a one-layer ViT."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 16, "layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+    }
+    (folder / f"{name}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder / f"{name}.json")
+    torch.manual_seed(seed)
+    model = open_clip.create_model(name)
+    save_file(model.state_dict(), folder / f"{name}.safetensors")
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with generator.safetensors, tiny-guide.* and tiny-judge.*."""
+    folder = tmp_path_factory.mktemp("world")
+    save_generator(folder / "generator.safetensors", tiny_generator())
+    write_tiny_clip(folder, "tiny-guide", seed=1)
+    write_tiny_clip(folder, "tiny-judge", seed=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_guide(tiny_world: Path) -> Guide:
+    """The tiny guide, loaded as a user's would be."""
+    clip = ClipConfig(name="tiny-guide", weights=str(tiny_world / "tiny-guide.safetensors"))
+    return load_guide(GuideConfig(models=(clip,), config_dir=str(tiny_world)), "cpu")

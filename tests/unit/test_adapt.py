@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from nada.adapt import Step, adapt
+from nada.config import AdaptConfig, SelectionConfig
+from nada.errors import NonFiniteLossError, ParamsError
+from nada.guide import Guide, PromptPair
+from nada.latents import draw_ws, seeded_rng
+from nada.layers import num_selected, select_layers
+from nada.stylegan2 import StyleGAN2, StyleGAN2Config
+from tests.conftest import tiny_generator
+
+PAIR = PromptPair("photo", "sketch")
+
+
+def run(guide: Guide, config: AdaptConfig, seed: int = 0) -> tuple[StyleGAN2, StyleGAN2, list[Step]]:
+    source = tiny_generator()
+    target = copy.deepcopy(source)
+    return source, target, list(adapt(source, target, guide, PAIR, config, seed))
+
+
+def changed(source: StyleGAN2, target: StyleGAN2) -> set[str]:
+    after = target.state_dict()
+    return {name for name, tensor in source.state_dict().items() if not torch.equal(tensor, after[name])}
+
+
+def test_training_lowers_the_loss(tiny_guide: Guide) -> None:
+    *_, steps = run(tiny_guide, AdaptConfig(iterations=40, batch_size=4, learning_rate=0.01))
+    first, last = (torch.stack([step.loss for step in part]).mean() for part in (steps[:5], steps[-5:]))
+    assert last < first - 0.05
+
+
+def test_only_convolutions_change_by_default(tiny_guide: Guide) -> None:
+    source, target, _ = run(tiny_guide, AdaptConfig(iterations=2))
+    names = changed(source, target)
+    assert names
+    assert all(name.split(".")[2] in ("conv0", "conv1") for name in names)
+    assert all(name.rsplit(".")[-1] in ("weight", "bias") and "affine" not in name for name in names)
+
+
+def test_rgb_alone_leaves_the_convolutions(tiny_guide: Guide) -> None:
+    source, target, steps = run(tiny_guide, AdaptConfig(iterations=2, train="rgb"))
+    assert {name.split(".")[2] for name in changed(source, target)} == {"torgb"}
+    assert steps[0].layers == ()
+
+
+def test_unchosen_layers_stay_as_they_were(tiny_guide: Guide) -> None:
+    source, target, steps = run(tiny_guide, AdaptConfig(iterations=3, selection=SelectionConfig(k=1)))
+    chosen = {layer for step in steps for layer in step.layers}
+    moved = {".".join(name.split(".")[1:3]) for name in changed(source, target)}
+    assert all(len(step.layers) == 1 for step in steps)
+    assert moved <= chosen
+
+
+def test_the_same_seed_gives_the_same_bytes(tiny_guide: Guide) -> None:
+    config = AdaptConfig(iterations=3, style_mixing=0.5, selection=SelectionConfig(k=2))
+    _, first, _ = run(tiny_guide, config)
+    _, second, _ = run(tiny_guide, config)
+    _, other, _ = run(tiny_guide, config, seed=1)
+    assert not changed(first, second)
+    assert changed(first, other)
+
+
+def test_averaged_weights_move_less_than_the_last_ones(tiny_guide: Guide) -> None:
+    source, last, _ = run(tiny_guide, AdaptConfig(iterations=4))
+    _, average, _ = run(tiny_guide, AdaptConfig(iterations=4, ema=0.9))
+    before = source.synthesis.block(16).conv1.weight
+    moved = [(generator.synthesis.block(16).conv1.weight - before).norm() for generator in (average, last)]
+    assert 0 < moved[0] < moved[1]
+
+
+def test_a_nan_loss_stops_the_training_and_names_the_step(tiny_guide: Guide) -> None:
+    source = tiny_generator()
+    target = copy.deepcopy(source)
+    steps: Iterator[Step] = adapt(source, target, tiny_guide, PAIR, AdaptConfig(iterations=5), 0)
+    next(steps)
+    target.synthesis.block(4).conv1.bias.data.fill_(float("nan"))
+    with pytest.raises(NonFiniteLossError, match=r"step 1: the loss is nan; try a smaller adapt.learning_rate"):
+        next(steps)
+
+
+@pytest.mark.parametrize(("resolution", "expected"), [(256, 9), (512, 10), (1024, 12)])
+def test_auto_selects_the_published_number_of_layers(resolution: int, expected: int) -> None:
+    config = StyleGAN2Config(z_dim=1, w_dim=1, resolution=resolution, channel_base=1, channel_max=1)
+    assert num_selected("auto", StyleGAN2(config.model_copy(update={"channel_base": resolution}))) == expected
+
+
+def test_more_layers_than_there_are_is_an_error() -> None:
+    with pytest.raises(ParamsError, match=r"selection.k: 9 layers of 5; at most 5, or 'all'"):
+        num_selected(9, tiny_generator())
+
+
+def test_selection_ranks_by_the_gradient_of_ws(tiny_guide: Guide) -> None:
+    generator = tiny_generator()
+    text = tiny_guide.text_embeddings("sketch")
+    config = SelectionConfig(k=2, batch_size=4)
+    chosen = select_layers(generator, tiny_guide, text, config, seeded_rng(0))
+
+    rng = seeded_rng(0)
+    ws = draw_ws(4, generator, rng).clone().requires_grad_()
+    loss = 1 - (tiny_guide.embed_images(generator.synthesis(ws, rng=rng), rng)[0] @ text[0]).mean()
+    loss.backward()
+    assert ws.grad is not None
+    movement = ws.grad.abs().mean(dim=(0, 2))[:-1]  # the last row drives toRGB alone
+    assert {layer.ws_index for layer in chosen} == set(movement.topk(2).indices.tolist())
+
+
+def test_row_i_of_ws_drives_convolution_i() -> None:
+    generator = tiny_generator()
+    ws = draw_ws(1, generator, seeded_rng(0)).clone()
+    for layer in generator.conv_layers():
+        module = generator.synthesis.get_submodule(layer.name)
+        seen: list[torch.Tensor] = []
+        handle = module.affine.register_forward_hook(lambda _, args, __, seen=seen: seen.append(args[0]))  # type: ignore
+        ws[:, layer.ws_index] = layer.ws_index + 10.0
+        generator.synthesis(ws)
+        handle.remove()
+        assert torch.equal(seen[0], ws[:, layer.ws_index])
+
+
+def test_mixed_latents_take_their_last_rows_from_another(tiny_guide: Guide) -> None:
+    ws = draw_ws(16, tiny_generator(), seeded_rng(0), style_mixing=1.0)
+    assert not torch.equal(ws[:, 0], ws[:, -1])
+    plain = draw_ws(16, tiny_generator(), seeded_rng(0))
+    assert torch.equal(ws[:, 0], plain[:, 0])
