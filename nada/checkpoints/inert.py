@@ -1,0 +1,192 @@
+"""What the names in a checkpoint's pickle mean here: harmless stand-ins that build inert data.
+
+Used by `nada.checkpoints.restricted_pickle`. Nothing in this file imports, looks up or calls by a name that
+comes from a checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.storage import TypedStorage
+
+LEGACY_TORCH_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # a torch file from before 1.6 starts so
+PLAIN_NUMBER = re.compile(r"[biuf][1248]")  # numpy's short names of bool, integer and float types
+SHOWN_CHARACTERS = 80  # of a name from the file, in messages
+PLAIN_KEYS = (str, int, float, bytes, type(None))  # hashing these is cheap; nested tuples can hang for ever
+WAY_OUT = "nothing was executed; use a checkpoint from a source you trust"
+
+
+class RefusedError(UnpicklingError):
+    """The pickle asks for something that a checkpoint does not need."""
+
+
+@dataclass(frozen=True)
+class InertModule:
+    """A network module of the checkpoint as plain data: its class's name, and its attributes."""
+
+    class_name: str
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """The harmless function that answers to an admitted name."""
+
+    name: str
+    call: Callable[..., Any]
+
+
+@dataclass
+class InertDtype:
+    """A numpy type by its short name; its state holds the byte order."""
+
+    code: str
+    state: Any = None
+
+
+@dataclass
+class InertArray:
+    """A numpy array that is kept closed: no network tensor is stored as one."""
+
+    state: Any = field(default=None, repr=False)
+
+
+def load_torch(source: Path | io.BytesIO) -> Any:
+    """`torch.load` of tensors and plain containers only.
+
+    Raises:
+        RefusedError: a global that is not data, compressed content, or a damaged file.
+    """
+    try:
+        # Training scripts store their command line as a Namespace, which is attributes and nothing else.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(source, map_location="cpu", weights_only=True)
+    except (Exception, MemoryError) as err:
+        named = re.search(r"GLOBAL ([^\s]+)", str(err))
+        if named:
+            raise RefusedError(
+                f"the pickle asks for {named[1][:SHOWN_CHARACTERS]!r}, which is no tensor data; {WAY_OUT}"
+            ) from err
+        raise RefusedError(f"truncated or damaged ({type(err).__name__}); fetch it again") from err
+
+
+def _storage(content: bytes) -> TypedStorage:
+    """The nested torch file in which each tensor's numbers lie; the original reader unpickles it freely."""
+    if not isinstance(content, bytes) or not content.startswith(LEGACY_TORCH_MAGIC):
+        raise RefusedError(f"a tensor's storage is not a torch file; {WAY_OUT}")
+    storage = load_torch(io.BytesIO(content))
+    if not isinstance(storage, TypedStorage):
+        raise RefusedError(f"a tensor's storage holds {type(storage).__name__!r}; {WAY_OUT}")
+    return storage
+
+
+def _tensor(storage: TypedStorage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:
+    """A view of a storage that never reaches beyond it and never repeats its numbers."""
+    numbers = (offset, *shape, *stride)
+    if not isinstance(storage, TypedStorage) or not all(type(n) is int and n >= 0 for n in numbers):
+        raise RefusedError("a tensor without a storage or with a broken shape; fetch the file again")
+    flat = torch.tensor([], dtype=storage.dtype).set_(storage._untyped_storage)
+    numel = math.prod(shape)
+    last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
+    if numel > len(flat) or (numel and last >= len(flat)):
+        raise RefusedError(f"a tensor of shape {list(shape)} in a storage of {len(flat)} numbers; fetch the file again")
+    return flat.as_strided(shape, stride, offset)
+
+
+def _parameter(tensor: Tensor, *_: Any) -> Tensor:
+    return tensor
+
+
+def _module(meta: dict[str, Any]) -> InertModule:
+    """NVIDIA's persistent object: type, version, module_src, class_name, state; the source is dropped."""
+    class_name, state = meta.get("class_name"), meta.get("state")
+    if meta.get("type") != "class" or not isinstance(class_name, str) or not isinstance(state, dict):
+        raise RefusedError("a persistent object that is no class with a state; fetch the file again")
+    return InertModule(class_name[:SHOWN_CHARACTERS], state)
+
+
+def _dtype(code: str, *_: Any) -> InertDtype:
+    if not isinstance(code, str):
+        raise RefusedError(f"a numpy type named by a {type(code).__name__}; {WAY_OUT}")
+    return InertDtype(code)
+
+
+def _scalar(dtype: InertDtype, content: bytes) -> bool | int | float:
+    """A numpy number as Python's."""
+    if not isinstance(dtype, InertDtype) or not PLAIN_NUMBER.fullmatch(dtype.code):
+        raise RefusedError(f"a numpy value that is no number; {WAY_OUT}")
+    big_endian = isinstance(dtype.state, tuple) and len(dtype.state) > 1 and dtype.state[1] == ">"
+    number: bool | int | float = np.frombuffer(content, (">" if big_endian else "<") + dtype.code).item()
+    return number
+
+
+def _array(*_: Any) -> InertArray:
+    return InertArray()
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Bytes as pickle protocol 2 writes them."""
+    if encoding != "latin1":
+        raise RefusedError(f"bytes in another encoding than latin1; {WAY_OUT}")
+    return text.encode("latin1")
+
+
+def _dict(pairs: list[Any] | None = None) -> dict[Any, Any]:
+    return fill({}, [part for pair in pairs or [] for part in pair])
+
+
+def _ordered_dict(pairs: list[Any] | None = None) -> dict[Any, Any]:
+    return fill(OrderedDict(), [part for pair in pairs or [] for part in pair])
+
+
+def new_set(items: list[Any] | None = None) -> set[Any]:
+    """A set of plain items."""
+    return {_plain(item) for item in items or []}
+
+
+def _plain(key: Any) -> Any:
+    if not isinstance(key, PLAIN_KEYS):
+        raise RefusedError(f"a {type(key).__name__} as a key; {WAY_OUT}")
+    return key
+
+
+def fill(target: Any, items: list[Any]) -> dict[Any, Any]:
+    """Put key, value, key, value... into a dict; anything but a dict with plain keys is refused."""
+    if not isinstance(target, dict):
+        raise RefusedError(f"items for a {type(target).__name__}; {WAY_OUT}")
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        target[_plain(key)] = value
+    return target
+
+
+ADMITTED: dict[str, Callable[..., Any]] = {
+    "torch_utils.persistence._reconstruct_persistent_obj": _module,
+    "dnnlib.util.EasyDict": _dict,
+    "collections.OrderedDict": _ordered_dict,
+    "builtins.set": new_set,
+    "__builtin__.set": new_set,  # a module's names of non-persistent buffers, before pickle protocol 4
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch.storage._load_from_bytes": _storage,
+    "numpy.core.multiarray.scalar": _scalar,
+    "numpy._core.multiarray.scalar": _scalar,
+    "numpy.core.multiarray._reconstruct": _array,
+    "numpy._core.multiarray._reconstruct": _array,
+    "numpy.dtype": _dtype,
+    "numpy.ndarray": _array,
+    "_codecs.encode": _encode,
+}
+"""Every name that a checkpoint may ask for, and what it gets in its place."""

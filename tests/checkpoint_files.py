@@ -1,0 +1,134 @@
+"""Makes checkpoints in the formats found in the wild, from the recorded weights or from any tensors.
+
+NVIDIA's classes do not exist here. While a pickle is written, stand-ins answer to their module names, so that
+the file holds the same instructions as a real one.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+import types
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nada.checkpoints.rosinality import name_table
+from nada.stylegan2 import StyleGAN2
+from nada.stylegan2_ops import blur_kernel
+
+GOLDEN = Path(__file__).parent / "parity" / "golden"
+
+
+def golden_state(name: str) -> dict[str, Tensor]:
+    """The recorded world's weights: seeded by each key, scaled and shifted."""
+    state = {}
+    for key, shape, how in json.loads((GOLDEN / f"{name}.keys.json").read_text()):
+        if how == "kept":
+            state[key] = blur_kernel() * (4 if key.endswith("kernel") else 1)
+            continue
+        values = np.asarray(np.random.RandomState(zlib.crc32(key.encode())).randn(*shape), dtype=np.float32)
+        state[key] = torch.from_numpy(np.asarray(values * np.float32(how[0]) + np.float32(how[1])))
+    return state
+
+
+def golden_arrays(name: str) -> dict[str, Tensor]:
+    """The recorded outputs, float32."""
+    return {key: torch.from_numpy(array).float() for key, array in np.load(GOLDEN / f"{name}.npz").items()}
+
+
+class EasyDict(dict[str, Any]):
+    """Answers to dnnlib.util.EasyDict."""
+
+
+def _reconstruct_persistent_obj(meta: dict[str, Any]) -> Any:
+    raise AssertionError("a checkpoint's constructor was called")
+
+
+class Persistent:
+    """A module as NVIDIA's persistence stores it: reduced to a call with its source, class name and state."""
+
+    def __init__(self, class_name: str, **state: Any) -> None:
+        self.class_name = class_name
+        self.state: dict[str, Any] = {
+            "training": False, "_parameters": OrderedDict(), "_buffers": OrderedDict(), "_modules": OrderedDict(),
+            "_non_persistent_buffers_set": set(), "_backward_hooks": OrderedDict(), "_init_args": (),
+            "_init_kwargs": EasyDict(), **state,
+        }  # fmt: skip
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        source = "raise AssertionError('the source inside a checkpoint was executed')"
+        meta = {"type": "class", "version": 6, "module_src": source, "class_name": self.class_name}
+        return _reconstruct_persistent_obj, ({**meta, "state": self.state},)
+
+
+@contextmanager
+def nvidia_modules() -> Iterator[None]:
+    """While inside, NVIDIA's module names can be pickled by reference."""
+    homes = {"torch_utils.persistence": [_reconstruct_persistent_obj], "dnnlib.util": [EasyDict]}
+    for home, members in homes.items():
+        module = types.ModuleType(home)
+        for member in members:
+            member.__module__ = home  # type: ignore[attr-defined]
+            setattr(module, member.__name__, member)
+        sys.modules[home.split(".")[0]] = types.ModuleType(home.split(".")[0])
+        sys.modules[home] = module
+    try:
+        yield
+    finally:
+        for home in homes:
+            del sys.modules[home], sys.modules[home.split(".")[0]]
+
+
+def nvidia_tree(state: Mapping[str, Tensor], conv_clamp: float | None = None) -> Persistent:
+    """A generator of stylegan2-ada-pytorch as a tree of modules, with numpy numbers among the attributes."""
+    kwargs = EasyDict(z_dim=8, c_dim=0, synthesis_kwargs=EasyDict(conv_clamp=conv_clamp))
+    root = Persistent("Generator", c_dim=0, img_channels=3, _init_kwargs=kwargs)
+    for name, tensor in state.items():
+        module, *path, leaf = root, *name.split(".")
+        for part in path:
+            if part not in module.state["_modules"]:
+                module.state["_modules"][part] = _nvidia_module(part, conv_clamp)
+            module = module.state["_modules"][part]
+        is_buffer = leaf in ("w_avg", "noise_const", "resample_filter")
+        value = tensor if is_buffer else nn.Parameter(tensor, requires_grad=False)
+        module.state["_buffers" if is_buffer else "_parameters"][leaf] = value
+    return root
+
+
+def _nvidia_module(name: str, conv_clamp: float | None) -> Persistent:
+    if name.startswith(("conv", "torgb")):
+        return Persistent("SynthesisLayer", conv_clamp=conv_clamp, activation="lrelu", act_gain=np.sqrt(2))
+    if name.startswith("fc"):
+        return Persistent("FullyConnectedLayer", bias_gain=0.01, weight_gain=0.01 / np.sqrt(8))
+    if name == "mapping":
+        return Persistent("MappingNetwork", c_dim=0, num_layers=2)
+    return Persistent("SynthesisBlock", architecture="skip") if name.startswith("b") else Persistent(name)
+
+
+def write_nvidia(path: Path, content: Any, protocol: int = 3) -> Path:
+    """Pickle whatever NVIDIA's dict shall hold; protocol 3 is what Python 3.7 wrote."""
+    with nvidia_modules():
+        path.write_bytes(pickle.dumps(content, protocol=protocol))
+    return path
+
+
+def as_nvidia_dict(generator: Persistent) -> dict[str, Any]:
+    """What a snapshot of training holds."""
+    others = {"G": None, "D": Persistent("Discriminator"), "augment_pipe": Persistent("AugmentPipe", p=np.float32(0.5))}
+    return {**others, "training_set_kwargs": EasyDict(path="set.zip", max_size=np.int64(7)), "G_ema": generator}
+
+
+def rosinality_state(generator: StyleGAN2) -> dict[str, Tensor]:
+    """A generator's tensors under rosinality's names, `latent_avg` among them."""
+    ours = generator.state_dict()
+    table = name_table(generator.resolution, generator.config.mapping_layers)
+    return {pair.theirs: pair.to_theirs(ours[pair.ours]) for pair in table}
