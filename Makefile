@@ -1,0 +1,49 @@
+# A virtual environment in .venv, made on first use. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# DVC and MLflow report nothing to anyone.
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint type bench report ui clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP)  ## install everything into .venv, once
+
+demo: setup  ## adapt the bundled night of domains and show the report; nothing is done twice
+	@dvc repro && nada report
+
+test: lint type  ## ruff, mypy and every test
+	$(BIN)/python -m pytest -q
+
+lint: setup  ## ruff: rules and format
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+type: setup  ## mypy --strict on nada/ and tasks/
+	$(BIN)/mypy
+
+bench: setup  ## seconds per step, by phase
+	$(BIN)/python benchmarks/step.py
+
+report: setup  ## the table and the pages of the last night
+	@nada report
+
+ui: setup  ## open MLflow on http://localhost:5000 and Prefect on http://localhost:4200; Ctrl-C ends both
+	@trap 'kill $$pids' INT TERM; \
+	PREFECT_HOME="$(CURDIR)/.prefect" prefect server start & pids=$$!; \
+	mlflow ui --workers 1 --backend-store-uri "sqlite:///$(CURDIR)/.mlflow/mlflow.db" & pids="$$pids $$!"; wait
+
+clean:  ## remove reports, MLflow's and Prefect's records and caches; trained weights and .venv stay
+	rm -rf reports .mlflow .prefect dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Installing into .venv: some minutes, once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m tasks.versioning
+	@touch $(STAMP)

@@ -1,0 +1,1 @@
+"""The side effects of a night, one kind per module. Imports point one way: flows -> tasks -> nada."""

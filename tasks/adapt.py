@@ -1,0 +1,223 @@
+"""One row from prompts to a published folder; runs inside a worker process.
+
+Models, the source's samples and reference features stay in this module between rows, so that a worker loads
+them once a night.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nada.adapt import Step, adapt
+from nada.checkpoints import load_generator, save_generator
+from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
+from nada.images import before_after, save_png
+from nada.judge.features import Features
+from nada.stylegan2 import StyleGAN2
+from tasks import rowcache
+from tasks.job import RowJob
+from tasks.judge import SampleSet, as_generator, judge_ws, reference_embeddings, sample_set, score_row
+from tasks.workers import Progress
+
+REPORT_SECONDS = 0.3  # between two messages to the parent, each of which reads a loss off the device
+SHEET_COLUMNS = 6
+FORMAT = 1
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass
+class WarmModels:
+    """What every row of a night needs; loaded at first use."""
+
+    job: RowJob
+    _references: dict[str, Features] = field(default_factory=dict)
+
+    @cached_property
+    def generator(self) -> StyleGAN2:
+        """The frozen source."""
+        return load_generator(Path(self.job.generator_path), self.job.device)
+
+    @cached_property
+    def guide(self) -> Guide:
+        """The CLIP models of the loss."""
+        return load_guide(self.job.params.guide, self.job.device)
+
+    @cached_property
+    def judge(self) -> ClipModel:
+        """The CLIP model of the scores."""
+        guide = self.job.params.guide
+        return load_clip(self.job.params.judge.model, guide.config_dir, guide.antialias, self.job.device)
+
+    @cached_property
+    def ws(self) -> Tensor:
+        """Latents of the judged pictures."""
+        return judge_ws(as_generator(self.generator), self.job.params)
+
+    @cached_property
+    def source(self) -> SampleSet:
+        """The source's samples."""
+        return sample_set(as_generator(self.generator), self.judge, self.ws, self.job.params, self.job.device)
+
+    def references(self, path: str | None) -> Features | None:
+        """Features of a row's true images, if it has any."""
+        if path is None:
+            return None
+        if path not in self._references:
+            job, resolution = self.job, self.generator.resolution
+            self._references[path] = reference_embeddings(path, self.judge, job.params, resolution, job.device)
+        return self._references[path]
+
+
+_warm: dict[str, WarmModels] = {}
+
+
+def warm_models(job: RowJob) -> WarmModels:
+    """This process's models for a job; those of another set-up are dropped first."""
+    sections = job.params.model_dump(mode="json", include={"guide", "judge", "samples", "generator"})
+    key = json.dumps([sections, job.generator_path, job.device], sort_keys=True)
+    if key not in _warm:
+        _warm.clear()
+        _warm[key] = WarmModels(job)
+    return _warm[key]
+
+
+def check_models(job: RowJob, progress: ProgressCallback) -> dict[str, str]:
+    """Load every model once, so that a wrong name or a damaged file is found before any training.
+
+    Returns:
+        Names -> sha256 of the CLIP models' weights.
+
+    Raises:
+        CheckpointError, GuideError: as the loaders do.
+    """
+    models = warm_models(job)
+    assert models.generator.resolution
+    return {clip.name: clip.fingerprint for clip in [*models.guide.models, models.judge]}
+
+
+def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
+    """Adapt, judge, write and publish one row.
+
+    Returns:
+        The record, as in row.json.
+
+    Raises:
+        NonFiniteLossError: training left the real numbers.
+        InputError: models or reference images cannot be read, or the folder cannot be written.
+    """
+    clock = Clock()
+    notify(progress, job, 0, "load")
+    models = warm_models(job)
+    references, source = models.references(job.row.reference_images), models.source
+    clock.lap("load")
+
+    torch.manual_seed(job.seed)  # adapt seeds itself; this covers anything that draws without asking
+    target = copy.deepcopy(models.generator)
+    trace = train(models, target, job, progress)
+    clock.lap("adapt")
+
+    notify(progress, job, job.adapt.iterations, "judge")
+    samples = sample_set(as_generator(target), models.judge, models.ws, job.params, job.device)
+    scores = score_row(models.judge, job.row, source, samples, references, job.all_targets)
+    clock.lap("judge")
+
+    notify(progress, job, job.adapt.iterations, "save")
+    partial = rowcache.partial_dir(job.row.domain)
+    try:
+        save_generator(partial / "generator.safetensors", target)
+        save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), partial / "samples.png")
+        write_trace(partial / "trace.csv", trace, len(target.conv_layers()))
+        (partial / "metrics.json").write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n")
+        record = rowcache.write_record(partial, make_record(job, models, scores, trace, clock))
+        rowcache.publish(partial, job.row.domain)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return record
+
+
+def train(models: WarmModels, target: StyleGAN2, job: RowJob, progress: ProgressCallback) -> list[Step]:
+    """Drive the loop to its end and return its steps, telling the parent now and then."""
+    trace: list[Step] = []
+    told = time.monotonic()
+    pair = PromptPair(job.row.source, job.row.target)
+    source = as_generator(models.generator)
+    for step in adapt(source, as_generator(target), models.guide, pair, job.adapt, job.seed):
+        trace.append(step)
+        is_last = step.index + 1 == job.adapt.iterations
+        if is_last or time.monotonic() - told >= REPORT_SECONDS:
+            told = time.monotonic()
+            notify(progress, job, step.index + 1, "adapt", step.loss.item())
+    target.eval()
+    return trace
+
+
+def notify(progress: ProgressCallback, job: RowJob, step: int, phase: str, loss: float | None = None) -> None:
+    """Tell the parent where the row is."""
+    total = job.adapt.iterations
+    progress(Progress(domain=job.row.domain, step=step, total=total, loss=loss, phase=phase))
+
+
+def write_trace(path: Path, trace: Sequence[Step], num_layers: int) -> None:
+    """One line a step: its loss, the terms of the loss, the layers that it trained (`all`, or their names)."""
+    terms = list(trace[0].terms)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["step", "loss", *terms, "layers"])
+        for step in trace:
+            values = [f"{value.item():.6g}" for value in (step.loss, *(step.terms[name] for name in terms))]
+            layers = "all" if len(step.layers) == num_layers else " ".join(step.layers)
+            writer.writerow([step.index + 1, *values, layers])
+
+
+def make_record(
+    job: RowJob, models: WarmModels, scores: dict[str, Any], trace: Sequence[Step], clock: Clock
+) -> dict[str, Any]:
+    """The row's record: everything that a reader needs to know about the result, hashes of files aside."""
+    return {
+        "format": FORMAT,
+        "key": job.key,
+        "domain": job.row.domain,
+        "row": asdict(job.row),
+        "adapt": job.adapt.model_dump(mode="json"),
+        "seed": job.seed,
+        "resolution": models.generator.resolution,
+        "guides": [clip.name for clip in models.guide.models],
+        "judge": models.judge.name,
+        "scores": scores,
+        "loss": {"first": trace[0].loss.item(), "last": trace[-1].loss.item()},
+        "seconds": {**clock.seconds, "total": sum(clock.seconds.values())},
+        "device": job.device,
+        "threads": job.threads,
+        "provenance": job.provenance,
+        "all_targets": job.all_targets,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+class Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def lap(self, phase: str) -> None:
+        """Book the time since the last lap under a phase."""
+        now = time.monotonic()
+        self.seconds[phase] = round(now - self._since, 3)
+        self._since = now

@@ -1,0 +1,94 @@
+"""Pictures and scores of an adapted generator, on the same latents for every domain of every night.
+
+Legend: N batch, M images of a set, L style layers, W_DIM latent width, D CLIP width, R resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nada.config import Params
+from nada.generator import Generator
+from nada.guide import ClipModel
+from nada.images import read_images, to_u8
+from nada.judge import embed_images_batched, judge_domain
+from nada.judge.features import Features
+from nada.latents import draw_z, seeded_rng
+from nada.stylegan2 import StyleGAN2
+from tasks.prompts import Row
+
+JUDGE_SEED = 20_210_802  # no row trains on these latents; the same for all, so that domains compare
+
+
+def as_generator(network: StyleGAN2) -> Generator:
+    """The network as what it implements; types alone cannot tell, as torch's modules declare no call of their own."""
+    return cast(Generator, network)
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """What judging keeps of a generator's samples."""
+
+    emb: Features
+    """Embeddings of the first `judge.num_images` samples, [M, D]."""
+    pictures: Tensor
+    """The first `samples.count` samples, img_u8 [M, 3, R, R]."""
+
+
+@torch.no_grad()
+def render(generator: Generator, ws: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Batches of img_u8 [N, 3, R, R] for ws [M, L, W_DIM], with the noise maps stored in the weights."""
+    for start in range(0, ws.shape[0], batch_size):
+        yield to_u8(generator.synthesis(ws[start : start + batch_size], noise="const")).cpu()
+
+
+@torch.no_grad()
+def judge_ws(generator: Generator, params: Params) -> Tensor:
+    """The latents of every judged picture, ws [M, L, W_DIM]; mapping networks are never adapted."""
+    count = max(params.judge.num_images, params.samples.count)
+    z = draw_z(count, generator, seeded_rng(JUDGE_SEED))
+    return generator.mapping(z, params.samples.truncation_psi)
+
+
+def sample_set(generator: Generator, clip: ClipModel, ws: Tensor, params: Params, device: str) -> SampleSet:
+    """Render ws batch by batch, embed what is judged and keep what is shown."""
+    emb: list[Features] = []
+    pictures: list[Tensor] = []
+    seen = 0
+    for img_u8 in render(generator, ws, params.judge.batch_size):
+        judged = img_u8[: max(0, params.judge.num_images - seen)]
+        if len(judged):
+            emb.append(embed_images_batched(clip, judged, params.judge.batch_size, device))
+        pictures.append(img_u8[: max(0, params.samples.count - seen)])
+        seen += len(img_u8)
+    return SampleSet(np.concatenate(emb), torch.cat(pictures))
+
+
+def reference_embeddings(path: str, clip: ClipModel, params: Params, resolution: int, device: str) -> Features:
+    """Embeddings [M, D] of true images of a target domain, at the generator's resolution.
+
+    Raises:
+        ImageError: the folder or zip holds an unreadable image, or none.
+    """
+    img_u8 = read_images(Path(path), resolution)
+    return embed_images_batched(clip, img_u8, params.judge.batch_size, device)
+
+
+def score_row(
+    clip: ClipModel,
+    row: Row,
+    source: SampleSet,
+    target: SampleSet,
+    references: Features | None,
+    all_targets: dict[str, str],
+) -> dict[str, dict[str, Any]]:
+    """Every score of a row by name, ready for JSON."""
+    scores = judge_domain(clip, row.source, row.target, source.emb, target.emb, references, all_targets)
+    return {name: asdict(score) for name, score in scores.items()}

@@ -1,0 +1,229 @@
+"""The night as one HTML file that needs nothing else: pictures and curves are inside, no address is called."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nada.atomic import replacing
+from nada.errors import NadaError
+from tasks.meanings import MEANINGS, Meaning
+from tasks.metrics import leaderboard
+from tasks.rowcache import ADAPTED_DIR
+
+TEMPLATE = "report.html.j2"
+NIGHT_NAME = "night.json"
+REPORT_NAME = "index.html"
+EMBEDDED_WIDTH_PX = 1600  # wider sheets are shrunk: a hundred domains at 1024 px would not open in a browser
+CURVE_SIZE = (560, 120)
+CURVE_POINTS = 280
+SMOOTHING = 0.05  # of the curve's length is averaged around each point
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A row that was lost."""
+
+    domain: str
+    source: str
+    target: str
+    reason: str
+    details: str = ""
+    """The worker's traceback, if there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Night:
+    """What the report says of the night itself; kept as night.json beside it."""
+
+    name: str
+    started: str
+    """ISO 8601, local time."""
+    seconds: float
+    workers: str
+    trained: tuple[str, ...] = ()
+    current: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    commands: dict[str, str] = field(default_factory=dict)
+    """What -> the line that opens it."""
+
+
+def save_night(night: Night, folder: Path) -> None:
+    """Write night.json.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with replacing(folder / NIGHT_NAME) as partial:
+        partial.write_text(json.dumps(asdict(night), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_night(folder: Path) -> Night:
+    """Read night.json back.
+
+    Raises:
+        NadaError: it is missing or damaged.
+    """
+    path = folder / NIGHT_NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["failures"] = tuple(Failure(**failure) for failure in content["failures"])
+        return Night(**{**content, "trained": tuple(content["trained"]), "current": tuple(content["current"])})
+    except (OSError, ValueError, TypeError, KeyError) as err:
+        raise NadaError(f"{path}: no readable record of a night ({err})") from err
+
+
+def write_report(
+    records: Sequence[Mapping[str, Any]], night: Night, path: Path, adapted_dir: Path = ADAPTED_DIR
+) -> Path:
+    """Write the report, whole or not at all.
+
+    Args:
+        records: of the finished rows, in any order.
+        night: the night, with its failures.
+        path: the HTML file.
+        adapted_dir: where the rows' folders are.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,  # prompts are other people's texts
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    by_domain = {record["domain"]: record for record in records}
+    ranked = [by_domain[entry["domain"]] for entry in leaderboard(records)]
+    cards = [make_card(record, night, adapted_dir / record["domain"]) for record in ranked]
+    shown = [meaning for meaning in MEANINGS if any(meaning.name in record["scores"] for record in records)]
+    page = environment.get_template(TEMPLATE).render(
+        night=night,
+        cards=cards,
+        meanings=shown,
+        lasted=lasted(night.seconds),
+        summary=summary(night, len(records)),
+    )
+    with replacing(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return path
+
+
+def summary(night: Night, num_records: int) -> str:
+    """The night in one line."""
+    parts = [f"{num_records} of {num_records + len(night.failures)} domains ready"]
+    parts += [f"{len(night.trained)} trained in this night"] if night.trained else []
+    parts += [f"{len(night.current)} kept from before"] if night.current else []
+    parts += [f"{len(night.failures)} failed"] if night.failures else []
+    return ", ".join(parts)
+
+
+def make_card(record: Mapping[str, Any], night: Night, folder: Path) -> dict[str, Any]:
+    """What the template shows of one domain."""
+    scores = [shown_score(meaning, record["scores"]) for meaning in MEANINGS if meaning.name in record["scores"]]
+    return {
+        "record": record,
+        "scores": scores,
+        "by_name": {score["meaning"].name: score for score in scores},
+        "picture": picture_uri(folder / "samples.png"),
+        "curve": loss_curve(folder / "trace.csv"),
+        "is_new": record["domain"] in night.trained,
+        "lasted": lasted(record["seconds"]["total"]),
+    }
+
+
+def shown_score(meaning: Meaning, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """One score as the template shows it; `mark` says whether it fell below what it started from."""
+    score = scores[meaning.name]
+    value = score["value"]
+    before = scores.get(meaning.before, {}).get("value") if meaning.before else None
+    against = "" if score["reference"].startswith("none") else f" Against: {score['reference']}."
+    tip = f"{meaning.text}{against} {score['num_images']} pictures, by {score['network']}."
+    return {
+        "meaning": meaning,
+        "value": value,
+        "shown": meaning.pattern.format(value),
+        "tip": tip,
+        "before": None if before is None else meaning.pattern.format(before),
+        "mark": "" if before is None else "fell" if value < before else "rose",
+    }
+
+
+def picture_uri(path: Path) -> str | None:
+    """A picture as a data URI, shrunk when it is very large; None when it is missing or damaged."""
+    from PIL import Image
+
+    try:
+        content, kind = path.read_bytes(), "png"
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            if image.width > EMBEDDED_WIDTH_PX:
+                image.thumbnail((EMBEDDED_WIDTH_PX, image.height), Image.Resampling.LANCZOS)
+                buffer = io.BytesIO()
+                image.convert("RGB").save(buffer, "WEBP", quality=88)
+                content, kind = buffer.getvalue(), "webp"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def loss_curve(path: Path) -> dict[str, Any] | None:
+    """The trace as points of an SVG polyline, raw and smoothed; None without a readable trace."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            losses = [float(line["loss"]) for line in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return None
+    if len(losses) < 2:
+        return None
+    low, high = min(losses), max(losses)
+    return {
+        "raw": polyline(losses, low, high),
+        "smooth": polyline(smoothed(losses), low, high),
+        "low": f"{low:.3f}",
+        "high": f"{high:.3f}",
+        "steps": len(losses),
+        "width": CURVE_SIZE[0],
+        "height": CURVE_SIZE[1],
+    }
+
+
+def smoothed(values: Sequence[float]) -> list[float]:
+    """Mean over a centred window, narrower at the ends.
+
+    >>> smoothed([1.0, 1.0, 1.0])
+    [1.0, 1.0, 1.0]
+    """
+    reach = max(1, round(len(values) * SMOOTHING / 2))
+    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
+    return [sum(window) / len(window) for window in windows]
+
+
+def polyline(values: Sequence[float], low: float, high: float) -> str:
+    """SVG points over CURVE_SIZE, at most CURVE_POINTS of them; low is at the bottom."""
+    width, height = CURVE_SIZE
+    stride = max(1, -(-len(values) // CURVE_POINTS))
+    chosen = sorted({*range(0, len(values), stride), len(values) - 1})
+    span = (high - low) or 1.0
+    points = ((i / (len(values) - 1) * width, (1 - (values[i] - low) / span) * height) for i in chosen)
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def lasted(seconds: float) -> str:
+    """A measured length of time.
+
+    >>> lasted(42.4), lasted(200), lasted(7300)
+    ('42 s', '3 min 20 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,206 @@
+"""Finished rows on disk, each whole or absent, recognised by content.
+
+`weights/adapted/<domain>/` holds generator.safetensors, metrics.json, samples.png, trace.csv and row.json.
+row.json is the record:
+
+    {"format": 1, "key": ..., "domain": ..., "row": {...}, "adapt": {...}, "seed": 0,
+     "scores": {name: {"value", "reference", "num_images", "network"}},
+     "seconds": {"load", "adapt", "judge", "total"}, "device": "cpu", "threads": 1,
+     "provenance": {name: hash or version}, "all_targets": {domain: prompt}, "finished": ISO 8601,
+     "files": {name: {"sha256", "bytes"}}}                    # written by write_record
+
+A row is filled in `.partial-<domain>-<pid>`, then renamed; row.json is written last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nada.errors import OutputError
+from tasks.rowkey import clip_hashes, file_hash, row_key
+
+__all__ = [
+    "ADAPTED_DIR",
+    "RECORD_NAME",
+    "WEIGHTS_NAME",
+    "Record",
+    "check_writable",
+    "clip_hashes",
+    "file_hash",
+    "is_finished",
+    "partial_dir",
+    "process_lives",
+    "prune",
+    "publish",
+    "read_record",
+    "row_key",
+    "sweep",
+    "write_record",
+]
+
+ADAPTED_DIR = Path("weights/adapted")
+RECORD_NAME = "row.json"
+WEIGHTS_NAME = "generator.safetensors"
+FORMAT = 1
+
+Record = dict[str, Any]
+
+_UNFINISHED = re.compile(r"\.(partial|old)-.+-(?P<pid>\d+)")
+
+
+def is_finished(domain: str, key: str) -> bool:
+    """Whether the row's result is there, whole, and made from exactly this key.
+
+    Every file that the record lists must have its size and sha256; further files are ignored.
+    """
+    folder = ADAPTED_DIR / domain
+    try:
+        record = read_record(domain)
+        files: dict[str, Any] = record["files"]
+        if record["key"] != key or record["domain"] != domain or WEIGHTS_NAME not in files:
+            return False
+        return all(_matches(folder / name, entry) for name, entry in files.items())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return False  # absent, truncated or of another shape: the row is simply done again
+
+
+def read_record(domain: str) -> Record:
+    """row.json of a published domain.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is truncated, or no record.
+    """
+    record = json.loads((ADAPTED_DIR / domain / RECORD_NAME).read_text(encoding="utf-8"))
+    if not isinstance(record, dict):
+        raise ValueError(f"{ADAPTED_DIR / domain / RECORD_NAME}: not a record")
+    return record
+
+
+def partial_dir(domain: str) -> Path:
+    """A fresh empty folder `.partial-<domain>-<pid>` in ADAPTED_DIR, for this process to fill.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    folder = ADAPTED_DIR / f".partial-{domain}-{os.getpid()}"
+    with _writing(folder):
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+    return folder
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> Record:
+    """Write row.json last, with size and sha256 of every other file of the folder; returns what it wrote.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    with _writing(folder):
+        names = sorted(path.name for path in folder.iterdir() if path.name != RECORD_NAME)
+        files = {name: {"sha256": file_hash(folder / name), "bytes": _size(folder / name)} for name in names}
+        whole: Record = {"format": FORMAT, **record, "files": files}
+        partial = folder / f"{RECORD_NAME}.partial"
+        partial.write_text(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        partial.replace(folder / RECORD_NAME)
+    return whole
+
+
+def publish(partial: Path, domain: str) -> None:
+    """Rename a filled folder into place; an old result is moved aside first and removed afterwards.
+
+    Between the two renames the domain is absent, never half old and half new.
+
+    Raises:
+        OutputError: the folder cannot be written; an old result is put back.
+    """
+    final, old = ADAPTED_DIR / domain, ADAPTED_DIR / f".old-{domain}-{os.getpid()}"
+    with _writing(final):
+        shutil.rmtree(old, ignore_errors=True)
+        replaces = final.exists()
+        if replaces:
+            final.rename(old)
+        try:
+            partial.rename(final)
+        except OSError:
+            if replaces:
+                old.rename(final)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def prune(domains: set[str]) -> list[str]:
+    """Remove the results of rows that left the CSV; returns their names. Foreign folders are left alone."""
+    removed = []
+    for folder in _folders():
+        ours = any((folder / name).is_file() for name in (RECORD_NAME, WEIGHTS_NAME))
+        if ours and not folder.name.startswith(".") and folder.name not in domains:
+            with _writing(folder):
+                shutil.rmtree(folder)
+            removed.append(folder.name)
+    return removed
+
+
+def sweep() -> None:
+    """Remove what processes that no longer run left half done. Call it once at the start of a night."""
+    for folder in _folders():
+        unfinished = _UNFINISHED.fullmatch(folder.name)
+        if unfinished and not process_lives(int(unfinished["pid"])):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_writable() -> None:
+    """Make ADAPTED_DIR and try to write in it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    probe = ADAPTED_DIR / f".partial-probe-{os.getpid()}"
+    with _writing(ADAPTED_DIR):
+        probe.mkdir(parents=True, exist_ok=True)
+        probe.rmdir()
+
+
+def process_lives(pid: int) -> bool:
+    """Whether a process of this machine has this id.
+
+    >>> process_lives(os.getpid())
+    True
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _folders() -> list[Path]:
+    if not ADAPTED_DIR.is_dir():
+        return []
+    return sorted(path for path in ADAPTED_DIR.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def _matches(path: Path, entry: Mapping[str, Any]) -> bool:
+    return bool(_size(path) == entry["bytes"] and file_hash(path) == entry["sha256"])
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise OutputError(f"{path}: cannot be written ({err.strerror or err})") from err

@@ -1,0 +1,130 @@
+"""The content key of a row: equal keys mean equal results, so a finished row need not be done again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import nada
+from nada.config import AdaptConfig, ClipConfig, Params
+from nada.errors import CheckpointError, NadaError
+from tasks.params import is_file_path
+from tasks.prompts import Row
+
+KEY_FORMAT = 1  # raise it when results change for a reason that the key does not see
+
+
+def row_key(
+    row: Row, adapt: AdaptConfig, params: Params, generator_sha256: str, clip_sha256s: Mapping[str, str]
+) -> str:
+    """sha256 over everything that decides the row's result, and nothing else.
+
+    In: prompts, the resolved adapt section, seed, guide, judge, samples, hashes of weights and of reference
+    images, the method's source. Out: the line number, the recipe's name, device, workers, time limits, paths, and
+    the other rows: a new row must not retrain them, so retrieval is judged among the prompts of its own night.
+
+    Args:
+        row: a checked row.
+        adapt: the row's resolved section (`tasks.job.resolve_adapt`).
+        params: all of params.yaml.
+        generator_sha256: of the canonical pretrained generator.
+        clip_sha256s: `clip_hashes(params)`.
+    """
+    content = {
+        "format": KEY_FORMAT,
+        "row": {name: value for name, value in asdict(row).items() if name in ("domain", "source", "target")},
+        "seed": params.night.seed if row.seed is None else row.seed,
+        "adapt": adapt.model_dump(),
+        "guide": _without_paths(params.guide.model_dump()),
+        "judge": _without_paths(params.judge.model_dump()),
+        "samples": params.samples.model_dump(),
+        "generator": generator_sha256,
+        "clips": dict(clip_sha256s),
+        "references": reference_hash(row.reference_images),
+        "method": method_hash(),
+    }
+    return hashlib.sha256(_canonical(content)).hexdigest()
+
+
+def clip_hashes(params: Params) -> dict[str, str]:
+    """Place in params.yaml -> identity of that CLIP: sha256 of weights and JSON config, or its pretrained tag.
+
+    Raises:
+        CheckpointError: a weights file cannot be read.
+    """
+    clips = {f"guide.models.{index}": clip for index, clip in enumerate(params.guide.models)}
+    clips["judge.model"] = params.judge.model
+    return {place: _clip_hash(clip, params.guide.config_dir) for place, clip in clips.items()}
+
+
+def file_hash(path: Path) -> str:
+    """Hexadecimal sha256 of a file; unlike `nada.checkpoints.sha256_file` it costs no import of torch.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def reference_hash(reference_images: str | None) -> str | None:
+    """sha256 of a zip, or over the names and contents of a folder's files.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    if reference_images is None:
+        return None
+    path = Path(reference_images)
+    try:
+        if path.is_file():
+            return file_hash(path)
+        return _folder_hash(path, "*")
+    except OSError as err:
+        raise CheckpointError(f"{path}: cannot be read ({err.strerror})") from err
+
+
+@cache
+def method_hash() -> str:
+    """sha256 over the sources of `nada/`: a change of the method makes every row new, one of a report none."""
+    return _folder_hash(Path(nada.__file__).parent, "*.py")
+
+
+def _clip_hash(clip: ClipConfig, config_dir: str | None) -> str:
+    architecture = None if config_dir is None else Path(config_dir) / f"{clip.name}.json"
+    try:
+        parts = [clip.name]
+        if architecture is not None and architecture.is_file():
+            parts.append(file_hash(architecture))
+        parts.append(file_hash(Path(clip.weights)) if is_file_path(clip.weights) else f"tag:{clip.weights}")
+    except OSError as err:
+        raise CheckpointError(f"{err.filename}: cannot be read ({err.strerror})") from err
+    return hashlib.sha256(_canonical(parts)).hexdigest()
+
+
+def _folder_hash(folder: Path, pattern: str) -> str:
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob(pattern) if path.is_file())
+    return hashlib.sha256(_canonical([(name, file_hash(folder / name)) for name in names])).hexdigest()
+
+
+def _without_paths(section: dict[str, Any]) -> dict[str, Any]:
+    """A section without where its files lie; their contents are in the key already."""
+    kept = {name: value for name, value in section.items() if name not in ("config_dir", "weights", "batch_size")}
+    for name, value in kept.items():
+        if isinstance(value, dict):
+            kept[name] = _without_paths(value)
+        elif isinstance(value, list | tuple):
+            kept[name] = [_without_paths(item) if isinstance(item, dict) else item for item in value]
+    return kept
+
+
+def _canonical(content: Any) -> bytes:
+    try:
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError as err:
+        raise NadaError(f"a value of the row's key is not a finite number ({err})") from err

@@ -1,0 +1,61 @@
+"""How long a prompt is to CLIP. The tokenizer is slow to import, so short prompts are bounded without it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nada.config import Params
+
+CONTEXT_LENGTH = 77  # of every CLIP that OpenAI published
+TEMPLATE_TOKENS = 12
+"""An upper bound of what a template adds, start and end marks included; a test counts them."""
+
+
+def context_length(params: Params) -> int:
+    """Tokens that every model of params.yaml can read: 77, or less where a bundled JSON config says so."""
+    if params.guide.config_dir is None:
+        return CONTEXT_LENGTH
+    return min(_config_lengths(Path(params.guide.config_dir), _names(params)), default=CONTEXT_LENGTH)
+
+
+def count_tokens(prompt: str, enough: int) -> int:
+    """Tokens of a prompt inside its longest template, start and end marks included.
+
+    Args:
+        prompt: what stands in the braces of the templates.
+        enough: the limit that matters. A prompt that cannot exceed it is answered with an upper bound: a token
+            holds at least one byte.
+    """
+    bound = len(prompt.encode()) + TEMPLATE_TOKENS
+    if prompt.isascii() and bound <= enough:
+        return bound
+    from nada.templates import fill
+
+    return max(len(_tokenizer().encode(text)) for text in fill(prompt)) + 2
+
+
+@cache
+def _tokenizer() -> Any:
+    from nada.openclip import open_clip
+
+    return open_clip.SimpleTokenizer()
+
+
+def _names(params: Params) -> frozenset[str]:
+    return frozenset({params.judge.model.name, *(clip.name for clip in params.guide.models)})
+
+
+@cache
+def _config_lengths(folder: Path, names: frozenset[str]) -> tuple[int, ...]:
+    """Context lengths declared by the JSON configs of these models; unreadable ones are the guide's to report."""
+    lengths = []
+    for name in sorted(names):
+        try:
+            config = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            lengths.append(int(config["text_cfg"]["context_length"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return tuple(lengths)

@@ -1,0 +1,261 @@
+"""MLflow: one parent run a night, one child run a domain. The only importer of mlflow, inside functions: it is slow.
+
+The store is `.mlflow/` beside params.yaml, or whatever MLFLOW_TRACKING_URI names. Weights are not copied into it:
+their path and sha256 are tags.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import itertools
+import json
+import logging
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nada.config import Params
+from nada.errors import OutputError
+from tasks.prompts import Row
+from tasks.rowcache import process_lives
+from tasks.runlog import Point, curves, ended_ms, final_points, flat, hash_tags
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+STORE_DIR = Path(".mlflow")
+EXPERIMENT = "nada"
+METRICS_PER_BATCH = 1000  # MLflow's limit; one call a batch is a hundred times faster than one a step
+PARAMS_PER_BATCH = 100  # MLflow's limit
+VALUE_LENGTH = 6000  # MLflow's limit for a parameter
+REASON_LENGTH = 5000  # a tag holds 8000
+ARTIFACTS = ("samples.png", "metrics.json", "trace.csv")
+_WRITER = threading.Lock()  # SQLite has one writer; rows finish on several threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightRun:
+    """The parent run of one night."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+    tracking_uri: str
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or the project's own SQLite store."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{STORE_DIR.resolve() / 'mlflow.db'}"
+
+
+def ui_command() -> str:
+    """The line that opens MLflow's pages on this store."""
+    return f"mlflow ui --backend-store-uri {_without_secret(tracking_uri())}"
+
+
+def start_night(params: Params, rows: Sequence[Row], name: str, tags: Mapping[str, str] | None = None) -> NightRun:
+    """Open the night's parent run; runs whose process died are closed as KILLED first.
+
+    The first call creates the database (seconds), so it comes before anything runs in parallel.
+
+    Args:
+        params: logged key by key.
+        rows: logged as the dataset `prompts`.
+        name: of the night, also shown in the UI.
+        tags: further tags, such as hashes of the pretrained weights.
+
+    Raises:
+        OutputError: the store cannot be reached or written.
+    """
+    uri = tracking_uri()
+    with _store(uri) as client:
+        experiment_id = _experiment(client)
+        _sweep(client, experiment_id)
+        run = client.create_run(experiment_id, run_name=name, tags={**_own_tags("night"), **(tags or {})})
+        _log_params(client, run.info.run_id, params.model_dump(mode="json"))
+        _log_prompts(client, run.info.run_id, params.night.prompts, rows)
+    return NightRun(run_id=run.info.run_id, experiment_id=experiment_id, name=name, tracking_uri=uri)
+
+
+def is_recorded(night: NightRun, key: str) -> bool:
+    """Whether a finished run of this row key exists, in this night or an earlier one.
+
+    A night that was killed may leave finished rows that no run tells of.
+    """
+    with _store(night.tracking_uri) as client:
+        query = f"tags.`nada.key` = '{key}' and attributes.status = 'FINISHED'"
+        return bool(client.search_runs([night.experiment_id], query, max_results=1))
+
+
+def record_row(night: NightRun, record: Mapping[str, Any], folder: Path) -> str:
+    """One finished child run: parameters, the curves of trace.csv, scores, the grid, hashes. Returns its id.
+
+    Raises:
+        OutputError: the store cannot be written.
+    """
+    ended = ended_ms(record)
+    started = ended - round(1000 * float(record["seconds"]["total"]))
+    tags = hash_tags(record, folder)
+    with _store(night.tracking_uri) as client:
+        run_id = _child(client, night, record["domain"], record["key"], tags, started)
+        _log_params(client, run_id, {**record["row"], "seed": record["seed"], "adapt": record["adapt"]})
+        _log_points(client, run_id, [*curves(folder / "trace.csv", started, ended), *final_points(record, ended)])
+        for name in ARTIFACTS:
+            if (folder / name).is_file():
+                client.log_artifact(run_id, str(folder / name))
+        client.set_terminated(run_id, "FINISHED", end_time=ended)
+    return run_id
+
+
+def record_failure(night: NightRun, row: Row, key: str, error: str) -> str:
+    """One FAILED child run, with the reason as tag and note. Returns its id.
+
+    Raises:
+        OutputError: the store cannot be written.
+    """
+    reason = {"nada.error": error[:REASON_LENGTH], "mlflow.note.content": error[:REASON_LENGTH]}
+    with _store(night.tracking_uri) as client:
+        run_id = _child(client, night, row.domain, key, reason, _now())
+        _log_params(client, run_id, asdict(row))
+        client.set_terminated(run_id, "FAILED")
+    return run_id
+
+
+def finish_night(
+    night: NightRun, leaderboard: Sequence[Mapping[str, Any]], failed: bool, artifacts: Sequence[Path] = ()
+) -> None:
+    """Leaderboard and artifacts on the parent, which ends FINISHED or FAILED.
+
+    Args:
+        night: the parent.
+        leaderboard: one flat mapping a domain (`tasks.metrics.leaderboard`).
+        failed: whether a row failed.
+        artifacts: files to keep with the night, such as its report.
+
+    Raises:
+        OutputError: the store cannot be written.
+    """
+    with _store(night.tracking_uri) as client:
+        if leaderboard:
+            columns = list(dict.fromkeys(itertools.chain.from_iterable(leaderboard)))
+            table = {column: [row.get(column) for row in leaderboard] for column in columns}
+            client.log_table(night.run_id, table, "leaderboard.json")
+        _log_points(client, night.run_id, [("num_domains", len(leaderboard), _now(), 0)])
+        for path in artifacts:
+            if path.is_file():
+                client.log_artifact(night.run_id, str(path))
+        client.set_terminated(night.run_id, "FAILED" if failed else "FINISHED")
+
+
+@contextmanager
+def _store(uri: str) -> Iterator[MlflowClient]:
+    """The client, one writer at a time; its errors become ours, without what a URI may hold of secrets."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import sqlalchemy.exc
+    from mlflow.exceptions import MlflowException
+
+    for noisy in ("alembic", "mlflow"):  # after the import, which sets levels of its own
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    with _WRITER:
+        try:
+            if uri == f"sqlite:///{STORE_DIR.resolve() / 'mlflow.db'}":
+                STORE_DIR.mkdir(parents=True, exist_ok=True)
+            yield _client(uri)
+        except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as err:
+            lines = str(err).strip().splitlines() or [type(err).__name__]
+            raise OutputError(f"MLflow at {_without_secret(uri)}: {_without_secret(lines[0])}") from err
+
+
+@cache
+def _client(uri: str) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def _experiment(client: MlflowClient) -> str:
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    if (found := client.get_experiment_by_name(name)) is not None:
+        return str(found.experiment_id)
+    own = "MLFLOW_TRACKING_URI" not in os.environ
+    location = (STORE_DIR.resolve() / "artifacts").as_uri() if own else None
+    return client.create_experiment(name, artifact_location=location)
+
+
+def _sweep(client: MlflowClient, experiment_id: str) -> None:
+    """Close runs that a SIGKILL left RUNNING, where they ran on this machine and their process is gone."""
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        pid = run.data.tags.get("nada.pid", "")
+        if run.data.tags.get("nada.host") == socket.gethostname() and pid.isdigit() and not process_lives(int(pid)):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _own_tags(kind: str) -> dict[str, str]:
+    tags = {"nada.kind": kind, "nada.pid": str(os.getpid()), "nada.host": socket.gethostname()}
+    try:
+        return {**tags, "mlflow.user": getpass.getuser()}
+    except (OSError, KeyError, ImportError):
+        return tags  # a container's user may have no name
+
+
+def _child(
+    client: MlflowClient, night: NightRun, domain: str, key: str, tags: Mapping[str, str], start_time: int
+) -> str:
+    own = {**_own_tags("row"), "mlflow.parentRunId": night.run_id, "nada.domain": domain, "nada.key": key}
+    run = client.create_run(night.experiment_id, start_time=start_time, run_name=domain, tags={**own, **tags})
+    return str(run.info.run_id)
+
+
+def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
+    from mlflow.entities import Param
+
+    entries = [Param(name, value[:VALUE_LENGTH]) for name, value in flat(params)]
+    for start in range(0, len(entries), PARAMS_PER_BATCH):
+        client.log_batch(run_id, params=entries[start : start + PARAMS_PER_BATCH])
+
+
+def _log_points(client: MlflowClient, run_id: str, points: Sequence[Point]) -> None:
+    from mlflow.entities import Metric
+
+    metrics = [Metric(*point) for point in points]
+    for start in range(0, len(metrics), METRICS_PER_BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_BATCH])
+
+
+def _log_prompts(client: MlflowClient, run_id: str, path: str, rows: Sequence[Row]) -> None:
+    """The rows as a dataset of the night, so that the UI tells which prompts it had."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    content = json.dumps([asdict(row) for row in rows])
+    dataset = Dataset(
+        name="prompts",
+        digest=hashlib.sha256(content.encode()).hexdigest()[:36],
+        source_type="local",
+        source=json.dumps({"uri": path}),
+        profile=json.dumps({"num_rows": len(rows)}),
+    )
+    tag = InputTag("mlflow.data.context", "prompts")
+    client.log_inputs(run_id, [DatasetInput(dataset, [tag])])
+    client.log_dict(run_id, {"rows": [asdict(row) for row in rows]}, "prompts.json")
+
+
+def _now() -> int:
+    return round(1000 * time.time())
+
+
+def _without_secret(uri: str) -> str:
+    """A URI without user name and password.
+
+    >>> _without_secret("https://me:secret@host/path")
+    'https://***@host/path'
+    """
+    return re.sub(r"//[^/@\s]+@", "//***@", uri)

@@ -1,0 +1,251 @@
+"""From a CSV to weights, scores, MLflow runs and a report, with the real Prefect, DVC aside."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.display import Display, make_console
+from flows.plan import make_plan
+from tasks.workers import Progress
+from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project
+
+FILES = {"generator.safetensors", "metrics.json", "row.json", "samples.png", "trace.csv"}
+PARAMS_PATH = Path("params.yaml")
+
+pytestmark = [
+    pytest.mark.usefixtures("prefect_server"),
+    # Prefect 3.8 defines a column type in a way that SQLAlchemy 2.1 deprecates.
+    pytest.mark.filterwarnings("ignore:Type object <class 'prefect"),
+]
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Iterator[tuple[Path, Outcome]]:
+    """A project after a night in which one of three rows broke, and how the command ended."""
+    folder = tmp_path_factory.mktemp("night")
+    make_project(folder, tiny_world)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield folder, run_in_file_capture(folder, SKETCH, BROKEN, ROBOT)
+
+
+def run_in_file_capture(folder: Path, *rows: str) -> Outcome:
+    """`nada run`, with what it prints kept: pytest's capsys belongs to single tests."""
+    import contextlib
+    import io
+
+    class Kept:
+        def readouterr(self) -> tuple[str, str]:
+            kept = (out.getvalue(), err.getvalue())
+            for stream in (out, err):
+                stream.seek(0)
+                stream.truncate()
+            return kept
+
+    out, err = io.StringIO(), io.StringIO()
+    project = Project(folder, Kept())  # type: ignore[arg-type]
+    project.prompts(*rows)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        return project.nada("run")
+
+
+@pytest.fixture
+def after_night(night: tuple[Path, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Project:
+    """A copy of that project, to go on with."""
+    shutil.copytree(night[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / '.mlflow' / 'mlflow.db'}")
+    return Project(tmp_path, capsys)
+
+
+def test_a_row_that_breaks_leaves_the_others_whole(night: tuple[Path, Outcome]) -> None:
+    folder, outcome = night
+    assert outcome.status == 1, outcome
+    adapted = folder / "weights" / "adapted"
+    assert sorted(path.name for path in adapted.iterdir()) == ["robot", "sketch"]
+    for domain in ("robot", "sketch"):
+        assert {path.name for path in (adapted / domain).iterdir()} == FILES
+
+
+def test_the_terminal_tells_the_whole_night_in_plain_lines(night: tuple[Path, Outcome]) -> None:
+    out = night[1].out
+    assert "\x1b" not in out
+    for words in (
+        "3 domains: 3 to train, 0 current.",
+        "sketch: adapting, step 4/4, loss ",
+        "robot: done in ",
+        "broken: FAILED; step 0: the loss is inf",
+        "Report   ",
+        "MLflow   mlflow ui --backend-store-uri sqlite:///",
+        "Prefect  PREFECT_HOME=",
+        "1 failed; the rest is whole. Try again with: nada run --only broken",
+    ):
+        assert words in out
+    assert "Traceback" not in out + night[1].err
+
+
+def test_scores_name_their_reference_and_number(night: tuple[Path, Outcome]) -> None:
+    record = json.loads((night[0] / "weights/adapted/sketch/row.json").read_text())
+    assert record["scores"]["frechet_to_reference"]["reference"] == "8 images of the target domain"
+    assert {score["num_images"] for score in record["scores"].values()} == {16}
+    metrics = json.loads((night[0] / "reports/metrics.json").read_text())
+    assert metrics["num_failed"] == 1
+    assert set(metrics["domains"]) == {"sketch", "robot"}
+
+
+def test_the_report_shows_pictures_and_the_lost_row(night: tuple[Path, Outcome]) -> None:
+    (page,) = (night[0] / "reports").glob("*/index.html")
+    html = page.read_text()
+    assert html.count("data:image/png;base64,") == 2
+    assert "step 0: the loss is inf" in html
+    assert "nada run --only broken" in html
+
+
+def test_mlflow_has_a_parent_with_a_child_per_row(night: tuple[Path, Outcome]) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{night[0] / '.mlflow' / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("nada").experiment_id])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = {run.info.run_name: run for run in runs if run is not parent}
+    assert parent.info.status == "FAILED"
+    assert {name: run.info.status for name, run in children.items()} == {
+        "sketch": "FINISHED",
+        "robot": "FINISHED",
+        "broken": "FAILED",
+    }
+    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parent.info.run_id}
+
+
+def test_a_second_run_trains_only_what_failed(after_night: Project) -> None:
+    before = {domain: stamps(after_night, domain) for domain in ("sketch", "robot")}
+    outcome = after_night.nada("run")
+    assert outcome.status == 1
+    assert "3 domains: 1 to train, 2 current." in outcome.out
+    assert {domain: stamps(after_night, domain) for domain in before} == before
+
+
+def test_a_run_with_nothing_left_trains_nothing_and_says_so(after_night: Project) -> None:
+    after_night.prompts(SKETCH, ROBOT)
+    outcome = after_night.nada("run")
+    assert outcome.status == 0
+    assert "2 domains: 0 to train, 2 current. Nothing to train." in outcome.out
+    assert "adapting" not in outcome.out
+
+
+def test_a_new_row_is_trained_alone_and_a_removed_one_is_pruned(after_night: Project) -> None:
+    before = stamps(after_night, "robot")
+    after_night.prompts(ROBOT, "neon,portrait,neon edges,style,")
+    outcome = after_night.nada("run")
+    assert outcome.status == 0
+    assert "sketch: no longer in prompts.csv; its results were removed" in outcome.out
+    adapted = after_night.folder / "weights" / "adapted"
+    assert sorted(path.name for path in adapted.iterdir()) == ["neon", "robot"]
+    assert stamps(after_night, "robot") == before
+
+
+def test_the_same_seed_gives_the_same_bytes(after_night: Project) -> None:
+    before = after_night.row_bytes("sketch")
+    shutil.rmtree(after_night.folder / "weights" / "adapted" / "sketch")
+    assert after_night.nada("run", "--only", "sketch").status == 0
+    assert after_night.row_bytes("sketch") == before
+
+
+def test_the_report_can_be_written_again_from_what_is_there(after_night: Project) -> None:
+    shutil.rmtree(after_night.folder / "reports")
+    outcome = after_night.nada("report")
+    assert outcome.status == 0
+    (page,) = (after_night.folder / "reports").glob("*/index.html")
+    assert page.read_text().count("data:image/png;base64,") == 2
+    assert "1 domains are not finished" in outcome.out
+
+
+def test_the_flow_runs_by_itself_as_a_deployment_would(after_night: Project) -> None:
+    from flows.night import night
+
+    after_night.prompts(SKETCH, ROBOT)
+    state = night(return_state=True)
+    assert state.is_completed()
+    assert len(list((after_night.folder / "reports").glob("*/index.html"))) == 2
+
+
+class Saboteur(Display):
+    """A reader who kills the worker of some rows in the middle of training."""
+
+    def __init__(self, kills: dict[str, int]) -> None:
+        super().__init__(make_console())
+        self.kills = kills
+        self.ended: list[str] = []
+
+    def progress(self, progress: Progress) -> None:
+        if self.kills.get(progress.domain, 0) and progress.phase == "judge":
+            self.kills[progress.domain] -= 1
+            for pid in worker_pids():
+                os.kill(pid, signal.SIGKILL)
+
+    def finished(self, record: Any) -> None:
+        self.ended.append(record["domain"])
+
+
+def test_a_killed_worker_costs_a_retry_and_at_worst_its_own_row(after_night: Project) -> None:
+    from flows.night import run_night
+
+    params = PARAMS_PATH.read_text().replace("workers: 2", "workers: 1")
+    PARAMS_PATH.write_text(params)
+    after_night.prompts(*(f"{name},portrait,{name} art,shape," for name in ("lost", "late", "fine")))
+    stage = run_night(make_plan(PARAMS_PATH), Saboteur({"lost": 2, "late": 1}))
+    assert sorted(stage.trained) == ["fine", "late"]
+    assert list(stage.reasons) == ["lost"]
+    assert stage.reasons["lost"].startswith("the worker process died (signal SIGKILL")
+    adapted = after_night.folder / "weights" / "adapted"
+    assert sorted(path.name for path in adapted.iterdir() if path.name[0] != ".") == ["fine", "late"]
+    assert worker_pids() == []
+
+
+class Impatient(Display):
+    """A reader who presses Ctrl-C when the first row is done."""
+
+    def finished(self, record: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_night_keeps_what_is_finished_and_ends_its_workers(
+    after_night: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.display.make_display", lambda: Impatient(make_console()))
+    PARAMS_PATH.write_text(PARAMS_PATH.read_text().replace("workers: 2", "workers: 1"))
+    after_night.prompts("one,portrait,one line,shape,", "two,portrait,two lines,shape,")
+    outcome = after_night.nada("run")
+    assert outcome.status == 130
+    assert "Stopped. Finished domains are kept; nada run goes on with the others." in outcome.out
+    assert worker_pids() == []
+    finished = [path.name for path in Path("weights/adapted").iterdir() if path.name[0] != "."]
+    assert 1 <= len(finished) <= 2
+
+
+def stamps(project: Project, domain: str) -> dict[str, int]:
+    """When each file of a row was written."""
+    folder = project.folder / "weights" / "adapted" / domain
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def worker_pids() -> list[int]:
+    """This process's workers that still run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (path / "cmdline").read_bytes()
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if parent == os.getpid() and b"tasks.worker_process" in command:
+            found.append(int(path.name))
+    return found

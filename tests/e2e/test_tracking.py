@@ -1,0 +1,196 @@
+"""A night in a real MLflow store: parent, children, curves, hashes, and what a crash leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nada.config import Params
+from nada.errors import OutputError
+from tasks import tracking
+from tasks.prompts import Row
+
+ROW = Row(line=2, domain="sketch", source="a portrait", target="a pencil sketch", recipe="style")
+KEY = "a" * 64
+NUM_STEPS = 300
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One store for all tests: making the database takes seconds."""
+    folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def night(project: Path) -> tracking.NightRun:
+    return tracking.start_night(params(), [ROW], "night 1", {"nada.commit": "abc"})
+
+
+def params() -> Params:
+    clips = [{"name": name, "weights": "openai"} for name in ("ViT-B-32", "ViT-B-16")]
+    return Params.model_validate(
+        {
+            "night": {},
+            "generator": {"weights": "g.safetensors"},
+            "guide": {"models": clips[:1]},
+            "judge": {"model": clips[1]},
+        }
+    )
+
+
+def record() -> dict[str, Any]:
+    score = {"value": 0.75, "reference": "prompts of the night", "num_images": 400, "network": "judge"}
+    return {
+        "key": KEY,
+        "domain": ROW.domain,
+        "row": {"domain": ROW.domain, "source": ROW.source, "target": ROW.target, "iterations": None},
+        "adapt": {"learning_rate": 0.0016, "selection": {"k": "auto"}},
+        "seed": 0,
+        "scores": {"retrieval_accuracy": score, "frechet_to_reference": {**score, "value": None}},
+        "seconds": {"adapt": 20.0, "total": 30.0},
+        "device": "cpu",
+        "threads": 1,
+        "provenance": {"sha256 of guide.models[0]": "fedc"},
+        "finished": "2026-01-01T00:00:30+00:00",
+        "files": {"generator.safetensors": {"sha256": "beef", "bytes": 3}},
+    }
+
+
+def folder_of_a_row(project: Path) -> Path:
+    folder = project / "weights" / "adapted" / "sketch"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"{step},{1 / step},{2 / step},,nan,all" for step in range(1, NUM_STEPS + 1)]
+    (folder / "trace.csv").write_text("\n".join(["step,loss,directional,global,odd,layers", *lines]) + "\n")
+    (folder / "samples.png").write_bytes(b"png")
+    (folder / "generator.safetensors").write_bytes(b"big")
+    return folder
+
+
+def client(night: tracking.NightRun) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(night.tracking_uri)
+
+
+def test_the_store_lies_in_the_project(project: Path, night: tracking.NightRun) -> None:
+    assert night.tracking_uri == f"sqlite:///{project}/.mlflow/mlflow.db"
+    assert tracking.ui_command() == f"mlflow ui --backend-store-uri {night.tracking_uri}"
+    assert (project / ".mlflow" / "mlflow.db").is_file()
+    assert not (project / "mlruns").exists()
+
+
+def test_the_parent_tells_parameters_prompts_and_tags(project: Path, night: tracking.NightRun) -> None:
+    run = client(night).get_run(night.run_id)
+    assert run.info.run_name == "night 1"
+    assert run.data.params["guide.models.0.name"] == "ViT-B-32"
+    assert run.data.tags["nada.commit"] == "abc"
+    assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["prompts"]
+    prompts = json.loads((project / ".mlflow" / "artifacts" / night.run_id / "artifacts" / "prompts.json").read_text())
+    assert prompts["rows"][0]["target"] == "a pencil sketch"
+
+
+def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path, night: tracking.NightRun) -> None:
+    assert not tracking.is_recorded(night, KEY)
+    run_id = tracking.record_row(night, record(), folder_of_a_row(project))
+    assert tracking.is_recorded(night, KEY)
+
+    run = client(night).get_run(run_id)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "sketch")
+    assert run.info.end_time - run.info.start_time == 30_000
+    assert run.data.tags["mlflow.parentRunId"] == night.run_id
+    assert run.data.tags["nada.weights.sha256"] == "beef"
+    assert run.data.tags["nada.sha256 of guide.models_0_"] == "fedc"
+    assert run.data.params["adapt.selection.k"] == "auto"
+    assert "iterations" not in run.data.params
+    assert run.data.metrics["retrieval_accuracy"] == 0.75
+    assert set(run.data.metrics) == {
+        "retrieval_accuracy", "seconds/adapt", "seconds/total", "train/loss", "train/directional",
+    }  # fmt: skip
+
+    curve = client(night).get_metric_history(run_id, "train/loss")
+    assert [point.step for point in curve] == list(range(1, NUM_STEPS + 1))
+    assert curve[-1].value == pytest.approx(1 / NUM_STEPS)
+
+    artifacts = {file.path for file in client(night).list_artifacts(run_id)}
+    assert artifacts == {"samples.png", "trace.csv"}
+
+
+def test_three_hundred_steps_are_written_in_few_calls(
+    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    sizes: list[int] = []
+    log_batch = MlflowClient.log_batch
+
+    def counting(self: Any, run_id: str, metrics: Any = (), **rest: Any) -> None:
+        sizes.append(len(metrics))
+        log_batch(self, run_id, metrics=metrics, **rest)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counting)
+    tracking.record_row(night, {**record(), "key": "b" * 64}, folder_of_a_row(project))
+    assert [size for size in sizes if size] == [2 * NUM_STEPS + 3]
+
+
+def test_a_failed_row_is_one_failed_child_with_its_reason(night: tracking.NightRun) -> None:
+    run_id = tracking.record_failure(night, ROW, "c" * 64, "NonFiniteLossError: loss is nan at step 3" + "." * 9000)
+    run = client(night).get_run(run_id)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["nada.error"].startswith("NonFiniteLossError: loss is nan at step 3")
+    assert not tracking.is_recorded(night, "c" * 64)
+
+
+@pytest.mark.parametrize(("failed", "status"), [(False, "FINISHED"), (True, "FAILED")])
+def test_the_end_of_a_night_has_a_leaderboard(project: Path, failed: bool, status: str) -> None:
+    other = tracking.start_night(params(), [ROW], f"night {status}")
+    (project / "index.html").write_text("<html>")
+    board = [{"domain": "sketch", "a": 0.5}, {"domain": "robot", "b": 0.25}]
+    tracking.finish_night(other, board, failed, [project / "index.html", project / "absent.html"])
+
+    run = client(other).get_run(other.run_id)
+    assert run.info.status == status
+    assert run.data.metrics == {"num_domains": 2}
+    folder = project / ".mlflow" / "artifacts" / other.run_id / "artifacts"
+    table = json.loads((folder / "leaderboard.json").read_text())
+    assert table == {"columns": ["domain", "a", "b"], "data": [["sketch", 0.5, None], ["robot", None, 0.25]]}
+    assert (folder / "index.html").is_file()
+
+
+def test_a_run_that_a_kill_left_running_is_closed_at_the_next_start(night: tracking.NightRun) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    dead = {**tracking._own_tags("night"), "nada.pid": str(process.pid)}
+    elsewhere = {**dead, "nada.host": "another machine"}
+    runs = [client(night).create_run(night.experiment_id, tags=tags) for tags in (dead, elsewhere, {})]
+
+    tracking.start_night(params(), [ROW], "next night")
+    statuses = [
+        client(night).get_run(run.info.run_id).info.status for run in (*runs, client(night).get_run(night.run_id))
+    ]
+    assert statuses == ["KILLED", "RUNNING", "RUNNING", "RUNNING"]
+
+
+def test_a_store_that_cannot_be_made_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".mlflow").touch()
+    with pytest.raises(OutputError, match=r"^MLflow at sqlite:///.*/.mlflow/mlflow.db: .*File exists"):
+        tracking.start_night(params(), [ROW], "night")
+
+
+def test_an_unknown_kind_of_store_hides_the_secret_in_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "odd://me:secret@host/path")
+    with pytest.raises(OutputError) as caught:
+        tracking.start_night(params(), [ROW], "night")
+    assert "secret" not in str(caught.value)
+    assert "odd://***@host/path" in str(caught.value)
+    assert "secret" not in tracking.ui_command()

@@ -1,0 +1,189 @@
+"""Workers that die, hang or fail lose their own row alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nada.errors import ImageError
+from tasks.workers import (
+    Progress,
+    RowFailedError,
+    RowTimeoutError,
+    WorkerDiedError,
+    WorkerPool,
+    WorkerSpec,
+    WorkersStoppedError,
+)
+
+ROWS = """
+import os, time
+from tasks.workers import Progress
+from nada.errors import ImageError
+
+seen = []
+
+def row(job, progress):
+    progress(Progress(domain=job.name, step=1, total=2, loss=0.5, phase="adapt"))
+    seen.append(job.name)
+    if job.name == "die":
+        print("out of memory, said the kernel", flush=True)
+        os.kill(os.getpid(), 9)
+    if job.name == "hang":
+        time.sleep(600)
+    if job.name == "fail":
+        raise ValueError("no such colour")
+    if job.name == "input":
+        raise ImageError("a.png: damaged")
+    return {"pid": os.getpid(), "seen": list(seen), "device": job.device, "threads": job.threads}
+"""
+FUNCTION = "fake_rows:row"
+SPEC = WorkerSpec(device="cpu", threads=1)
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    device: str = ""
+    threads: int = 0
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerPool]:
+    folder = tmp_path_factory.mktemp("rows")
+    (folder / "fake_rows.py").write_text(ROWS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        with WorkerPool([SPEC]) as pool:
+            yield pool
+
+
+def run(pool: WorkerPool, name: str, timeout_seconds: float = 120.0) -> dict[str, object]:
+    result: dict[str, object] = pool.run(Job(name), timeout_seconds=timeout_seconds, function=FUNCTION)
+    return result
+
+
+def test_a_worker_keeps_its_memory_between_rows_and_tells_its_progress(pool: WorkerPool) -> None:
+    heard: list[Progress] = []
+    first = run(pool, "a")
+    second = pool.run(Job("b"), heard.append, function=FUNCTION)
+    assert second["pid"] == first["pid"] == pool.workers[0].process.pid
+    assert second["seen"][-2:] == ["a", "b"]
+    assert (second["device"], second["threads"]) == ("cpu", 1)
+    assert heard == [Progress(domain="b", step=1, total=2, loss=0.5, phase="adapt")]
+
+
+def test_a_row_that_raises_leaves_its_worker_warm(pool: WorkerPool) -> None:
+    before = run(pool, "a")["pid"]
+    with pytest.raises(RowFailedError, match=r"^ValueError: no such colour$") as caught:
+        run(pool, "fail")
+    assert "fake_rows.py" in caught.value.details
+    with pytest.raises(ImageError, match=r"^a\.png: damaged$"):
+        run(pool, "input")
+    assert run(pool, "b")["pid"] == before
+
+
+def test_a_killed_worker_loses_its_row_and_is_replaced(pool: WorkerPool) -> None:
+    before = run(pool, "a")["pid"]
+    with pytest.raises(WorkerDiedError) as caught:
+        run(pool, "die")
+    assert str(caught.value) == (
+        "the worker process died (signal SIGKILL; its last words: out of memory, said the kernel)"
+    )
+    after = run(pool, "b")
+    assert after["pid"] != before
+    assert after["seen"] == ["b"]
+
+
+def test_a_hanging_row_is_killed_at_its_limit(pool: WorkerPool) -> None:
+    run(pool, "a")
+    pid = pool.workers[0].process.pid
+    with pytest.raises(RowTimeoutError, match=r"^no result within 0\.5 s; the worker was killed$"):
+        run(pool, "hang", timeout_seconds=0.5)
+    assert not lives(pid)
+    assert run(pool, "b")["seen"] == ["b"]
+
+
+def test_a_caller_that_breaks_off_does_not_confuse_the_next(pool: WorkerPool) -> None:
+    def interrupt(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.run(Job("a"), interrupt, function=FUNCTION)
+    assert run(pool, "b")["seen"] == ["b"]
+
+
+def test_closing_the_pool_frees_threads_that_run_and_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fake_rows.py").write_text(ROWS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pool = WorkerPool([SPEC])
+    running = threading.Event()
+    ends: list[str] = []
+
+    def call(name: str) -> None:
+        try:
+            pool.run(Job(name), lambda _: running.set(), function=FUNCTION)
+        except WorkersStoppedError:
+            ends.append(name)
+
+    threads = [threading.Thread(target=call, args=(name,)) for name in ("hang", "hang")]
+    for thread in threads:
+        thread.start()
+    assert running.wait(60)
+    pool.close()
+    for thread in threads:
+        thread.join(10)
+    assert ends == ["hang", "hang"]
+    assert not lives(pool.workers[0].process.pid)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "fake_rows.py").write_text(ROWS)
+    parent = textwrap.dedent(
+        """
+        from dataclasses import dataclass
+        from tasks.workers import WorkerPool, WorkerSpec
+
+        @dataclass(frozen=True)
+        class Job:
+            name: str
+            device: str = ""
+            threads: int = 0
+
+        pool = WorkerPool([WorkerSpec(device="cpu", threads=1)])
+        print(pool.workers[0].process.pid, flush=True)
+        pool.run(Job("hang"), function="fake_rows:row")
+        """
+    )
+    (tmp_path / "parent.py").write_text(parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "parent.py")], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        assert lives(worker)
+        process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while lives(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not lives(worker)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"

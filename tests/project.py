@@ -1,0 +1,108 @@
+"""A user's project in a temporary folder: params.yaml, prompts.csv and the tiny world's weights."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from flows import cli
+
+PARAMS = """\
+night:
+  device: cpu
+  workers: 2
+generator:
+  weights: world/generator.safetensors
+guide:
+  config_dir: world
+  models:
+    - name: tiny-guide
+      weights: world/tiny-guide.safetensors
+judge:
+  model:
+    name: tiny-judge
+    weights: world/tiny-judge.safetensors
+  num_images: 16
+  batch_size: 8
+samples:
+  count: 6
+recipes:
+  style:
+    iterations: 4
+  shape:
+    iterations: 3
+    selection:
+      k: 2
+  broken:                     # the loss overflows at the first step
+    global_weight: 1.0e+39
+"""
+HEADER = "domain,source,target,recipe,reference_images"
+SKETCH = "sketch,portrait,pencil sketch,style,world/truth"
+ROBOT = "robot,portrait,robot,shape,"
+BROKEN = "broken,portrait,broken glass,broken,"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@dataclass
+class Project:
+    """The folder, and the `nada` command in it."""
+
+    folder: Path
+    capture: pytest.CaptureFixture[str]
+
+    def prompts(self, *rows: str) -> None:
+        """Replace prompts.csv."""
+        (self.folder / "prompts.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+
+    def nada(self, *arguments: str) -> Outcome:
+        """Run the command in this process."""
+        self.capture.readouterr()
+        status = 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["nada", *arguments])
+            try:
+                cli.main()
+            except SystemExit as end:
+                status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return Outcome(status, *self.capture.readouterr())
+
+    def row_bytes(self, domain: str) -> dict[str, bytes]:
+        """What a row must reproduce exactly: everything but its record, which holds times."""
+        folder = self.folder / "weights" / "adapted" / domain
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "row.json"}
+
+
+def make_project(folder: Path, world: Path) -> None:
+    """Fill a folder with a project of two rows."""
+    shutil.copytree(world, folder / "world")
+    truth = folder / "world" / "truth"
+    truth.mkdir()
+    for index in range(8):
+        Image.new("RGB", (16, 16), (index * 30, 90, 160)).save(truth / f"{index}.png")
+    (folder / "params.yaml").write_text(PARAMS)
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Project]:
+    """A fresh project of two rows, as the working folder."""
+    make_project(tmp_path, tiny_world)
+    monkeypatch.chdir(tmp_path)
+    made = Project(tmp_path, capsys)
+    made.prompts(SKETCH, ROBOT)
+    yield made

@@ -1,0 +1,66 @@
+"""The night's scores as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nada.errors import OutputError
+from tasks.metrics import leaderboard, write_metrics
+
+
+def record(domain: str, **scores: float) -> dict[str, Any]:
+    return {
+        "domain": domain,
+        "row": {"source": "a portrait", "target": f"a {domain}", "recipe": "style"},
+        "scores": {name: {"value": value, "reference": "", "num_images": 4} for name, value in scores.items()},
+        "seconds": {"total": 12.5},
+    }
+
+
+def test_the_best_retrieval_comes_first_then_the_best_direction() -> None:
+    records = [
+        record("c", retrieval_accuracy=0.5, directional_similarity=0.1),
+        record("b", retrieval_accuracy=0.9, directional_similarity=0.1),
+        record("a", retrieval_accuracy=0.5, directional_similarity=0.3),
+    ]
+    assert [row["domain"] for row in leaderboard(records)] == ["b", "a", "c"]
+
+
+def test_a_score_that_a_domain_lacks_is_none() -> None:
+    rows = leaderboard([record("a", retrieval_accuracy=1.0), record("b", frechet_to_reference=3.0)])
+    assert rows[0]["frechet_to_reference"] is None
+    assert rows[1]["frechet_to_reference"] == 3.0
+
+
+def test_metrics_and_leaderboard_are_written_whole(tmp_path: Path) -> None:
+    records = [record("b", retrieval_accuracy=0.5), record("a", retrieval_accuracy=1.0)]
+    write_metrics(records, {"c": "NaN at step 3"}, tmp_path / "reports")
+    content = json.loads((tmp_path / "reports" / "metrics.json").read_text())
+    assert content == {
+        "domains": {"a": {"retrieval_accuracy": 1.0}, "b": {"retrieval_accuracy": 0.5}},
+        "mean": {"retrieval_accuracy": 0.75},
+        "num_domains": 2,
+        "num_failed": 1,
+    }
+    assert (tmp_path / "reports" / "leaderboard.csv").read_text() == (
+        "domain,source,target,recipe,retrieval_accuracy,seconds\n"
+        "a,a portrait,a a,style,1.0,12.5\n"
+        "b,a portrait,a b,style,0.5,12.5\n"
+    )
+    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["leaderboard.csv", "metrics.json"]
+
+
+def test_a_night_without_a_finished_row_writes_both_files(tmp_path: Path) -> None:
+    write_metrics([], {"a": "lost"}, tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["num_failed"] == 1
+    assert (tmp_path / "leaderboard.csv").read_text() == "domain\n"
+
+
+def test_an_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "reports").touch()
+    with pytest.raises(OutputError, match=r"reports/metrics.json: cannot be written \((File exists|Not a directory)\)"):
+        write_metrics([], {}, tmp_path / "reports")

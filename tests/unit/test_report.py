@@ -1,0 +1,173 @@
+"""The report: one file, nothing called, nothing of a prompt taken for markup."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from nada.errors import NadaError
+from tasks.report import Failure, Night, load_night, loss_curve, polyline, save_night, write_report
+
+HOSTILE = """<script>alert("x")</script>' onmouseover='alert(1)" {{ 7 * 7 }} </article>"""
+VOID = {"meta", "img", "br", "link", "polyline"}
+
+
+class Balance(HTMLParser):
+    """Collects what the page would load or run, and checks that every element closes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.scripts = 0
+        self.urls: list[str] = []
+        self.handlers: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+        self.urls += [value or "" for name, value in attrs if name in ("src", "href", "action")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def record(domain: str, target: str = "pencil sketch", **scores: float) -> dict[str, Any]:
+    values = {"retrieval_accuracy": 0.9, "directional_similarity": 0.5, "diversity_ratio": 0.8, **scores}
+    return {
+        "domain": domain,
+        "key": "0" * 64,
+        "row": {"source": "portrait", "target": target, "recipe": "style"},
+        "adapt": {
+            "iterations": 3,
+            "batch_size": 2,
+            "learning_rate": 0.002,
+            "train": "convs",
+            "selection": {"k": "all"},
+        },
+        "seed": 0,
+        "scores": {
+            name: {"value": value, "reference": f"prompt '{target}'", "num_images": 16, "network": "judge@1"}
+            for name, value in values.items()
+        },
+        "seconds": {"total": 61.0},
+        "device": "cpu",
+        "threads": 1,
+        "finished": "2026-01-01T00:00:00+00:00",
+        "files": {"generator.safetensors": {"sha256": "1" * 64, "bytes": 1}},
+    }
+
+
+@pytest.fixture
+def adapted(tmp_path: Path) -> Path:
+    folder = tmp_path / "adapted"
+    for domain in ("sketch", "sepia"):
+        (folder / domain).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(folder / domain / "samples.png")
+        (folder / domain / "trace.csv").write_text("step,loss\n1,0.9\n2,0.5\n3,0.4\n")
+    return folder
+
+
+def night(*failures: Failure) -> Night:
+    return Night(
+        name="Night of 1 January 2026",
+        started="2026-01-01T00:00:00",
+        seconds=200,
+        workers="2 workers",
+        trained=("sketch",),
+        failures=failures,
+        commands={"MLflow": "mlflow ui"},
+    )
+
+
+def render(adapted: Path, records: list[dict[str, Any]], *failures: Failure) -> str:
+    return write_report(records, night(*failures), adapted.parent / "index.html", adapted).read_text()
+
+
+def test_the_page_calls_no_address_and_is_whole(adapted: Path) -> None:
+    page = Balance()
+    page.feed(render(adapted, [record("sketch"), record("sepia")]))
+    assert page.open == []
+    assert all(url.startswith(("data:image/", "#")) for url in page.urls)
+    assert page.handlers == []
+    assert page.scripts == 1
+
+
+def test_hostile_prompts_stay_text_everywhere(adapted: Path) -> None:
+    failure = Failure(domain="lost", source=HOSTILE, target=HOSTILE, reason=HOSTILE, details=HOSTILE)
+    html = render(adapted, [record("sketch", target=HOSTILE)], failure)
+    page = Balance()
+    page.feed(html)
+    assert page.open == []
+    assert (page.scripts, page.handlers) == (1, [])
+    assert "49" not in re.sub(r"data:image[^\"]*", "", html.split("</style>")[1])
+    assert "{{ 7 * 7 }}" in html
+
+
+def test_scores_carry_their_meaning_reference_and_network(adapted: Path) -> None:
+    html = render(adapted, [record("sketch")])
+    assert "Against: prompt &#39;pencil sketch&#39;. 16 pictures, by judge@1." in html
+
+
+def test_a_lost_row_is_shown_with_its_reason_and_the_command(adapted: Path) -> None:
+    failure = Failure(domain="lost", source="portrait", target="void", reason="step 3: the loss is nan")
+    html = render(adapted, [record("sketch")], failure)
+    assert "1 of 2 domains ready, 1 trained in this night, 1 failed" in html
+    assert '<tr class="failed">' in html
+    assert "step 3: the loss is nan" in html
+    assert "<code>nada run --only lost</code>" in html
+
+
+def test_the_best_retrieval_comes_first(adapted: Path) -> None:
+    html = render(adapted, [record("sketch", retrieval_accuracy=0.2), record("sepia", retrieval_accuracy=0.8)])
+    assert html.index('id="sepia"') < html.index('id="sketch"')
+
+
+def test_a_missing_picture_and_trace_cost_nothing_but_themselves(adapted: Path) -> None:
+    (adapted / "sketch" / "samples.png").write_bytes(b"no picture")
+    (adapted / "sketch" / "trace.csv").unlink()
+    html = render(adapted, [record("sketch")])
+    assert "The picture of this domain is missing or damaged." in html
+    assert "<svg" not in html
+
+
+def test_large_sheets_are_shrunk(adapted: Path) -> None:
+    Image.new("RGB", (4000, 10)).save(adapted / "sketch" / "samples.png")
+    assert "data:image/webp;base64," in render(adapted, [record("sketch")])
+
+
+def test_a_night_without_any_row_says_what_to_do(adapted: Path) -> None:
+    assert "<code>nada run</code> trains them" in render(adapted, [])
+
+
+def test_the_record_of_a_night_survives_the_round_trip(tmp_path: Path) -> None:
+    kept = night(Failure(domain="lost", source="a", target="b", reason="c"))
+    save_night(kept, tmp_path)
+    assert load_night(tmp_path) == kept
+
+
+def test_a_damaged_record_of_a_night_is_named(tmp_path: Path) -> None:
+    (tmp_path / "night.json").write_text("{")
+    with pytest.raises(NadaError, match=r"night\.json: no readable record of a night"):
+        load_night(tmp_path)
+
+
+def test_the_curve_spans_its_frame_from_top_to_bottom() -> None:
+    assert polyline([1.0, 0.5, 0.0], 0.0, 1.0) == "0.0,0.0 280.0,60.0 560.0,120.0"
+    assert polyline([1.0, 1.0], 1.0, 1.0) == "0.0,120.0 560.0,120.0"
+
+
+def test_long_curves_are_thinned(tmp_path: Path) -> None:
+    lines = "".join(f"{step},{1 / step}\n" for step in range(1, 5001))
+    (tmp_path / "trace.csv").write_text(f"step,loss\n{lines}")
+    curve = loss_curve(tmp_path / "trace.csv")
+    assert curve is not None
+    assert len(curve["raw"].split()) <= 281
+    assert curve["steps"] == 5000

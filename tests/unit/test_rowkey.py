@@ -1,0 +1,148 @@
+"""The key changes with everything that decides a result, and with nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nada.config import Params
+from nada.errors import CheckpointError
+from tasks import rowkey
+from tasks.job import resolve_adapt, resolve_seed
+from tasks.prompts import Row
+from tasks.rowkey import clip_hashes, reference_hash, row_key
+
+ROW = Row(line=2, domain="sketch", source="a portrait", target="a sketch", recipe="style")
+
+
+def content(folder: Path) -> dict[str, Any]:
+    (folder / "judge.safetensors").write_bytes(b"judge")
+    (folder / "guide.safetensors").write_bytes(b"guide")
+    return {
+        "night": {},
+        "generator": {"weights": "g.safetensors"},
+        "guide": {
+            "config_dir": str(folder),
+            "models": [{"name": "guide", "weights": str(folder / "guide.safetensors")}],
+        },
+        "judge": {"model": {"name": "judge", "weights": str(folder / "judge.safetensors")}},
+        "recipes": {"style": {"iterations": 200}, "same": {"iterations": 200}, "long": {"iterations": 900}},
+    }
+
+
+def key(values: dict[str, Any], row: Row = ROW, generator: str = "g") -> str:
+    params = Params.model_validate(values)
+    return row_key(row, resolve_adapt(row, params), params, generator, clip_hashes(params))
+
+
+Edit = Callable[[dict[str, Any]], object]
+
+CHANGES: dict[str, Edit] = {
+    "iterations of the recipe": lambda c: c["recipes"]["style"].update(iterations=201),
+    "learning rate": lambda c: c.update(adapt={"learning_rate": 0.01}),
+    "selection": lambda c: c["recipes"]["style"].update(selection={"k": 3}),
+    "seed of the night": lambda c: c["night"].update(seed=1),
+    "views": lambda c: c["guide"].update(views={"noise": 0.05}),
+    "antialias": lambda c: c["guide"].update(antialias=False),
+    "share of a guide": lambda c: c["guide"]["models"][0].update(weight=0.5),
+    "number of judged images": lambda c: c["judge"].update(num_images=7),
+    "truncation of the samples": lambda c: c.update(samples={"truncation_psi": 0.5}),
+    "bytes of the guide": lambda c: Path(c["guide"]["models"][0]["weights"]).write_bytes(b"other"),
+    "bytes of the judge": lambda c: Path(c["judge"]["model"]["weights"]).write_bytes(b"other"),
+    "architecture of the guide": lambda c: (Path(c["guide"]["config_dir"]) / "guide.json").write_text("{}"),
+    "tag of the guide": lambda c: c["guide"]["models"][0].update(weights="openai"),
+}
+
+NO_CHANGES: dict[str, Edit] = {
+    "device": lambda c: c["night"].update(device="cpu"),
+    "workers": lambda c: c["night"].update(workers=3),
+    "time limit": lambda c: c["night"].update(row_timeout_minutes=3),
+    "batch size of the judge": lambda c: c["judge"].update(batch_size=3),
+    "another recipe": lambda c: c["recipes"]["long"].update(iterations=3),
+    "default recipe of the night": lambda c: c["night"].update(recipe="long"),
+    "name of the source's file": lambda c: c["generator"].update(weights="elsewhere/g.safetensors"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_decides_the_result_changes_the_key(tmp_path: Path, name: str) -> None:
+    values = content(tmp_path)
+    before = key(values)
+    CHANGES[name](values)
+    assert key(values) != before
+
+
+@pytest.mark.parametrize("name", NO_CHANGES)
+def test_what_does_not_decide_the_result_keeps_the_key(tmp_path: Path, name: str) -> None:
+    values = content(tmp_path)
+    before = key(values)
+    NO_CHANGES[name](values)
+    assert key(values) == before
+
+
+def test_prompts_iterations_seed_and_generator_change_the_key(tmp_path: Path) -> None:
+    values = content(tmp_path)
+    changed = [
+        replace(ROW, domain="other"),
+        replace(ROW, source="a face"),
+        replace(ROW, target="a drawing"),
+        replace(ROW, iterations=5),
+        replace(ROW, seed=5),
+        replace(ROW, recipe="long"),
+    ]
+    keys = {key(values), key(values, generator="other"), *(key(values, row) for row in changed)}
+    assert len(keys) == 2 + len(changed)
+
+
+def test_line_recipe_name_and_a_seed_equal_to_the_nights_keep_the_key(tmp_path: Path) -> None:
+    values = content(tmp_path)
+    assert key(values, replace(ROW, line=9, recipe="same", seed=0, iterations=200)) == key(values)
+
+
+def test_the_key_is_a_sha256_and_the_same_every_time(tmp_path: Path) -> None:
+    values = content(tmp_path)
+    assert key(values) == key(values)
+    assert len(key(values)) == 64
+
+
+def test_references_count_by_content_and_not_by_place(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(b"picture")
+    first, second = (reference_hash(str(tmp_path / name)) for name in ("a", "b"))
+    assert first == second
+    (tmp_path / "b" / "0.png").write_bytes(b"another")
+    assert reference_hash(str(tmp_path / "b")) != first
+    assert reference_hash(None) is None
+
+
+def test_the_method_is_its_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "adapt.py").write_text("step = 1")
+    monkeypatch.setattr("nada.__file__", str(tmp_path / "__init__.py"))
+    hashes = []
+    for source in ("step = 1", "step = 2", "step = 1"):
+        (tmp_path / "adapt.py").write_text(source)
+        rowkey.method_hash.cache_clear()
+        hashes.append(rowkey.method_hash())
+    rowkey.method_hash.cache_clear()
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_missing_clip_weights_are_a_checkpoint_error(tmp_path: Path) -> None:
+    values = content(tmp_path)
+    (tmp_path / "judge.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"judge.safetensors: cannot be read \(No such file or directory\)"):
+        clip_hashes(Params.model_validate(values))
+
+
+def test_a_row_resolves_recipe_then_its_own_iterations_and_seed(tmp_path: Path) -> None:
+    params = Params.model_validate({**content(tmp_path), "night": {"seed": 4}})
+    row = replace(ROW, recipe="long")
+    assert (resolve_adapt(row, params).iterations, resolve_seed(row, params)) == (900, 4)
+    row = replace(row, iterations=7, seed=8)
+    assert (resolve_adapt(row, params).iterations, resolve_seed(row, params)) == (7, 8)

@@ -1,0 +1,44 @@
+"""How the night's workers are laid out; what they do when rows fail is in tests/faults."""
+
+from __future__ import annotations
+
+from nada.errors import ImageError
+from tasks.workers import RowFailedError, WorkerSpec, _rebuilt_error, plan_workers
+
+
+def test_a_cpu_gets_a_worker_per_core_while_rows_last() -> None:
+    assert plan_workers(["cpu"], cores=8, workers=None, num_rows=100) == [WorkerSpec(device="cpu", threads=1)] * 8
+
+
+def test_few_rows_share_the_cores() -> None:
+    assert plan_workers(["cpu"], cores=8, workers=None, num_rows=2) == [WorkerSpec(device="cpu", threads=4)] * 2
+
+
+def test_a_given_number_of_workers_is_kept() -> None:
+    assert plan_workers(["cpu"], cores=8, workers=3, num_rows=1) == [WorkerSpec(device="cpu", threads=2)] * 3
+
+
+def test_a_gpu_gets_one_worker_whatever_the_cores() -> None:
+    specs = plan_workers(["cuda:0", "cuda:1"], cores=16, workers=None, num_rows=100)
+    assert [(spec.device, spec.threads) for spec in specs] == [("cuda:0", 8), ("cuda:1", 8)]
+
+
+def test_a_machine_of_one_core_has_a_worker() -> None:
+    assert plan_workers(["cpu"], cores=1, workers=None, num_rows=0) == [WorkerSpec(device="cpu", threads=1)]
+
+
+def test_bad_input_found_by_a_worker_keeps_its_kind() -> None:
+    error = _rebuilt_error("ImageError", "a.png: damaged", "traceback")
+    assert type(error) is ImageError
+    assert str(error) == "a.png: damaged"
+
+
+def test_an_unforeseen_error_of_a_row_names_its_type() -> None:
+    error = _rebuilt_error("ZeroDivisionError", "division by zero", "the traceback")
+    assert isinstance(error, RowFailedError)
+    assert str(error) == "ZeroDivisionError: division by zero"
+    assert error.details == "the traceback"
+
+
+def test_our_own_errors_speak_for_themselves() -> None:
+    assert str(_rebuilt_error("NonFiniteLossError", "step 3: the loss is nan", "")) == "step 3: the loss is nan"
