@@ -11,7 +11,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -19,7 +19,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from nada.errors import ImageError, OutputError, ShapeError
+from nada.atomic import replacing
+from nada.errors import ImageError, ShapeError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # the only decoders that run, whatever a file calls itself
@@ -128,15 +129,8 @@ def save_png(image: Image.Image, path: Path) -> None:
     Raises:
         OutputError: the folder cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
         image.save(partial, format="PNG", optimize=True)
-        partial.replace(path)
-    except OSError as err:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({err.strerror or err})") from err
 
 
 def _check_rgb(name: str, images: Tensor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -11,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from nada.errors import OutputError
+from nada.atomic import replacing
 
 METRICS_NAME = "metrics.json"
 LEADERBOARD_NAME = "leaderboard.csv"
@@ -80,12 +79,5 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _write(path: Path, content: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
         partial.write_text(content, encoding="utf-8")
-        partial.replace(path)
-    except OSError as err:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({err.strerror})") from err

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from nada.atomic import replacing
 from nada.config import Params
-from nada.errors import CheckpointError, OutputError
+from nada.errors import CheckpointError
 from tasks.rowkey import file_hash
 
 PRETRAINED_DIR = Path("weights/pretrained")
@@ -50,9 +51,5 @@ def _is_current(source_hash: str) -> bool:
 
 def _write_origin(source: Path, source_hash: str) -> None:
     origin = {"source": source.as_posix(), "source_sha256": source_hash, "sha256": file_hash(PRETRAINED_PATH)}
-    partial = ORIGIN_PATH.with_name(ORIGIN_PATH.name + ".partial")
-    try:
+    with replacing(ORIGIN_PATH) as partial:
         partial.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
-        partial.replace(ORIGIN_PATH)
-    except OSError as err:
-        raise OutputError(f"{ORIGIN_PATH}: cannot be written ({err.strerror})") from err

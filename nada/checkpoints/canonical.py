@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from nada.atomic import replacing
+from nada.checkpoints.architecture import build
 from nada.errors import CheckpointError, OutputError
 from nada.stylegan2 import StyleGAN2, StyleGAN2Config
 
@@ -87,23 +88,6 @@ def load_generator(path: Path, device: str = "cpu") -> StyleGAN2:
         CheckpointError: missing, truncated, of another format, or tensors that do not fit the architecture.
     """
     config = read_config(path)
-    generator = StyleGAN2(config)
-    expected = generator.state_dict()
-    with safe_open(path, framework="pt", device=device) as file:
-        found = set(file.keys())
-        missing = [name for name in expected if name not in found]
-        unknown = sorted(found - set(expected))
-        size = f"a {config.resolution} px StyleGAN2 generator"
-        if missing:
-            raise CheckpointError(f"{path}: {len(missing)} keys missing (first: {missing[0]!r}); expected {size}")
-        if unknown:
-            raise CheckpointError(f"{path}: {len(unknown)} unknown keys (first: {unknown[0]!r}); expected {size}")
-        tensors = {name: file.get_tensor(name) for name in expected}
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            shapes = f"{list(tensor.shape)}; expected {list(expected[name].shape)}"
-            raise CheckpointError(f"{path}: {name!r} has shape {shapes}")
-        if not tensor.isfinite().all():
-            raise CheckpointError(f"{path}: {name!r} holds NaN or infinite values; the file is damaged")
-    generator.load_state_dict(tensors)
-    return generator.to(device).eval().requires_grad_(False)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return build(path, config, tensors).to(device)
