@@ -165,7 +165,7 @@ def test_the_report_can_be_written_again_from_what_is_there(after_night: Project
     assert outcome.status == 0
     (page,) = (after_night.folder / "reports").glob("*/index.html")
     assert page.read_text().count("data:image/png;base64,") == 2
-    assert "1 domains are not finished" in outcome.out
+    assert "1 domain still to train: nada run" in outcome.out
 
 
 def test_the_flow_runs_by_itself_as_a_deployment_would(after_night: Project) -> None:
@@ -177,6 +177,13 @@ def test_the_flow_runs_by_itself_as_a_deployment_would(after_night: Project) -> 
     assert len(list((after_night.folder / "reports").glob("*/index.html"))) == 2
 
 
+@pytest.fixture
+def one_worker(after_night: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of one core, so that rows come one after the other."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    PARAMS_PATH.write_text(PARAMS_PATH.read_text().replace("workers: 2", "workers: 1"))
+
+
 class Saboteur(Display):
     """A reader who kills the worker of some rows in the middle of training."""
 
@@ -186,7 +193,7 @@ class Saboteur(Display):
         self.ended: list[str] = []
 
     def progress(self, progress: Progress) -> None:
-        if self.kills.get(progress.domain, 0) and progress.phase == "judge":
+        if self.kills.get(progress.domain, 0) and progress.phase == "load":
             self.kills[progress.domain] -= 1
             for pid in worker_pids():
                 os.kill(pid, signal.SIGKILL)
@@ -195,11 +202,9 @@ class Saboteur(Display):
         self.ended.append(record["domain"])
 
 
-def test_a_killed_worker_costs_a_retry_and_at_worst_its_own_row(after_night: Project) -> None:
+def test_a_killed_worker_costs_a_retry_and_at_worst_its_own_row(after_night: Project, one_worker: None) -> None:
     from flows.night import run_night
 
-    params = PARAMS_PATH.read_text().replace("workers: 2", "workers: 1")
-    PARAMS_PATH.write_text(params)
     after_night.prompts(*(f"{name},portrait,{name} art,shape," for name in ("lost", "late", "fine")))
     stage = run_night(make_plan(PARAMS_PATH), Saboteur({"lost": 2, "late": 1}))
     assert sorted(stage.trained) == ["fine", "late"]
@@ -218,10 +223,9 @@ class Impatient(Display):
 
 
 def test_an_interrupted_night_keeps_what_is_finished_and_ends_its_workers(
-    after_night: Project, monkeypatch: pytest.MonkeyPatch
+    after_night: Project, one_worker: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flows.display.make_display", lambda: Impatient(make_console()))
-    PARAMS_PATH.write_text(PARAMS_PATH.read_text().replace("workers: 2", "workers: 1"))
     after_night.prompts("one,portrait,one line,shape,", "two,portrait,two lines,shape,")
     outcome = after_night.nada("run")
     assert outcome.status == 130

@@ -1,0 +1,222 @@
+"""The `nada` command. Heavy libraries are imported by the command that needs them, so that help is quick."""
+
+# ruff: noqa: D301 (click reads the backslash-b before blocks that it must not reflow)
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from nada.errors import InputError, NadaError
+
+EXIT_ROWS_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich reflows the examples
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="""Turns a CSV of prompt pairs into a library of adapted image generators, overnight.
+
+    \b
+    The usual order:
+      nada plan            what would be trained, and how long it takes
+      nada run             train it, judge it, write the report
+      nada sample DOMAIN   pictures from any finished domain
+
+    Two files decide everything: prompts.csv (one row per domain) and params.yaml (all settings). Every finished
+    row is kept under weights/adapted/DOMAIN and is not trained again until something that affects it changes.
+    """,
+)
+
+ParamsOption = Annotated[
+    Path, typer.Option("--params", help="The settings file; paths inside it are relative to where you stand.")
+]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option("--only", help="Train only this domain; give it again for more.", metavar="DOMAIN")
+]
+
+
+@app.command(short_help="Show what a night would do, and what it costs.")
+def plan(params: ParamsOption = Path("params.yaml"), only: OnlyOption = None) -> None:
+    """Check everything and show what a night would do: rows, minutes, disk. Trains nothing.
+
+    \b
+    Examples:
+      nada plan
+      nada plan --only sketch
+
+    Exit status 2 means that something in the CSV, the settings or the weights cannot be used; every problem
+    is listed.
+    """
+    from flows.display import make_console
+    from flows.plan import make_plan
+    from flows.tables import plan_summary, plan_table
+
+    console = make_console()
+    planned = make_plan(params, only or [])
+    console.print(plan_table(planned))
+    console.print()
+    console.print(plan_summary(planned), markup=False, soft_wrap=True)
+
+
+@app.command(short_help="Train, judge, record and report every unfinished row.")
+def run(params: ParamsOption = Path("params.yaml"), only: OnlyOption = None) -> None:
+    """Train every row that is not finished, judge it, record it, and write the report.
+
+    Rows whose result is there and current are kept. A row that fails leaves the others alone: it is red in the
+    report, and the next run tries it again. Ctrl-C is safe at any time.
+
+    \b
+    Examples:
+      nada run
+      nada run --only sketch --only sepia
+      dvc repro           the same, and DVC versions the weights
+
+    Exit status: 0 all rows finished, 1 a row failed, 2 bad input (nothing was trained), 130 interrupted.
+    """
+    from flows.display import make_display
+    from flows.outputs import current_records, refresh_report
+    from flows.plan import make_plan
+    from flows.tables import leaderboard_table, plan_summary, plan_table
+    from tasks import metrics
+
+    planned = make_plan(params, only or [])
+    display = make_display()
+    display.console.print(plan_table(planned))
+    display.console.print()
+    display.say(plan_summary(planned), "bold")
+    failures: dict[str, str] = {}
+    if planned.to_train:
+        from flows.night import run_night
+
+        try:
+            with display:
+                stage = run_night(planned, display)
+        except KeyboardInterrupt:
+            display.say("\nStopped. Finished domains are kept; nada run goes on with the others.", "yellow")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        assert stage.report_path is not None
+        report_path, failures, records = stage.report_path, stage.reasons, list(stage.records.values())
+    else:
+        report_path, records = refresh_report(planned)[0], current_records(planned)
+    display.console.print()
+    display.console.print(leaderboard_table(metrics.leaderboard(records), failures))
+    _say_where(display, report_path)
+    if failures:
+        names = " ".join(f"--only {domain}" for domain in failures)
+        display.say(f"\n{len(failures)} failed; the rest is whole. Try again with: nada run {names}", "bold red")
+        raise typer.Exit(EXIT_ROWS_FAILED)
+
+
+@app.command(short_help="Write the report again from the finished rows.")
+def report(params: ParamsOption = Path("params.yaml")) -> None:
+    """Write the report again from the finished rows, without training anything.
+
+    \b
+    Examples:
+      nada report
+      dvc pull && nada report     look at results that somebody else trained
+    """
+    from flows.display import make_display
+    from flows.outputs import current_records, refresh_report
+    from flows.plan import make_plan
+    from flows.tables import count, leaderboard_table
+    from tasks import metrics
+
+    planned = make_plan(params)
+    display = make_display()
+    path, night = refresh_report(planned)
+    failures = {failure.domain: failure.reason for failure in night.failures}
+    display.console.print(leaderboard_table(metrics.leaderboard(current_records(planned)), failures))
+    _say_where(display, path)
+    if planned.to_train:
+        display.say(f"\n{count(len(planned.to_train), 'domain')} still to train: nada run", "yellow")
+
+
+@app.command(short_help="Make pictures with any finished domain.")
+def sample(
+    domain: Annotated[str, typer.Argument(help="A finished domain, or 'source' for the generator it came from.")],
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many pictures.")] = 16,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the latents: the same seed gives the same faces in any domain.")
+    ] = 0,
+    psi: Annotated[float, typer.Option(min=0.0, max=2.0, help="Truncation: 1 is all variety, less is tamer.")] = 0.7,
+    out: Annotated[Path | None, typer.Option(help="One picture with all of them in a grid.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="One file each, in this folder, instead of a grid.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda:0.")] = "cpu",
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Make pictures with any finished domain.
+
+    \b
+    Examples:
+      nada sample sketch                                 a grid of 16 in sketch.png
+      nada sample source --seed 3 --out before.png       the same seed in two domains:
+      nada sample sketch --seed 3 --out after.png        the same faces before and after
+      nada sample sketch --count 1000 --psi 1 --folder sketches/
+    """
+    if out is not None and folder is not None:
+        raise typer.BadParameter("give --out or --folder, not both")
+    from tasks.sample import sample_folder, sample_grid
+
+    if folder is not None:
+        sample_folder(domain, params, count, seed, psi, device, folder)
+        typer.echo(f"{count} pictures in {folder}")
+    else:
+        target = out or Path(f"{domain}.png")
+        sample_grid(domain, params, count, seed, psi, device, target)
+        typer.echo(str(target))
+
+
+@app.command(short_help="Check and copy the source generator.")
+def pretrained(params: ParamsOption = Path("params.yaml")) -> None:
+    """Check the source generator and copy it to weights/pretrained in nada's own format.
+
+    A night does this by itself; DVC calls it as a stage of its own.
+
+    \b
+    Example:
+      nada pretrained
+    """
+    from tasks.params import load_params
+    from tasks.pretrained import prepare
+
+    typer.echo(str(prepare(load_params(params))))
+
+
+def _say_where(display: Any, report_path: Path) -> None:
+    from flows.outputs import ui_commands
+
+    display.say(f"\nReport   {report_path.resolve()}", "bold")
+    for name, command in ui_commands().items():
+        display.say(f"{name:<8} {command}")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app(prog_name="nada")
+    except InputError as err:
+        errors.print(Text(str(err), style="red"))
+        sys.exit(EXIT_BAD_INPUT)
+    except NadaError as err:
+        errors.print(Text(str(err), style="red"))
+        sys.exit(EXIT_ROWS_FAILED)
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

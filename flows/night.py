@@ -1,0 +1,252 @@
+"""The night: plan, fan out, adapt, judge, record, report.
+
+Rows are Prefect tasks on threads; each thread hands its row to a warm worker process and waits. A failed row
+never sinks the others: it is retried once if its process died, else recorded as lost, and the flow ends Failed
+only after everything else is done and reported.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import Task
+
+from flows.display import Display, make_display
+from flows.outputs import REPORTS_DIR, check_reports_writable, folder_name, publish_report, ui_commands
+from flows.plan import Plan, PlannedRow, make_plan
+from flows.server import EmbeddedServer
+from flows.tables import workers_in_words
+from nada.errors import NadaError, OutputError
+from tasks import metrics, rowcache, tracking
+from tasks.report import Failure, Night
+from tasks.rowcache import Record
+from tasks.workers import CHECK_MODELS, RowFailedError, WorkerDiedError, WorkerPool
+
+LOCK_PATH = Path("weights/.night.lock")
+RETRIES_OF_A_DEAD_WORKER = 1
+REASON_LENGTH = 600  # of a failure in tables and report; the whole of it is in MLflow and Prefect
+
+
+class RowsFailedError(NadaError):
+    """At least one row of the night was lost; the others are finished, recorded and reported."""
+
+
+@dataclass
+class Stage:
+    """Everything that a running night holds: its plan, its workers, its reader, and what came of it so far."""
+
+    plan: Plan
+    pool: WorkerPool
+    display: Display
+    started: datetime
+    records: dict[str, Record] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    trained: list[str] = field(default_factory=list)
+    report_path: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The night's name, unique to the second."""
+        return f"night {self.started:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Domain -> why it was lost."""
+        return {failure.domain: failure.reason for failure in self.failures}
+
+    def planned(self, domain: str) -> PlannedRow:
+        """The planned row of a domain."""
+        return next(planned for planned in self.plan.rows if planned.row.domain == domain)
+
+
+@contextmanager
+def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
+    """Lock the project, clean up, start the workers, and load every model once before any training.
+
+    Raises:
+        InputError: the output cannot be written, the disk is too full, or models cannot be loaded.
+        ServerError: Prefect's embedded server does not start.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(only_night())
+        rowcache.check_writable()
+        check_reports_writable()
+        plan.check_disk()
+        rowcache.sweep()
+        for domain in rowcache.prune({planned.row.domain for planned in plan.rows}):
+            display.say(f"{domain}: no longer in {plan.params.night.prompts}; its results were removed")
+        server = EmbeddedServer()  # takes as long as loading the models
+        specs = list(plan.workers[: len(plan.to_train)])
+        pool = stack.enter_context(WorkerPool(specs))
+        if plan.to_train:
+            pool.run(plan.job(plan.to_train[0]), function=CHECK_MODELS)
+        server.ready()
+        yield Stage(plan=plan, pool=pool, display=display, started=datetime.now().astimezone())
+
+
+@contextmanager
+def only_night() -> Iterator[None]:
+    """Keep a second night out of this project while one runs; the lock goes with the process.
+
+    Raises:
+        OutputError: another night holds it, or it cannot be written.
+    """
+    try:
+        LOCK_PATH.parent.mkdir(parents=True, exist_ok=True)
+        file = LOCK_PATH.open("a+")
+    except OSError as err:
+        raise OutputError(f"{LOCK_PATH}: cannot be written ({err.strerror})") from err
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise OutputError(f"{LOCK_PATH}: another night runs here (process {holder}); wait for it") from err
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@flow(name="night", flow_run_name="{name}", validate_parameters=False)
+def night(params_path: str = "params.yaml", stage: Stage | None = None, name: str = "night") -> None:
+    """Train what the prompts ask for and is not there yet; record and report.
+
+    Args:
+        params_path: params.yaml.
+        stage: an opened stage; by default the flow opens its own.
+        name: shown in Prefect's pages.
+
+    Raises:
+        RowsFailedError: a row was lost.
+        InputError: see `make_plan` and `set_stage`.
+    """
+    with ExitStack() as stack:
+        if stage is None:
+            stage = stack.enter_context(set_stage(make_plan(Path(params_path)), make_display()))
+        stack.enter_context(stage.pool)  # ends the workers before Prefect waits for the threads that use them
+        run = start_tracking(stage)
+        futures = {adapt_row.submit(planned.row.domain, stage): planned for planned in stage.plan.to_train}
+        for future in as_completed(list(futures)):
+            future.wait()
+            settle(stage, run, futures[future], future.state)
+        write_outputs(stage)
+        finish_tracking(stage, run)
+    if stage.failures:
+        raise RowsFailedError(f"{len(stage.failures)} of {len(stage.plan.rows)} rows failed")
+
+
+def run_night(plan: Plan, display: Display) -> Stage:
+    """Run the flow on a plan; lost rows are in the result, not raised.
+
+    Raises:
+        InputError: found before any training.
+    """
+    display.say("Loading the models and starting Prefect", "dim")
+    with set_stage(plan, display) as stage:
+        runner: Any = ThreadPoolTaskRunner(max_workers=len(plan.to_train) + 1)
+        with suppress(RowsFailedError):  # the caller reads stage.failures
+            night.with_options(task_runner=runner)(str(plan.params_path), stage, stage.name)
+        return stage
+
+
+def worker_died(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Whether a row deserves a second chance: its process was killed, the row itself raised nothing."""
+    return isinstance(state.data, WorkerDiedError) or isinstance(state.result(raise_on_failure=False), WorkerDiedError)
+
+
+@task(
+    name="adapt",
+    task_run_name="{domain}",
+    retries=RETRIES_OF_A_DEAD_WORKER,
+    retry_condition_fn=worker_died,
+    cache_policy=NO_CACHE,
+)
+def adapt_row(domain: str, stage: Stage) -> Record:
+    """Adapt, judge and publish one row on the next idle worker."""
+    job = stage.plan.job(stage.planned(domain))
+    limit = stage.plan.params.night.row_timeout_minutes * 60
+    record: Record = stage.pool.run(job, stage.display.progress, timeout_seconds=limit)
+    return record
+
+
+@task(name="open the night in MLflow", cache_policy=NO_CACHE)
+def start_tracking(stage: Stage) -> tracking.NightRun:
+    """Open the parent run, and record what an interrupted night had finished without recording."""
+    rows = [planned.row for planned in stage.plan.rows]
+    run = tracking.start_night(stage.plan.params, rows, stage.name)
+    for planned in stage.plan.rows:
+        domain = planned.row.domain
+        if planned.state == "current":
+            stage.records[domain] = rowcache.read_record(domain)
+            if not tracking.is_recorded(run, planned.key):
+                tracking.record_row(run, stage.records[domain], rowcache.ADAPTED_DIR / domain)
+    return run
+
+
+def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, state: State[Any]) -> None:
+    """Book a row's end, good or bad."""
+    result: Any = state.result(raise_on_failure=False)
+    row = planned.row
+    if state.is_completed():
+        stage.records[row.domain] = result
+        stage.trained.append(row.domain)
+        stage.display.finished(result)
+        record_row(row.domain, stage, run)
+        return
+    reason = " ".join(str(result).split())[:REASON_LENGTH] or type(result).__name__
+    details = result.details if isinstance(result, RowFailedError) else ""
+    stage.failures.append(
+        Failure(domain=row.domain, source=row.source, target=row.target, reason=reason, details=details)
+    )
+    stage.display.failed(row.domain, reason)
+    tracking.record_failure(run, row, planned.key, reason)
+
+
+@task(name="record", task_run_name="record {domain}", cache_policy=NO_CACHE)
+def record_row(domain: str, stage: Stage, run: tracking.NightRun) -> None:
+    """Write a finished row to MLflow."""
+    tracking.record_row(run, stage.records[domain], rowcache.ADAPTED_DIR / domain)
+
+
+@task(name="report", cache_policy=NO_CACHE)
+def write_outputs(stage: Stage) -> None:
+    """Write metrics, leaderboard and report."""
+    described = Night(
+        name=f"Night of {stage.started:%-d %B %Y, %H:%M}",
+        started=stage.started.isoformat(timespec="seconds"),
+        seconds=time.time() - stage.started.timestamp(),
+        workers=workers_in_words(stage.plan),
+        trained=tuple(stage.trained),
+        current=tuple(domain for domain in stage.records if domain not in stage.trained),
+        failures=tuple(stage.failures),
+        commands=ui_commands(),
+    )
+    records = list(stage.records.values())
+    stage.report_path = publish_report(records, described, REPORTS_DIR / folder_name(stage.started))
+    board = metrics.leaderboard(records)
+    if board:
+        create_table_artifact(key="leaderboard", table=board, description=described.name)
+
+
+@task(name="close the night in MLflow", cache_policy=NO_CACHE)
+def finish_tracking(stage: Stage, run: tracking.NightRun) -> None:
+    """Leaderboard and report on the parent run."""
+    board = metrics.leaderboard(list(stage.records.values()))
+    artifacts = [path for path in [stage.report_path] if path is not None]
+    tracking.finish_night(run, board, failed=bool(stage.failures), artifacts=artifacts)

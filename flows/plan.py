@@ -1,0 +1,222 @@
+"""What a night would do, and what it would cost, before it does anything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from nada.config import AdaptConfig, Params
+from nada.errors import OutputError, ParamsError, PromptsError
+from tasks import pretrained, rowcache, rowkey
+from tasks.job import RowJob, resolve_adapt, resolve_seed
+from tasks.params import load_params, nearest
+from tasks.prompts import Row, load_prompts
+from tasks.workers import WorkerSpec, plan_workers
+
+SIDE_FILES_BYTES = 1_000_000  # samples, trace and record of a row, beside its weights
+COPIES = 2  # the working copy and DVC's cache
+# Measured on the bundled world (64 px, batch 4) on one core; replaced by measured rows as soon as there are some.
+GUESSED_SECONDS_PER_SAMPLE = 0.04
+GUESSED_JUDGE_SECONDS = 8.0
+RowState = Literal["train", "current", "left out"]
+DISTRIBUTIONS = ("nada", "torch", "open_clip_torch", "numpy", "pillow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRow:
+    """One row, resolved, with what it would cost."""
+
+    row: Row
+    adapt: AdaptConfig
+    seed: int
+    key: str
+    state: RowState
+    """`current`: a whole result of exactly this key is there; `left out`: not among those asked for."""
+    seconds: float
+    """Expected work of one worker; 0 unless it is to train."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A night to come."""
+
+    params_path: Path
+    params: Params
+    rows: tuple[PlannedRow, ...]
+    workers: tuple[WorkerSpec, ...]
+    generator_path: Path
+    provenance: dict[str, str]
+    measured: bool
+    """Whether the expected seconds come from earlier rows of this machine, or are a guess."""
+
+    @property
+    def to_train(self) -> list[PlannedRow]:
+        """Rows without a whole result of exactly this key, as far as asked for."""
+        return [planned for planned in self.rows if planned.state == "train"]
+
+    @property
+    def minutes(self) -> float:
+        """Expected minutes until the last row ends, start-up aside."""
+        seconds = [planned.seconds for planned in self.to_train]
+        return max(sum(seconds) / len(self.workers), max(seconds, default=0.0)) / 60
+
+    @property
+    def disk_bytes(self) -> int:
+        """Expected growth on disk."""
+        return len(self.to_train) * COPIES * (self.generator_path.stat().st_size + SIDE_FILES_BYTES)
+
+    @property
+    def free_bytes(self) -> int:
+        """Free space where the results go."""
+        return shutil.disk_usage(Path.cwd()).free
+
+    def job(self, planned: PlannedRow) -> RowJob:
+        """What a worker needs for a row; the pool fills in its own device and threads."""
+        return RowJob(
+            row=planned.row,
+            adapt=planned.adapt,
+            params=self.params,
+            key=planned.key,
+            seed=planned.seed,
+            generator_path=str(self.generator_path),
+            device=self.workers[0].device,
+            threads=self.workers[0].threads,
+            all_targets={other.row.domain: other.row.target for other in self.rows},
+            provenance=self.provenance,
+        )
+
+    def check_disk(self) -> None:
+        """Refuse a night that would fill the disk.
+
+        Raises:
+            OutputError: less space than the new rows need.
+        """
+        if self.disk_bytes > self.free_bytes:
+            need, free = self.disk_bytes / 1e9, self.free_bytes / 1e9
+            raise OutputError(f"{Path.cwd()}: {free:.1f} GB free; the night needs {need:.1f} GB; free some space")
+
+
+def make_plan(params_path: Path, only: Sequence[str] = ()) -> Plan:
+    """Read and check everything, and find out which rows are left to train.
+
+    Args:
+        params_path: params.yaml; paths within are relative to the working folder.
+        only: train none but these domains.
+
+    Raises:
+        InputError: params, prompts, weights or reference images cannot be used.
+    """
+    params = load_params(params_path)
+    rows = load_prompts(Path(params.night.prompts), params)
+    _check_only(only, rows, params)
+    generator_path = pretrained.prepare(params)
+    generator_sha256 = rowcache.file_hash(generator_path)
+    clips = rowcache.clip_hashes(params)
+    workers = find_workers(params, len(rows))
+    records = earlier_records()
+    planned = []
+    for row in rows:
+        adapt, seed = resolve_adapt(row, params), resolve_seed(row, params)
+        key = rowcache.row_key(row, adapt, params, generator_sha256, clips)
+        state: RowState = "train"
+        if rowcache.is_finished(row.domain, key):
+            state = "current"
+        elif only and row.domain not in only:
+            state = "left out"
+        seconds = expected_seconds(adapt, records, workers[0]) if state == "train" else 0.0
+        planned.append(PlannedRow(row=row, adapt=adapt, seed=seed, key=key, state=state, seconds=seconds))
+    return Plan(
+        params_path=params_path,
+        params=params,
+        rows=tuple(planned),
+        workers=tuple(workers),
+        generator_path=generator_path,
+        provenance=provenance(generator_sha256, clips),
+        measured=any(_is_comparable(record, workers[0]) for record in records),
+    )
+
+
+def find_workers(params: Params, num_rows: int) -> list[WorkerSpec]:
+    """One worker per GPU, or several on the CPU.
+
+    Raises:
+        ParamsError: a device that this machine lacks.
+    """
+    wanted = [name.strip() for name in params.night.device.split(",")]
+    if wanted == ["cpu"]:
+        found = ["cpu"]
+    else:
+        import torch  # seconds; only asked where a GPU may be meant
+
+        gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        found = (gpus or ["cpu"]) if wanted == ["auto"] else ["cuda:0" if name == "cuda" else name for name in wanted]
+        missing = [name for name in found if name not in (*gpus, "cpu")]
+        if missing or ("cpu" in found and len(found) > 1):
+            known = ", ".join(gpus) or "none"
+            raise ParamsError(
+                f"night.device: {params.night.device!r} cannot be used; allowed are 'auto', 'cpu' and GPUs "
+                f"(this machine's: {known})"
+            )
+    workers = None if params.night.workers == "auto" else params.night.workers
+    return plan_workers(found, len(os.sched_getaffinity(0)), workers, num_rows)
+
+
+def earlier_records() -> list[dict[str, Any]]:
+    """Records of all rows on disk, current or not."""
+    records = []
+    for path in sorted(rowcache.ADAPTED_DIR.glob(f"*/{rowcache.RECORD_NAME}")):
+        try:
+            records.append(rowcache.read_record(path.parent.name))
+        except (OSError, ValueError):
+            continue
+    return records
+
+
+def expected_seconds(adapt: AdaptConfig, records: Sequence[dict[str, Any]], worker: WorkerSpec) -> float:
+    """Seconds of one row, from the median of earlier rows on the same kind of device, or a guess."""
+    per_sample: list[float] = []
+    judging: list[float] = []
+    for record in records:
+        if _is_comparable(record, worker):
+            samples = record["adapt"]["iterations"] * record["adapt"]["batch_size"]
+            per_sample.append(record["seconds"]["adapt"] / samples)
+            judging.append(record["seconds"]["judge"])
+    samples = adapt.iterations * adapt.batch_size
+    if not per_sample:
+        return samples * GUESSED_SECONDS_PER_SAMPLE + GUESSED_JUDGE_SECONDS
+    return samples * statistics.median(per_sample) + statistics.median(judging)
+
+
+def provenance(generator_sha256: str, clips: dict[str, str]) -> dict[str, str]:
+    """Hashes of what went in and versions of what computed it."""
+    versions = {"python": sys.version.split()[0]}
+    for name in DISTRIBUTIONS:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # run from a checkout that is not installed
+    hashes = {"generator": generator_sha256, "method": rowkey.method_hash(), **clips}
+    return {**versions, **{f"sha256 of {name}": value for name, value in hashes.items()}}
+
+
+def _check_only(only: Sequence[str], rows: Sequence[Row], params: Params) -> None:
+    domains = [row.domain for row in rows]
+    for name in only:
+        if name not in domains:
+            hint = nearest(name, domains) or f"; its domains are {', '.join(domains)}"
+            raise PromptsError(f"{params.night.prompts}: no domain {name!r}{hint}")
+
+
+def _is_comparable(record: dict[str, Any], worker: WorkerSpec) -> bool:
+    try:
+        same = record["device"].split(":")[0] == worker.device.split(":")[0]
+        return bool(same and record["seconds"]["judge"] >= 0 and record["adapt"]["iterations"] > 0)
+    except (KeyError, AttributeError, TypeError):
+        return False

@@ -1,0 +1,122 @@
+"""Plans and results as tables and sentences for a terminal or a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from flows.plan import Plan, PlannedRow
+from tasks.meanings import MEANINGS, Meaning
+from tasks.report import lasted
+
+ROWS_SHOWN = 40  # of a long plan
+SCORES_SHOWN = (
+    "retrieval_accuracy",
+    "clip_similarity_target",
+    "directional_similarity",
+    "frechet_to_reference",
+    "frechet_to_source",
+    "diversity_ratio",
+)
+
+
+def headline(record: Mapping[str, Any]) -> str:
+    """The scores that say most, in one line."""
+    scores = {name: score["value"] for name, score in record["scores"].items()}
+    words = [f"{scores['retrieval_accuracy']:.0%} find their prompt"]
+    if "frechet_to_reference" in scores:
+        before, after = scores["frechet_source_to_reference"], scores["frechet_to_reference"]
+        words.append(f"distance to the truth {before:.3f} -> {after:.3f}")
+    return ", ".join([*words, f"diversity kept {scores['diversity_ratio']:.0%}"])
+
+
+def plan_table(plan: Plan) -> Table:
+    """The rows of a night and what each would cost."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("domain", "from", "to", "recipe"):
+        table.add_column(name, overflow="ellipsis", no_wrap=True)
+    table.add_column("steps", justify="right")
+    table.add_column("state", no_wrap=True)
+    for planned in plan.rows[:ROWS_SHOWN]:
+        row = planned.row
+        cells = (row.domain, row.source, row.target, row.recipe, str(planned.adapt.iterations))
+        style = "" if planned.state == "train" else "dim"
+        table.add_row(*(Text(cell) for cell in cells), Text(_state(planned)), style=style)
+    if len(plan.rows) > ROWS_SHOWN:
+        table.add_row(f"... and {len(plan.rows) - ROWS_SHOWN} more")
+    return table
+
+
+def plan_summary(plan: Plan) -> str:
+    """The night in one or two sentences."""
+    num, left_out = len(plan.to_train), sum(planned.state == "left out" for planned in plan.rows)
+    counts = f"{count(len(plan.rows), 'domain')}: {num} to train, {len(plan.rows) - num - left_out} current"
+    counts += f", {left_out} left out" if left_out else ""
+    if not num:
+        return f"{counts}. Nothing to train."
+    basis = "by earlier rows" if plan.measured else "a guess, there are no earlier rows to measure by"
+    used = workers_in_words(plan)
+    cost = f"About {minutes(plan.minutes)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
+    return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free)."
+
+
+def workers_in_words(plan: Plan) -> str:
+    """Which devices work, and with how many threads."""
+    specs = plan.workers[: max(1, len(plan.to_train))]
+    devices = sorted({spec.device for spec in specs})
+    threads = count(specs[0].threads, "thread")
+    return f"{count(len(specs), 'worker')} ({', '.join(devices)}, {threads} each)"
+
+
+def leaderboard_table(board: Sequence[Mapping[str, Any]], failures: Mapping[str, str]) -> Table:
+    """Domains and their scores, lost rows below in red."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("domain", no_wrap=True)
+    names = [name for name in SCORES_SHOWN if any(entry.get(name) is not None for entry in board)]
+    meanings = [meaning for meaning in MEANINGS if meaning.name in names]
+    for meaning in meanings:
+        table.add_column(meaning.label, justify="right", no_wrap=True)
+    table.add_column("time", justify="right")
+    for entry in board:
+        cells = [_score(meaning, entry) for meaning in meanings]
+        table.add_row(Text(str(entry["domain"])), *cells, lasted(entry["seconds"]))
+    for domain, reason in failures.items():
+        table.add_row(Text(f"{domain}: {reason}", style="bold red", overflow="fold"))
+    return table
+
+
+def _score(meaning: Meaning, entry: Mapping[str, Any]) -> str:
+    value, before = entry.get(meaning.name), entry.get(meaning.before or "")
+    if value is None:
+        return ""
+    shown = meaning.pattern.format(value)
+    return shown if before is None else f"{shown} (from {meaning.pattern.format(before)})"
+
+
+def minutes(value: float) -> str:
+    """A length of time, as precise as a guess deserves.
+
+    >>> minutes(0.01), minutes(0.4), minutes(7.6), minutes(200)
+    ('1 second', '24 seconds', '8 minutes', '3.3 hours')
+    """
+    if value < 1.5:
+        return count(max(1, round(value * 60)), "second")
+    return f"{value:.0f} minutes" if value < 90 else f"{value / 60:.1f} hours"
+
+
+def _state(planned: PlannedRow) -> str:
+    if planned.state == "train":
+        return f"to train, about {minutes(planned.seconds / 60)}"
+    return planned.state
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "row"), count(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,75 @@
+"""The bundled world is what it claims to be: a sharp generator, a judge that knows the domains, true references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nada.checkpoints import load_generator
+from nada.guide import ClipModel, load_clip
+from nada.images import count_images, read_images, to_u8
+from nada.judge.features import embed_images_batched
+from nada.judge.frechet import frechet_distance
+from nada.judge.scores import diversity, retrieval_accuracy
+from nada.latents import draw_ws, seeded_rng
+from tasks.params import load_params
+from tasks.prompts import Row, load_prompts
+
+ROOT = Path(__file__).parents[2]
+NUM_REFERENCES = 400
+WEIGHTS_AND_REFERENCES_BYTES = 40_000_000
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # params.yaml names its files from there
+
+
+@pytest.fixture
+def rows() -> list[Row]:
+    return load_prompts(Path("prompts.csv"), load_params())
+
+
+@pytest.fixture
+def judge() -> ClipModel:
+    params = load_params()
+    return load_clip(params.judge.model, params.guide.config_dir, params.guide.antialias, "cpu")
+
+
+def test_the_night_has_five_filters_and_three_drawing_styles(rows: list[Row]) -> None:
+    assert 8 <= len(rows) <= 10
+    drawing_styles = {"robot", "pixel-art", "ink-drawing", "doodle", "emoji"} & {row.domain for row in rows}
+    assert len(drawing_styles) >= 3
+    assert len(rows) - len(drawing_styles) >= 5
+
+
+def test_every_domain_has_400_true_images(rows: list[Row]) -> None:
+    for row in rows:
+        assert row.reference_images is not None
+        assert count_images(Path(row.reference_images)) == NUM_REFERENCES
+
+
+def test_weights_and_references_stay_small() -> None:
+    folders = [ROOT / "examples/avatars" / name for name in ("weights", "clip", "references")]
+    assert sum(path.stat().st_size for folder in folders for path in folder.iterdir()) < WEIGHTS_AND_REFERENCES_BYTES
+
+
+def test_the_judge_finds_the_true_images_of_every_domain(rows: list[Row], judge: ClipModel) -> None:
+    prompts = sorted({row.target for row in rows} | {row.source for row in rows})
+    for row in rows:
+        images = read_images(Path(str(row.reference_images)), 64)[::8]
+        emb = embed_images_batched(judge, images, 50)
+        assert retrieval_accuracy(emb, judge, row.target, prompts) >= 0.9, row.domain
+
+
+def test_the_source_generator_draws_what_it_was_shown(judge: ClipModel) -> None:
+    source = load_generator(ROOT / "examples/avatars/weights/generator.safetensors")
+    with torch.no_grad():
+        samples = to_u8(source.synthesis(draw_ws(200, source, seeded_rng(0)), noise="none"))
+    portraits = read_images(ROOT / "examples/avatars/references/source.zip", 64)[::2]
+    ours, true = (embed_images_batched(judge, images, 50) for images in (samples, portraits))
+    sketches = embed_images_batched(judge, read_images(ROOT / "examples/avatars/references/sepia.zip", 64)[::2], 50)
+    assert frechet_distance(ours, true) < 0.05 * frechet_distance(ours, sketches)
+    assert diversity(ours) > 0.5 * diversity(true)
