@@ -45,8 +45,14 @@ class Generator(Protocol):
     w_dim: int
     num_ws: int
     resolution: int
-    mapping: Mapping
-    synthesis: Synthesis
+
+    @property
+    def mapping(self) -> Mapping:
+        """z to ws."""
+
+    @property
+    def synthesis(self) -> Synthesis:
+        """ws to pictures."""
 
     def conv_layers(self) -> list[Layer]:
         """The convolutions that layer selection chooses from, lowest resolution first."""

@@ -113,7 +113,8 @@ class SynthesisLayer(nn.Module):
         x = modulated_conv(x, self.weight, self.affine(w), kernel, demodulate=True)
         if noise == "random":
             shape = (x.shape[0], 1, self.resolution, self.resolution)
-            x = x + torch.randn(shape, generator=rng, device=x.device, dtype=x.dtype) * self.noise_strength
+            drawn_on = x.device if rng is None else rng.device  # a CPU generator draws the same for every device
+            x = x + torch.randn(shape, generator=rng, device=drawn_on, dtype=x.dtype).to(x.device) * self.noise_strength
         elif noise == "const":
             x = x + self.noise_const * self.noise_strength
         return leaky_relu(x + self.bias[:, None, None], self.clamp)

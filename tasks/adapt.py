@@ -29,7 +29,7 @@ from nada.judge.features import Features
 from nada.stylegan2 import StyleGAN2
 from tasks import rowcache
 from tasks.job import RowJob
-from tasks.judge import SampleSet, as_generator, judge_ws, reference_embeddings, sample_set, score_row
+from tasks.judge import SampleSet, judge_ws, reference_embeddings, sample_set, score_row
 from tasks.workers import Progress
 
 REPORT_SECONDS = 0.3  # between two messages to the parent, each of which reads a loss off the device
@@ -65,12 +65,12 @@ class WarmModels:
     @cached_property
     def ws(self) -> Tensor:
         """Latents of the judged pictures."""
-        return judge_ws(as_generator(self.generator), self.job.params)
+        return judge_ws(self.generator, self.job.params)
 
     @cached_property
     def source(self) -> SampleSet:
         """The source's samples."""
-        return sample_set(as_generator(self.generator), self.judge, self.ws, self.job.params, self.job.device)
+        return sample_set(self.generator, self.judge, self.ws, self.job.params, self.job.device)
 
     def references(self, path: str | None) -> Features | None:
         """Features of a row's true images, if it has any."""
@@ -131,7 +131,7 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
     clock.lap("adapt")
 
     notify(progress, job, job.adapt.iterations, "judge")
-    samples = sample_set(as_generator(target), models.judge, models.ws, job.params, job.device)
+    samples = sample_set(target, models.judge, models.ws, job.params, job.device)
     scores = score_row(models.judge, job.row, source, samples, references, job.all_targets)
     clock.lap("judge")
 
@@ -155,8 +155,8 @@ def train(models: WarmModels, target: StyleGAN2, job: RowJob, progress: Progress
     trace: list[Step] = []
     told = time.monotonic()
     pair = PromptPair(job.row.source, job.row.target)
-    source = as_generator(models.generator)
-    for step in adapt(source, as_generator(target), models.guide, pair, job.adapt, job.seed):
+    source = models.generator
+    for step in adapt(source, target, models.guide, pair, job.adapt, job.seed):
         trace.append(step)
         is_last = step.index + 1 == job.adapt.iterations
         if is_last or time.monotonic() - told >= REPORT_SECONDS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +21,9 @@ from nada.images import read_images, to_u8
 from nada.judge import embed_images_batched, judge_domain
 from nada.judge.features import Features
 from nada.latents import draw_z, seeded_rng
-from nada.stylegan2 import StyleGAN2
 from tasks.prompts import Row
 
 JUDGE_SEED = 20_210_802  # no row trains on these latents; the same for all, so that domains compare
-
-
-def as_generator(network: StyleGAN2) -> Generator:
-    """The network as what it implements; types alone cannot tell, as torch's modules declare no call of their own."""
-    return cast(Generator, network)
 
 
 @dataclass(frozen=True)

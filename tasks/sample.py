@@ -14,7 +14,7 @@ from nada.errors import CheckpointError, ParamsError
 from nada.images import grid, save_png
 from nada.latents import draw_z, seeded_rng
 from tasks import pretrained, rowcache
-from tasks.judge import as_generator, render
+from tasks.judge import render
 from tasks.params import load_params, nearest
 
 SOURCE = "source"
@@ -56,7 +56,7 @@ def samples(domain: str, params_path: Path, count: int, seed: int, psi: float, d
     """
     path = find_weights(domain, params_path)
     try:
-        generator = as_generator(load_generator(path, device))
+        generator = load_generator(path, device)
     except RuntimeError as err:  # torch's answer to an unknown or absent device
         raise ParamsError(f"--device: {device!r} cannot be used ({str(err).splitlines()[0]}); try cpu") from err
     rng = seeded_rng(seed)
