@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nada.errors import OutputError
+
+_UMASK = os.umask(0o022)  # can only be read by setting it
+os.umask(_UMASK)
 
 
 @contextmanager
@@ -22,6 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        partial.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner may read
         partial.replace(path)
     except OSError as err:
         raise OutputError(f"{path}: cannot be written ({err.strerror or err}); free space or choose another") from err
