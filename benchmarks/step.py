@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nada import stylegan2
-from nada.checkpoints import load_generator
+from nada.checkpoints import read_any
 from nada.config import SelectionConfig
 from nada.guide import PromptPair, load_guide
 from nada.latents import draw_ws, seeded_rng
@@ -46,7 +46,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     params = load_params(args.params)
-    source = load_generator(Path(params.generator.weights))
+    source = read_any(Path(params.generator.weights))
     guide = load_guide(params.guide, "cpu")
     adapt = params.adapt
     print(f"python {platform.python_version()}, torch {torch.__version__}, one thread of {platform.machine()}")

@@ -68,7 +68,11 @@ def plan(params: ParamsOption = Path("params.yaml"), only: OnlyOption = None) ->
 
 
 @app.command(short_help="Train, judge, record and report every unfinished row.")
-def run(params: ParamsOption = Path("params.yaml"), only: OnlyOption = None) -> None:
+def run(
+    params: ParamsOption = Path("params.yaml"),
+    only: OnlyOption = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove results of domains that left the CSV.")] = False,
+) -> None:
     """Train every row that is not finished, judge it, record it, and write the report.
 
     Rows whose result is there and current are kept. A row that fails leaves the others alone: it is red in the
@@ -78,6 +82,7 @@ def run(params: ParamsOption = Path("params.yaml"), only: OnlyOption = None) -> 
     Examples:
       nada run
       nada run --only sketch --only sepia
+      nada run --prune    also remove the results of domains that left the CSV
       dvc repro           the same, and DVC versions the weights
 
     Exit status: 0 all rows finished, 1 a row failed, 2 bad input (nothing was trained), 130 interrupted.
@@ -86,13 +91,20 @@ def run(params: ParamsOption = Path("params.yaml"), only: OnlyOption = None) -> 
     from flows.outputs import current_records, refresh_report
     from flows.plan import make_plan
     from flows.tables import leaderboard_table, plan_summary, plan_table
-    from tasks import metrics
+    from tasks import metrics, rowcache
 
     planned = make_plan(params, only or [])
     display = make_display()
     display.console.print(plan_table(planned))
     display.console.print()
     display.say(plan_summary(planned), "bold")
+    domains = {row.row.domain for row in planned.rows}
+    for domain in rowcache.prune(domains) if prune else []:
+        display.say(f"{domain}: no longer in {planned.params.night.prompts}; its results were removed")
+    if kept := rowcache.leftovers(domains):
+        display.say(
+            f"Kept, though not in {planned.params.night.prompts}: {', '.join(kept)}. nada run --prune removes them."
+        )
     failures: dict[str, str] = {}
     if planned.to_train:
         from flows.night import run_night
@@ -146,7 +158,8 @@ def sample(
     domain: Annotated[str, typer.Argument(help="A finished domain, or 'source' for the generator it came from.")],
     count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many pictures.")] = 16,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of the latents: the same seed gives the same faces in any domain.")
+        int,
+        typer.Option(min=0, max=2**31 - 1, help="Of the latents: the same seed gives the same faces in any domain."),
     ] = 0,
     psi: Annotated[float, typer.Option(min=0.0, max=2.0, help="Truncation: 1 is all variety, less is tamer.")] = 0.7,
     out: Annotated[Path | None, typer.Option(help="One picture with all of them in a grid.")] = None,

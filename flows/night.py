@@ -87,8 +87,6 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         check_reports_writable()
         plan.check_disk()
         rowcache.sweep()
-        for domain in rowcache.prune({planned.row.domain for planned in plan.rows}):
-            display.say(f"{domain}: no longer in {plan.params.night.prompts}; its results were removed")
         server = EmbeddedServer()  # takes as long as loading the models
         specs = list(plan.workers[: len(plan.to_train)])
         pool = stack.enter_context(WorkerPool(specs))
@@ -146,7 +144,8 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
             future.wait()
             settle(stage, run, futures[future], future.state)
         write_outputs(stage)
-        finish_tracking(stage, run)
+        with lenient(stage.display):
+            finish_tracking(stage, run)
     if stage.failures:
         raise RowsFailedError(f"{len(stage.failures)} of {len(stage.plan.rows)} rows failed")
 
@@ -207,7 +206,8 @@ def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, state: Sta
         stage.records[row.domain] = result
         stage.trained.append(row.domain)
         stage.display.finished(result)
-        record_row(row.domain, stage, run)
+        with lenient(stage.display):
+            record_row(row.domain, stage, run)
         return
     reason = " ".join(str(result).split())[:REASON_LENGTH] or type(result).__name__
     details = result.details if isinstance(result, RowFailedError) else ""
@@ -215,7 +215,17 @@ def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, state: Sta
         Failure(domain=row.domain, source=row.source, target=row.target, reason=reason, details=details)
     )
     stage.display.failed(row.domain, reason)
-    tracking.record_failure(run, row, planned.key, reason)
+    with lenient(stage.display):
+        tracking.record_failure(run, row, planned.key, reason)
+
+
+@contextmanager
+def lenient(display: Display) -> Iterator[None]:
+    """Go on when MLflow cannot be written: the night matters more, and the next one records finished rows."""
+    try:
+        yield
+    except NadaError as err:
+        display.say(f"MLflow: not recorded now, the next night will ({err})", "yellow")
 
 
 @task(name="record", task_run_name="record {domain}", cache_policy=NO_CACHE)

@@ -60,7 +60,10 @@ def plan_summary(plan: Plan) -> str:
     basis = "by earlier rows" if plan.measured else "a guess, there are no earlier rows to measure by"
     used = workers_in_words(plan)
     cost = f"About {minutes(plan.minutes)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
-    return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free)."
+    limit = plan.params.night.row_timeout_minutes
+    slow = [planned.row.domain for planned in plan.to_train if planned.seconds > 60 * limit]
+    warning = f" {', '.join(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
+    return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free).{warning}"
 
 
 def workers_in_words(plan: Plan) -> str:

@@ -101,6 +101,11 @@ def adapt(
         yield Step(index, loss.detach(), detached, tuple(layer.name for layer in layers))
 
     average.copy_to_weights()
+    if not all(weight.isfinite().all() for weight in candidates):
+        raise NonFiniteLossError(
+            f"step {config.iterations - 1}: the last update left weights that are not finite; "
+            f"try a smaller adapt.learning_rate (now {config.learning_rate})"
+        )
     train_only(target, [], [])
 
 

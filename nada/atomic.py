@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner may read
         partial.replace(path)
     except OSError as err:
-        raise OutputError(f"{path}: cannot be written ({err.strerror or err}); free space or choose another") from err
+        raise OutputError(f"{path}: cannot be written ({err.strerror or err})") from err
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

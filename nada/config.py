@@ -1,15 +1,28 @@
 """The sections of params.yaml as frozen models: unknown keys are errors, every number has a range.
 
-A section travels whole to whoever uses it. Nothing here reads files.
+A section travels whole to whoever uses it. Nothing here reads files' contents.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+WEIGHTS_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz"}
+
+
+def names_a_file(weights: str) -> bool:
+    """Whether a CLIP's `weights` is meant as a file, not as a pretrained tag of open_clip.
+
+    >>> names_a_file("openai"), names_a_file("clip/guide.safetensors")
+    (False, True)
+    """
+    return "/" in weights or Path(weights).suffix in WEIGHTS_SUFFIXES or Path(weights).is_file()
 
 
 class Section(BaseModel):
@@ -25,6 +38,11 @@ class ClipConfig(Section):
     """Architecture, as open_clip lists it: `ViT-B-32`, or a JSON file in `guide.config_dir`."""
     weights: Name
     """A pretrained tag of open_clip (`openai`), or the path of a weights file."""
+
+
+class GuideClipConfig(ClipConfig):
+    """One open_clip model that guides."""
+
     weight: float = Field(1.0, gt=0, le=100)
     """Share in the sum of losses when several models guide."""
 
@@ -47,7 +65,7 @@ class ViewsConfig(Section):
 class GuideConfig(Section):
     """The CLIP models that guide the training."""
 
-    models: tuple[ClipConfig, ...] = Field(min_length=1, strict=False)
+    models: tuple[GuideClipConfig, ...] = Field(min_length=1, strict=False)
     config_dir: str | None = None
     """Folder of further open_clip JSON configs."""
     antialias: bool = True
@@ -65,10 +83,12 @@ class JudgeConfig(Section):
 
 
 class SamplesConfig(Section):
-    """The pictures shown beside the scores."""
+    """How the pictures are drawn that are shown and judged."""
 
     count: int = Field(12, ge=1, le=256)
+    """Pictures shown; how many are judged is `judge.num_images`."""
     truncation_psi: float = Field(0.7, ge=0, le=2)
+    """Truncation of the pictures shown and of those behind every score."""
 
 
 class GeneratorConfig(Section):

@@ -18,14 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nada.checkpoints.canonical import sha256_file
-from nada.config import ClipConfig, GuideConfig, ViewsConfig
+from nada.config import ClipConfig, GuideConfig, ViewsConfig, names_a_file
 from nada.errors import CheckpointError, GuideError, ShapeError
 from nada.openclip import open_clip
 from nada.templates import fill
 from nada.views import random_views
 
 EDITS_OF_A_TEXT_DIRECTION_MIN = 1e-6
-FILE_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class ClipModel:
         digest = hashlib.sha256()
         for name, tensor in sorted(self._model.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def embed_images(self, img: Tensor) -> Tensor:
@@ -97,12 +96,12 @@ class ClipModel:
         longest text cannot matter: it is cut off, which is exact and several times faster.
         """
         tokens: Tensor = self._tokenizer(texts).to(self._device)
-        length = int((tokens != 0).sum(dim=1).max())
         model: Any = self._model
         causal = getattr(model, "text_pool_type", None) == "argmax" and getattr(model, "attn_mask", None) is not None
         if not causal:
             emb: Tensor = model.encode_text(tokens, normalize=True)
             return emb
+        length = int(tokens.argmax(dim=1).max()) + 1  # the end-of-text token has the highest number
         shortened = {
             "positional_embedding": model.positional_embedding[:length],
             "attn_mask": model.attn_mask[:length, :length],
@@ -110,15 +109,6 @@ class ClipModel:
         out = torch.func.functional_call(model, shortened, kwargs={"text": tokens[:, :length]})
         emb = out["text_features"] if isinstance(out, dict) else out[1]
         return emb
-
-    def num_tokens(self, text: str) -> int:
-        """Tokens of a text with its start and end, not cut: CLIP reads the first `context_length` only."""
-        return len(self._tokenizer.encode(text)) + 2
-
-    @property
-    def context_length(self) -> int:
-        """The longest text that the model can read, in tokens."""
-        return int(self._tokenizer.context_length)
 
     def _class_embedding(self, prompt: str) -> Tensor:
         """Mean embedding of a prompt over the templates, [D], unit norm."""
@@ -178,7 +168,7 @@ def load_clip(config: ClipConfig, config_dir: str | None, antialias: bool, devic
     if config.name not in open_clip.list_models():
         known = ", ".join(sorted(open_clip.list_models(), key=lambda name: _distance(name, config.name))[:5])
         raise GuideError(f"{config.name!r}: open_clip has no such model; the nearest are {known}")
-    is_file = Path(config.weights).suffix in FILE_SUFFIXES
+    is_file = names_a_file(config.weights)
     if is_file and not Path(config.weights).is_file():
         raise CheckpointError(f"{config.weights}: no such file; expected weights of {config.name}")
     tags = open_clip.list_pretrained_tags_by_model(config.name)

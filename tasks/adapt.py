@@ -23,9 +23,11 @@ from torch import Tensor
 
 from nada.adapt import Step, adapt
 from nada.checkpoints import load_generator, save_generator
+from nada.errors import ParamsError
 from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
 from nada.images import before_after, save_png
 from nada.judge.features import Features
+from nada.layers import num_selected
 from nada.stylegan2 import StyleGAN2
 from tasks import rowcache
 from tasks.job import RowJob
@@ -103,9 +105,14 @@ def check_models(job: RowJob, progress: ProgressCallback) -> dict[str, str]:
 
     Raises:
         CheckpointError, GuideError: as the loaders do.
+        ParamsError: a recipe selects more layers than the generator has.
     """
     models = warm_models(job)
-    assert models.generator.resolution
+    for name in job.params.recipes:
+        try:
+            num_selected(job.params.recipe(name).selection.k, models.generator)
+        except ParamsError as err:
+            raise ParamsError(f"recipes.{name}.{err}") from err
     return {clip.name: clip.fingerprint for clip in [*models.guide.models, models.judge]}
 
 

@@ -11,12 +11,11 @@ from typing import Any
 import pydantic
 import yaml
 
-from nada.config import AdaptConfig, ClipConfig, Params
+from nada.config import AdaptConfig, ClipConfig, Params, names_a_file
 from nada.errors import CheckpointError, ParamsError
 from tasks.expected import expected_at, known_keys
 
 PARAMS_PATH = Path("params.yaml")
-WEIGHTS_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz"}
 _VALUE_LENGTH = 60  # longer values are cut in messages
 _DOMAIN_VALIDATOR = "value_error"  # pydantic's type of a ValueError raised by our own validators
 
@@ -78,15 +77,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     matches = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""
-
-
-def is_file_path(weights: str) -> bool:
-    """Whether a CLIP's `weights` is meant as a file, not as a pretrained tag of open_clip.
-
-    >>> is_file_path("openai"), is_file_path("clip/guide.safetensors")
-    (False, True)
-    """
-    return "/" in weights or Path(weights).suffix in WEIGHTS_SUFFIXES or Path(weights).exists()
 
 
 def _read_yaml(path: Path) -> dict[Any, Any]:
@@ -175,7 +165,7 @@ def _check_paths(path: Path, params: Params) -> None:
         *((f"guide.models[{index}].weights", clip) for index, clip in enumerate(params.guide.models)),
         ("judge.model.weights", params.judge.model),
     ]
-    weights += [(key, clip.weights) for key, clip in clips if is_file_path(clip.weights)]
+    weights += [(key, clip.weights) for key, clip in clips if names_a_file(clip.weights)]
     for key, file in weights:
         if not Path(file).is_file():
             problems.append(f"{file}: no such file; {path} names it as {key}")

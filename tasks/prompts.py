@@ -22,6 +22,7 @@ DOMAIN_LENGTH = 64
 RESERVED = "source"  # `nada sample source` shows the generator that the domains come from
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ITERATIONS_RANGE = (1, 1_000_000)  # as adapt.iterations
+MIN_REFERENCES = 2
 SEED_RANGE = (0, 2**31 - 1)  # as night.seed
 
 Problem = tuple[int, str]
@@ -182,9 +183,12 @@ def _override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
         from nada.images import count_images
 
         try:
-            count_images(Path(row["reference_images"]))
+            num_images = count_images(Path(row["reference_images"]))
         except ImageError as err:
             yield f"'reference_images': {err}"
+        else:
+            if num_images < MIN_REFERENCES:
+                yield f"'reference_images' holds 1 image; a distance needs {MIN_REFERENCES} or more"
 
 
 def _row(line: int, row: dict[str, str], params: Params) -> Row:

@@ -35,6 +35,7 @@ __all__ = [
     "clip_hashes",
     "file_hash",
     "is_finished",
+    "leftovers",
     "partial_dir",
     "process_lives",
     "prune",
@@ -137,15 +138,18 @@ def publish(partial: Path, domain: str) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def leftovers(domains: set[str]) -> list[str]:
+    """Names of finished domains that are not among the CSV's. Foreign folders are none of ours."""
+    ours = [path for path in _folders() if any((path / name).is_file() for name in (RECORD_NAME, WEIGHTS_NAME))]
+    return [path.name for path in ours if not path.name.startswith(".") and path.name not in domains]
+
+
 def prune(domains: set[str]) -> list[str]:
-    """Remove the results of rows that left the CSV; returns their names. Foreign folders are left alone."""
-    removed = []
-    for folder in _folders():
-        ours = any((folder / name).is_file() for name in (RECORD_NAME, WEIGHTS_NAME))
-        if ours and not folder.name.startswith(".") and folder.name not in domains:
-            with _writing(folder):
-                shutil.rmtree(folder)
-            removed.append(folder.name)
+    """Remove the results of rows that left the CSV; returns their names."""
+    removed = leftovers(domains)
+    for name in removed:
+        with _writing(ADAPTED_DIR / name):
+            shutil.rmtree(ADAPTED_DIR / name)
     return removed
 
 

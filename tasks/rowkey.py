@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import nada
-from nada.config import AdaptConfig, ClipConfig, Params
+from nada.config import AdaptConfig, ClipConfig, Params, names_a_file
 from nada.errors import CheckpointError, NadaError
-from tasks.params import is_file_path
 from tasks.prompts import Row
 
 KEY_FORMAT = 1  # raise it when results change for a reason that the key does not see
@@ -57,7 +56,7 @@ def clip_hashes(params: Params) -> dict[str, str]:
     Raises:
         CheckpointError: a weights file cannot be read.
     """
-    clips = {f"guide.models.{index}": clip for index, clip in enumerate(params.guide.models)}
+    clips: dict[str, ClipConfig] = {f"guide.models.{index}": clip for index, clip in enumerate(params.guide.models)}
     clips["judge.model"] = params.judge.model
     return {place: _clip_hash(clip, params.guide.config_dir) for place, clip in clips.items()}
 
@@ -101,7 +100,7 @@ def _clip_hash(clip: ClipConfig, config_dir: str | None) -> str:
         parts = [clip.name]
         if architecture is not None and architecture.is_file():
             parts.append(file_hash(architecture))
-        parts.append(file_hash(Path(clip.weights)) if is_file_path(clip.weights) else f"tag:{clip.weights}")
+        parts.append(file_hash(Path(clip.weights)) if names_a_file(clip.weights) else f"tag:{clip.weights}")
     except OSError as err:
         raise CheckpointError(f"{err.filename}: cannot be read ({err.strerror})") from err
     return hashlib.sha256(_canonical(parts)).hexdigest()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nada.checkpoints import load_generator
+from nada.checkpoints.canonical import read_config
 from nada.errors import CheckpointError, ParamsError
 from nada.images import grid, save_png
 from nada.latents import draw_z, seeded_rng
@@ -29,6 +30,11 @@ def sample_grid(domain: str, params_path: Path, count: int, seed: int, psi: floa
         CheckpointError, ParamsError: see `samples`.
         OutputError: it cannot be written.
     """
+    side = read_config(find_weights(domain, params_path)).resolution
+    if count * side**2 > MAX_GRID_PIXELS:
+        raise ParamsError(
+            f"--count: {count} pictures are too many for one grid; use --folder, or {MAX_GRID_PIXELS // side**2}"
+        )
     img_u8 = torch.cat(list(samples(domain, params_path, count, seed, psi, device)))
     save_png(grid(img_u8, math.ceil(math.sqrt(count))), out)
 
@@ -57,7 +63,7 @@ def samples(domain: str, params_path: Path, count: int, seed: int, psi: float, d
     path = find_weights(domain, params_path)
     try:
         generator = load_generator(path, device)
-    except RuntimeError as err:  # torch's answer to an unknown or absent device
+    except (RuntimeError, AssertionError) as err:  # torch's answers to an unknown or absent device
         raise ParamsError(f"--device: {device!r} cannot be used ({str(err).splitlines()[0]}); try cpu") from err
     rng = seeded_rng(seed)
     for start in range(0, count, CHUNK):

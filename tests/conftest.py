@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from nada.checkpoints.canonical import save_generator
-from nada.config import ClipConfig, GuideConfig
+from nada.config import GuideClipConfig, GuideConfig
 from nada.guide import Guide, load_guide
 from nada.openclip import open_clip
 from nada.stylegan2 import StyleGAN2, StyleGAN2Config
@@ -56,5 +56,5 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_guide(tiny_world: Path) -> Guide:
     """The tiny guide, loaded as a user's would be."""
-    clip = ClipConfig(name="tiny-guide", weights=str(tiny_world / "tiny-guide.safetensors"))
+    clip = GuideClipConfig(name="tiny-guide", weights=str(tiny_world / "tiny-guide.safetensors"))
     return load_guide(GuideConfig(models=(clip,), config_dir=str(tiny_world)), "cpu")

@@ -141,13 +141,16 @@ def test_a_run_with_nothing_left_trains_nothing_and_says_so(after_night: Project
     assert "adapting" not in outcome.out
 
 
-def test_a_new_row_is_trained_alone_and_a_removed_one_is_pruned(after_night: Project) -> None:
+def test_a_new_row_is_trained_alone_and_a_removed_one_is_kept_until_pruned(after_night: Project) -> None:
     before = stamps(after_night, "robot")
     after_night.prompts(ROBOT, "neon,portrait,neon edges,style,")
     outcome = after_night.nada("run")
     assert outcome.status == 0
-    assert "sketch: no longer in prompts.csv; its results were removed" in outcome.out
+    assert "Kept, though not in prompts.csv: sketch. nada run --prune removes them." in outcome.out
     adapted = after_night.folder / "weights" / "adapted"
+    assert (adapted / "sketch").is_dir()
+    outcome = after_night.nada("run", "--prune")
+    assert "sketch: no longer in prompts.csv; its results were removed" in outcome.out
     assert sorted(path.name for path in adapted.iterdir()) == ["neon", "robot"]
     assert stamps(after_night, "robot") == before
 

@@ -84,6 +84,15 @@ def test_a_nan_loss_stops_the_training_and_names_the_step(tiny_guide: Guide) -> 
         next(steps)
 
 
+def test_weights_broken_by_the_last_update_are_not_handed_out(tiny_guide: Guide) -> None:
+    source = tiny_generator()
+    target = copy.deepcopy(source)
+    weight = target.synthesis.block(4).conv1.weight.requires_grad_()
+    weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(NonFiniteLossError, match=r"step 0: the last update left weights that are not finite"):
+        list(adapt(source, target, tiny_guide, PAIR, AdaptConfig(iterations=1), 0))
+
+
 @pytest.mark.parametrize(("resolution", "expected"), [(256, 9), (512, 10), (1024, 12)])
 def test_auto_selects_the_published_number_of_layers(resolution: int, expected: int) -> None:
     config = StyleGAN2Config(z_dim=1, w_dim=1, resolution=resolution, channel_base=1, channel_max=1)

@@ -7,7 +7,7 @@ import torch
 
 from nada.config import ClipConfig
 from nada.errors import CheckpointError, GuideError, ShapeError
-from nada.guide import Guide, PromptPair, load_clip
+from nada.guide import ClipModel, Guide, PromptPair, load_clip
 from nada.templates import TEMPLATES, fill
 
 
@@ -84,3 +84,16 @@ def test_the_fingerprint_tells_two_models_apart(tiny_world: Path) -> None:
         for name in ("tiny-guide", "tiny-judge")
     }
     assert len(prints) == 2
+
+
+def test_a_model_fetched_by_tag_has_a_fingerprint_of_its_tensors(tiny_guide: Guide) -> None:
+    model = tiny_guide.models[0]
+    fetched = ClipModel(model.name, model._model, model._tokenizer, True, None)
+    assert len(fetched.fingerprint) == 64
+
+
+def test_a_text_with_exclamation_marks_is_cut_behind_its_end_mark(tiny_guide: Guide) -> None:
+    model = tiny_guide.models[0]
+    texts = ["x!~y portrait"]  # `!~` holds the token of number 0, which also pads
+    whole = model._model.encode_text(model._tokenizer(texts), normalize=True)  # type: ignore[operator]
+    torch.testing.assert_close(model.embed_texts(texts), whole, atol=1e-6, rtol=1e-5)

@@ -11,7 +11,12 @@ TARGETS = ["help", "setup", "demo", "test", "lint", "type", "bench", "report", "
 
 
 def make(*arguments: str) -> list[str]:
-    result = subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    # Below another make, this one would announce its folder.
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+    command = ["make", *arguments]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return result.stdout.splitlines()
 
 

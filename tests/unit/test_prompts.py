@@ -47,7 +47,8 @@ def test_a_plain_file_becomes_rows(tmp_path: Path, params: Params) -> None:
 
 def test_a_row_may_override_recipe_iterations_seed_and_references(tmp_path: Path, params: Params) -> None:
     (tmp_path / "true").mkdir()
-    Image.new("RGB", (8, 8)).save(tmp_path / "true" / "0.png")
+    for name in ("0.png", "1.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "true" / name)
     text = f"{HEADER}\nrobot,a face,a robot,shape,50,7,{tmp_path / 'true'}\n"
     (row,) = load(tmp_path, text, params)
     assert (row.recipe, row.iterations, row.seed, row.reference_images) == ("shape", 50, 7, str(tmp_path / "true"))
@@ -247,3 +248,10 @@ def test_a_bundled_config_may_read_fewer_tokens(tmp_path: Path, params: Params) 
     guide = params.guide.model_copy(update={"config_dir": str(tmp_path)})
     assert tokens.context_length(params.model_copy(update={"guide": guide})) == 16
     assert tokens.context_length(params) == 77
+
+
+def test_a_single_reference_image_is_refused_before_anything_is_trained(tmp_path: Path, params: Params) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "only.png")
+    text = f"domain,source,target,reference_images\nrobot,a face,a robot,{tmp_path}\n"
+    with pytest.raises(PromptsError, match="'reference_images' holds 1 image; a distance needs 2 or more"):
+        load(tmp_path, text, params)
