@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,17 @@ TEMPLATE_TOKENS = 12
 
 
 def context_length(params: Params) -> int:
-    """Tokens that every model of params.yaml can read: 77, or less where a bundled JSON config says so."""
-    if params.guide.config_dir is None:
-        return CONTEXT_LENGTH
-    return min(_config_lengths(Path(params.guide.config_dir), _names(params)), default=CONTEXT_LENGTH)
+    """Tokens that every model of params.yaml can read, as open_clip's JSON configs and the project's own declare."""
+    folders = [open_clip_configs()] + ([Path(params.guide.config_dir)] if params.guide.config_dir else [])
+    names = _names(params)
+    return min((length for folder in folders for length in _config_lengths(folder, names)), default=CONTEXT_LENGTH)
+
+
+def open_clip_configs() -> Path:
+    """The folder of open_clip's own configs, found without importing it."""
+    spec = find_spec("open_clip")
+    assert spec is not None and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "model_configs"
 
 
 def count_tokens(prompt: str, enough: int) -> int:

@@ -141,3 +141,19 @@ def test_a_grid_and_a_folder_together_are_refused(project: Project) -> None:
     outcome = project.nada("sample", "source", "--out", "a.png", "--folder", "b")
     assert outcome.status == 2
     assert "not both" in outcome.err
+
+
+def test_a_recipe_with_too_many_layers_is_refused_before_training(project: Project) -> None:
+    project.prompts(SKETCH)
+    params = project.folder / "params.yaml"
+    params.write_text(params.read_text().replace("k: 2", "k: 99"))
+    outcome = project.nada("run")
+    assert outcome.status == 2
+    assert "recipes.shape.selection.k: 99 layers of 5; at most 5, or 'all'" in outcome.err
+    assert not list((project.folder / "weights" / "adapted").iterdir())
+
+
+def test_too_many_samples_for_one_grid_are_refused(project: Project) -> None:
+    outcome = project.nada("sample", "source", "--count", "1000000")
+    assert outcome.status == 2
+    assert "--count: 1000000 pictures are too many for one grid; use --folder, or 390625" in outcome.err

@@ -11,6 +11,7 @@ from nada.config import Params
 from nada.errors import PromptsError
 from tasks import tokens
 from tasks.prompts import Row, load_prompts
+from tasks.tokens import context_length
 
 HEADER = "domain,source,target,recipe,iterations,seed,reference_images"
 
@@ -255,3 +256,9 @@ def test_a_single_reference_image_is_refused_before_anything_is_trained(tmp_path
     text = f"domain,source,target,reference_images\nrobot,a face,a robot,{tmp_path}\n"
     with pytest.raises(PromptsError, match="'reference_images' holds 1 image; a distance needs 2 or more"):
         load(tmp_path, text, params)
+
+
+def test_a_model_of_open_clip_with_a_short_context_bounds_the_prompts(params: Params) -> None:
+    clip = params.guide.models[0].model_copy(update={"name": "ViT-B-16-SigLIP"})
+    guide = params.guide.model_copy(update={"models": (clip,), "config_dir": None})
+    assert context_length(params.model_copy(update={"guide": guide})) == 64
