@@ -35,11 +35,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "vision_cfg": {"image_size": 64, "layers": 5, "width": 144, "head_width": 24, "patch_size": 16},
         "text_cfg": TEXT_CFG,
     },
-    "conv-wide": {
-        "embed_dim": EMBED_DIM,
-        "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 24, "head_width": 64},
-        "text_cfg": TEXT_CFG,
-    },
 }
 
 TEMPLATES = [t for t in open_clip.OPENAI_IMAGENET_TEMPLATES if t("x") != "a photo of many x."]
