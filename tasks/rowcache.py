@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nada.atomic import replacing
 from nada.errors import OutputError
 from tasks.rowkey import clip_hashes, file_hash, row_key
 
@@ -109,9 +110,8 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> Record:
         names = sorted(path.name for path in folder.iterdir() if path.name != RECORD_NAME)
         files = {name: {"sha256": file_hash(folder / name), "bytes": _size(folder / name)} for name in names}
         whole: Record = {"format": FORMAT, **record, "files": files}
-        partial = folder / f"{RECORD_NAME}.partial"
+    with replacing(folder / RECORD_NAME) as partial:
         partial.write_text(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(folder / RECORD_NAME)
     return whole
 
 

@@ -13,8 +13,10 @@ from typing import Any
 import captions
 import torch
 from safetensors.torch import save_file
-from shim import open_clip
 from torch import Tensor
+
+from nada.openclip import open_clip
+from nada.templates import fill
 
 EMBED_DIM = 128
 TEXT_CFG: dict[str, Any] = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 3}
@@ -37,7 +39,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
 }
 
-TEMPLATES = [t for t in open_clip.OPENAI_IMAGENET_TEMPLATES if t("x") != "a photo of many x."]
 TRAIN_LENGTH = 24
 
 
@@ -52,7 +53,7 @@ def known_tokens() -> Tensor:
     """Sorted ids of every token that captions can hold; the end mark is the last, as in the full vocabulary."""
     words = [w for table in (captions.NOUNS, captions.ADJECTIVES, captions.FORMS) for ws in table.values() for w in ws]
     words += [*captions.BARE, *captions.DETAILS, "sketch of a cat with a dog"]
-    texts = [t(w) for t in TEMPLATES for w in ("portrait", "photo of a face")] + words
+    texts = [text for w in ("portrait", "photo of a face") for text in fill(w)] + words
     return torch.unique(open_clip.get_tokenizer("ViT-B-32")(texts))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from captions import PLAIN, Meaning, Seen, describe, details_of, kind_of
-from clip_model import TEMPLATES
 from filters import FILTERS, Floats, Images, _blur
 from near_misses import closeness, near_miss
 from negatives import BROKEN, miscoloured
@@ -19,6 +18,8 @@ from numpy.typing import NDArray
 from styles import NUM_TRAIN, SOURCE_STYLE, load_attributes, load_images
 from torch import Tensor
 from torch.nn import functional as F
+
+from nada.templates import fill
 
 FILTERED_SHARE, DAMAGED_SHARE, SOURCE_SHARE = 0.25, 0.15, 0.4
 """Shares of the other images that are filtered, damaged, and damaged portraits of the source style."""
@@ -119,7 +120,7 @@ class Batches:
                 seen.append(Seen(kind_of(SOURCE_STYLE), treatment, details))
         seen += [Seen(kind_of(style), treatment) for _, style, treatment in others]
         described = [describe(image, self.rng) for image in seen]
-        texts = [TEMPLATES[int(self.rng.integers(len(TEMPLATES)))](words) for words, _ in described]
+        texts = [str(self.rng.choice(fill(words))) for words, _ in described]
         img_u8 = np.concatenate([plain, edited, np.stack([image for image, _, _ in others])])
         pixels = torch.from_numpy(img_u8).permute(0, 3, 1, 2)
         source, truth = (p.float() / 127.5 - 1 for p in pixels[: 2 * self.quarter].chunk(2))

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import torch
 from captions import PLAIN
-from clip_model import TEMPLATES, to_clip
+from clip_model import to_clip
 from domains import DOMAINS, SOURCE_PROMPT, true_images
 from filters import Images
-from shim import open_clip
 from styles import load_images
 from torch import Tensor
 from torch.nn import functional as F
+
+from nada.openclip import open_clip
+from nada.templates import fill
 
 NUM_IMAGES = 200
 
@@ -45,7 +47,7 @@ class Loaded:
     @torch.no_grad()
     def embed_prompt(self, prompt: str) -> Tensor:
         """Unit embeddings of a prompt in every template, [T, D]."""
-        return F.normalize(self.model.encode_text(self.tokenize([t(prompt) for t in TEMPLATES])), dim=-1)
+        return F.normalize(self.model.encode_text(self.tokenize(fill(prompt))), dim=-1)
 
 
 def evaluate(clip: Loaded, held_out_path: Path) -> list[tuple[str, float, float]]:
