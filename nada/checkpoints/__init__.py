@@ -1,6 +1,15 @@
-"""Generators on disk: one canonical format, two more to read, and nothing in them is ever executed."""
+"""Generators on disk: one canonical format, two more to read and write, and nothing in them is ever executed."""
 
 from nada.checkpoints.canonical import load_generator, save_generator, sha256_file
-from nada.checkpoints.formats import read_any
+from nada.checkpoints.conversion import conversion_report
+from nada.checkpoints.formats import inspect, read_any, write_any
 
-__all__ = ["load_generator", "read_any", "save_generator", "sha256_file"]
+__all__ = [
+    "conversion_report",
+    "inspect",
+    "load_generator",
+    "read_any",
+    "save_generator",
+    "sha256_file",
+    "write_any",
+]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pydantic
@@ -19,6 +20,17 @@ from nada.stylegan2_ops import blur_kernel
 
 USUAL_CHANNEL_BASES = (32768, 16384)  # config-f and its half; where the shapes leave a choice
 FILTER_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A generator, and what its file says beside it."""
+
+    generator: StyleGAN2
+    networks: tuple[str, ...]
+    """The named networks in the file."""
+    is_mean_measured: bool = False
+    """The file holds no mean w: it was measured."""
 
 
 def infer_config(path: Path, state: Mapping[str, Tensor], conv_clamp: float | None) -> StyleGAN2Config:

@@ -1,22 +1,55 @@
-"""One entry point for every format of StyleGAN2: what a file is follows from its first bytes, not its name."""
+"""One entry point for every format: what a file is follows from its first bytes, what it becomes from its name."""
 
 from __future__ import annotations
 
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from nada.checkpoints.canonical import load_generator
+from nada.checkpoints.architecture import Reading
+from nada.checkpoints.canonical import load_generator, save_generator, sha256_file
+from nada.checkpoints.conversion import losses
 from nada.checkpoints.inert import LEGACY_TORCH_MAGIC
 from nada.checkpoints.nvidia import read_nvidia
-from nada.checkpoints.rosinality import read_rosinality
+from nada.checkpoints.rosinality import read_rosinality, save_rosinality
 from nada.errors import CheckpointError
 from nada.stylegan2 import StyleGAN2
+
+Format = Literal["nada", "nvidia", "rosinality"]
 
 HEAD_BYTES = 64
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = b"\x80"
 HEADER_LENGTH_BYTES = 8  # a safetensors file opens with the length of its JSON header
 EXPECTED = "expected nada's .safetensors, NVIDIA's .pkl or rosinality's .pt of StyleGAN2"
+SUFFIXES: dict[str, Format] = {".safetensors": "nada", ".pkl": "nvidia", ".pt": "rosinality"}
+READERS = {"nvidia": read_nvidia, "rosinality": read_rosinality}
+WRITERS = {"nada": save_generator, "rosinality": save_rosinality}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What a file of weights holds."""
+
+    format: Format
+    family: str
+    resolution: int
+    z_dim: int
+    w_dim: int
+    mapping_layers: int
+    channel_base: int
+    channel_max: int
+    conv_clamp: float | None
+    num_parameters: int
+    size_bytes: int
+    sha256: str
+    networks: tuple[str, ...]
+    """The named networks in the file; the averaged one is read."""
+    mean_w: Literal["stored", "measured"]
+    """Whether the file holds the mean w; without it, one is measured on fixed latents."""
+    notes: tuple[str, ...]
+    """What writing this generator in each other format would lose, a sentence each."""
 
 
 def read_any(path: Path) -> StyleGAN2:
@@ -28,6 +61,50 @@ def read_any(path: Path) -> StyleGAN2:
     Raises:
         CheckpointError: missing, truncated, unsafe, or of a kind that is not supported; says which.
     """
+    return _read(path, detect(path)).generator
+
+
+def write_any(path: Path, generator: StyleGAN2, format: Format | None = None) -> None:
+    """Write a generator in a format; without one, the suffix decides: .safetensors, .pkl or .pt.
+
+    Raises:
+        CheckpointError: the suffix names no format, or the format cannot hold this generator.
+        OutputError: the file cannot be written.
+    """
+    chosen = format or SUFFIXES.get(path.suffix)
+    if chosen not in WRITERS:
+        known = ", ".join(f"{suffix} ({name})" for suffix, name in SUFFIXES.items() if name in WRITERS)
+        raise CheckpointError(f"{path}: {format or path.suffix!r} names no format to write; use {known}")
+    WRITERS[chosen](path, generator)
+
+
+def inspect(path: Path) -> Inspection:
+    """Read a file as `read_any` does, every tensor checked, and say what it holds.
+
+    Raises:
+        CheckpointError: as for `read_any`.
+    """
+    format = detect(path)
+    reading = _read(path, format)
+    generator, config = reading.generator, reading.generator.config
+    return Inspection(
+        format=format,
+        **config.model_dump(),
+        num_parameters=sum(parameter.numel() for parameter in generator.parameters()),
+        size_bytes=path.stat().st_size,
+        sha256=sha256_file(path),
+        networks=reading.networks,
+        mean_w="measured" if reading.is_mean_measured else "stored",
+        notes=tuple(sentence for other in WRITERS if other != format for sentence in losses(config, other)),
+    )
+
+
+def detect(path: Path) -> Format:
+    """The format of a file, from its first bytes.
+
+    Raises:
+        CheckpointError: missing, empty, or nothing that nada reads.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -35,15 +112,12 @@ def read_any(path: Path) -> StyleGAN2:
         raise CheckpointError(f"{path}: cannot be read ({err.strerror}); {EXPECTED}") from err
     if not head:
         raise CheckpointError(f"{path}: empty file (0 bytes); fetch it again")
-    if head.startswith(ZIP_MAGIC):
-        _refuse_compressed(path)
-        return read_rosinality(path)
-    if head.startswith(LEGACY_TORCH_MAGIC):
-        return read_rosinality(path)
+    if head.startswith((ZIP_MAGIC, LEGACY_TORCH_MAGIC)):
+        return "rosinality"
     if head.startswith(PICKLE_MAGIC):
-        return read_nvidia(path)
+        return "nvidia"
     if head[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + 1] == b"{":
-        return load_generator(path)
+        return "nada"
     if head.startswith(b"version https://git-lfs"):
         raise CheckpointError(f"{path}: a pointer of Git LFS, not the weights; run `git lfs pull`")
     if head.lstrip().startswith(b"<"):
@@ -51,8 +125,19 @@ def read_any(path: Path) -> StyleGAN2:
     raise CheckpointError(f"{path}: unknown format (begins with {head[:8]!r}); {EXPECTED}")
 
 
+def _read(path: Path, format: Format) -> Reading:
+    if format == "nada":
+        return Reading(generator=load_generator(path), networks=("generator",))
+    if format == "rosinality":
+        _refuse_compressed(path)
+    return READERS[format](path)
+
+
 def _refuse_compressed(path: Path) -> None:
     """torch stores tensors uncompressed; a compressed member could unpack to any size."""
+    with path.open("rb") as file:
+        if not file.read(HEAD_BYTES).startswith(ZIP_MAGIC):
+            return  # torch's older format
     try:
         with zipfile.ZipFile(path) as archive:
             compressed = [info.filename for info in archive.infolist() if info.compress_type != zipfile.ZIP_STORED]

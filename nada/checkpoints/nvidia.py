@@ -14,16 +14,16 @@ from typing import Any
 
 from torch import Tensor
 
-from nada.checkpoints.architecture import build, check_tensors, infer_config
+from nada.checkpoints.architecture import Reading, build, check_tensors, infer_config
 from nada.checkpoints.inert import SHOWN_CHARACTERS, InertModule
 from nada.checkpoints.restricted_pickle import load_pickle
 from nada.errors import CheckpointError
-from nada.stylegan2 import MAPPING_LR_MULTIPLIER, StyleGAN2
+from nada.stylegan2 import MAPPING_LR_MULTIPLIER
 
 MAX_MODULES = 1000  # a 1024 px generator has 79; a damaged tree may contain itself
 
 
-def read_nvidia(path: Path) -> StyleGAN2:
+def read_nvidia(path: Path) -> Reading:
     """Read `G_ema`, the averaged generator.
 
     Raises:
@@ -45,7 +45,9 @@ def read_nvidia(path: Path) -> StyleGAN2:
         if isinstance(tensor, Tensor)
     }
     check_tensors(path, state)
-    return build(path, infer_config(path, state, _conv_clamp(path, generator, modules)), state)
+    config = infer_config(path, state, _conv_clamp(path, generator, modules))
+    networks = [name for name, net in content.items() if isinstance(net, InertModule) and _table(net, "_modules")]
+    return Reading(generator=build(path, config, state), networks=tuple(networks))
 
 
 def _walk(path: Path, root: InertModule) -> dict[str, InertModule]:

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nada.checkpoints.architecture import build, check_tensors, infer_config
+from nada.atomic import replacing
+from nada.checkpoints.architecture import Reading, build, check_tensors, infer_config
 from nada.checkpoints.inert import SHOWN_CHARACTERS, RefusedError, load_torch
 from nada.errors import CheckpointError
 from nada.stylegan2 import StyleGAN2
@@ -84,7 +85,7 @@ def _modulated(ours: str, theirs: str) -> Iterator[Pair]:
         yield Pair(f"synthesis.{ours}.affine.{part}", f"{theirs}.conv.modulation.{part}")
 
 
-def read_rosinality(path: Path) -> StyleGAN2:
+def read_rosinality(path: Path) -> Reading:
     """Read `g_ema`; a mean w that is missing is measured on 10,000 fixed latents.
 
     Raises:
@@ -118,7 +119,23 @@ def read_rosinality(path: Path) -> StyleGAN2:
     generator = build(path, config, state)
     if not is_mean_known:
         generator.mapping.w_avg.copy_(_mean_w(generator))
-    return generator
+    return Reading(generator=generator, networks=_networks(content), is_mean_measured=not is_mean_known)
+
+
+def save_rosinality(path: Path, generator: StyleGAN2) -> None:
+    """Write `{g_ema, latent_avg}`: every tensor that their Generator's strict `load_state_dict` asks for.
+
+    There is no place in it for `conv_clamp`: see `nada.checkpoints.conversion`.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    ours = generator.state_dict()
+    table = name_table(generator.resolution, generator.config.mapping_layers)
+    state = {pair.theirs: pair.to_theirs(ours[pair.ours].detach().cpu()).contiguous() for pair in table}
+    latent_avg = state.pop("latent_avg")
+    with replacing(path) as partial, partial.open("wb") as file:  # given a path, torch would write its name, too
+        torch.save({"g_ema": state, "latent_avg": latent_avg}, file)
 
 
 def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
@@ -134,6 +151,12 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
     if isinstance(latent_avg, Tensor):
         tensors["latent_avg"] = latent_avg.reshape(-1) if latent_avg.shape[:-1].numel() == 1 else latent_avg
     return tensors
+
+
+def _networks(content: Any) -> tuple[str, ...]:
+    """Names of the state dicts in the file; a bare one has none."""
+    tables = {str(name): table for name, table in content.items() if isinstance(table, Mapping)}
+    return tuple(name for name, table in tables.items() if any(isinstance(value, Tensor) for value in table.values()))
 
 
 @torch.no_grad()
