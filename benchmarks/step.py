@@ -26,7 +26,7 @@ from torch import Tensor
 from nada import stylegan2
 from nada.checkpoints import read_any
 from nada.config import SelectionConfig
-from nada.guide import PromptPair, load_guide
+from nada.guide import Guide, PromptPair, load_guide
 from nada.latents import draw_ws, seeded_rng
 from nada.layers import select_layers, train_only, trainable_rgb
 from nada.losses import directional_loss
@@ -75,10 +75,10 @@ def main() -> None:
             timings.clear()
         ws = timed("draw latents", lambda: draw_ws(adapt.batch_size, source, rng, adapt.style_mixing))
         with torch.no_grad():
-            img_source = timed("render source", lambda ws=ws: source.synthesis(ws, rng=rng))
-            emb_source = timed("embed source", lambda img=img_source: guide.embed_images(img, rng))
-        img_target = timed("render target", lambda ws=ws: target.synthesis(ws, rng=rng))
-        emb_target = timed("embed target", lambda img=img_target: guide.embed_images(img, rng))
+            img_source = timed("render source", lambda ws=ws: source.synthesis(ws, source.draw_noise(len(ws), rng)))
+            emb_source = timed("embed source", lambda img=img_source: embed(guide, img, rng))
+        img_target = timed("render target", lambda ws=ws: target.synthesis(ws, target.draw_noise(len(ws), rng)))
+        emb_target = timed("embed target", lambda img=img_target: embed(guide, img, rng))
         loss = guide.weigh(map(directional_loss, emb_source, emb_target, text_dirs))
         timed("backward", lambda loss=loss: loss.backward())
         timed("update weights", optimizer.step)
@@ -135,10 +135,15 @@ def embed_whole_context(model: object, texts: list[str]) -> Tensor:
     return emb
 
 
+def embed(guide: Guide, img: Tensor, rng: torch.Generator) -> list[Tensor]:
+    """Embed fresh views of images."""
+    return guide.embed_images(img, guide.draw_views(len(img), img.shape[-1], rng))
+
+
 def forward_backward(generator: stylegan2.StyleGAN2, rng: torch.Generator) -> None:
     """Render four pictures and take their gradient."""
     ws = draw_ws(4, generator, rng)
-    generator.synthesis(ws, rng=rng).square().mean().backward()
+    generator.synthesis(ws, generator.draw_noise(4, rng)).square().mean().backward()
 
 
 def grouped(work: Callable[[], object]) -> float:

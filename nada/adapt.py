@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from nada.config import AdaptConfig
+from nada.draws import draw_batch
 from nada.errors import NonFiniteLossError
 from nada.generator import Generator
 from nada.guide import Guide, PromptPair
-from nada.latents import draw_ws, seeded_rng
+from nada.latents import seeded_rng
 from nada.layers import select_layers, train_only, trainable_rgb
 from nada.losses import directional_loss, global_loss
 
@@ -74,10 +75,10 @@ def adapt(
         train_only(target, layers, train_rgb)
 
         # Phase 2: render the same latents before and after the change, each with noise and a view of its own.
-        ws = draw_ws(config.batch_size, source, rng, config.style_mixing)  # [N, L, W_DIM]
+        batch = draw_batch(config, source, guide, rng)
         with torch.no_grad():
-            emb_source = guide.embed_images(source.synthesis(ws, rng=rng), rng)  # [N, D] a model
-        emb_target = guide.embed_images(target.synthesis(ws, rng=rng), rng)
+            emb_source = batch.source.embed(source, guide, batch.ws)  # [N, D] a model
+        emb_target = batch.target.embed(target, guide, batch.ws)
 
         # Phase 3: the image edit should point along the text edit.
         terms: dict[str, Tensor] = {}

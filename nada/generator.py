@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+import torch
 from torch import Tensor, nn
 
-Noise = Literal["random", "const", "none"]
-"""Per-pixel noise: drawn anew, the fixed maps stored with the weights, or left out."""
+NoiseMaps = tuple[Tensor, ...]
+"""One map [N, 1, H, W] a convolution, at its resolution; none at all in a family without noise."""
+
+Noise = NoiseMaps | Literal["const", "none"]
+"""Per-pixel noise: maps drawn before, the fixed maps stored with the weights, or left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +38,8 @@ class Mapping(Protocol):
 class Synthesis(Protocol):
     """ws to pictures."""
 
-    def __call__(self, ws: Tensor, noise: Noise = "random", rng: Any = None) -> Tensor:
-        """[N, L, W_DIM] -> img [N, 3, R, R], about [-1, 1]; `rng` seeds random noise."""
+    def __call__(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+        """[N, L, W_DIM] -> img [N, 3, R, R], about [-1, 1]."""
 
 
 class Generator(Protocol):
@@ -53,6 +57,9 @@ class Generator(Protocol):
     @property
     def synthesis(self) -> Synthesis:
         """ws to pictures."""
+
+    def draw_noise(self, count: int, rng: torch.Generator) -> NoiseMaps:
+        """Fresh noise for N pictures, on the device of `rng`; `synthesis` moves what it uses."""
 
     def conv_layers(self) -> list[Layer]:
         """The convolutions that layer selection chooses from, lowest resolution first."""

@@ -22,7 +22,7 @@ from nada.config import ClipConfig, GuideConfig, ViewsConfig, names_a_file
 from nada.errors import CheckpointError, GuideError, ShapeError
 from nada.openclip import open_clip
 from nada.templates import fill
-from nada.views import random_views
+from nada.views import Views, draw_views
 
 EDITS_OF_A_TEXT_DIRECTION_MIN = 1e-6
 
@@ -134,10 +134,14 @@ class Guide:
         self.weights = weights
         self.views = views or ViewsConfig()
 
-    def embed_images(self, img: Tensor, rng: torch.Generator) -> list[Tensor]:
-        """One emb [N, D] a model, of one random view of each image."""
-        views = random_views(img, self.views, rng)
-        return [model.embed_images(views) for model in self.models]
+    def draw_views(self, count: int, resolution: int, rng: torch.Generator) -> Views:
+        """One random view of each of N images [3, R, R], for `embed_images`."""
+        return draw_views(count, resolution, self.views, rng)
+
+    def embed_images(self, img: Tensor, views: Views) -> list[Tensor]:
+        """One emb [N, D] a model, of one view of each image."""
+        seen = views.of(img)
+        return [model.embed_images(seen) for model in self.models]
 
     def text_directions(self, pair: PromptPair) -> list[Tensor]:
         """One text direction [D] a model."""

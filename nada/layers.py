@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nada.config import AdaptConfig, SelectionConfig
+from nada.draws import draw_look
 from nada.errors import ParamsError
 from nada.generator import Generator, Layer
 from nada.guide import Guide
@@ -64,7 +65,7 @@ def select_layers(
     w_plus = start.clone()
     for _ in range(config.iterations):
         w_plus.requires_grad_(True)
-        emb = guide.embed_images(generator.synthesis(w_plus, rng=rng), rng)
+        emb = draw_look(config.batch_size, generator, guide, rng).embed(generator, guide, w_plus)
         loss = guide.weigh(global_loss(e, text) for e, text in zip(emb, emb_text, strict=True))
         (gradient,) = torch.autograd.grad(loss, w_plus)  # reaches w+ alone; no parameter's grad is touched
         w_plus = w_plus.detach() - config.learning_rate * gradient

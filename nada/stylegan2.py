@@ -7,6 +7,7 @@ Legend: N batch, C channels, H W pixels, L style layers, Z and W_DIM latent widt
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -15,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
 from nada.errors import ShapeError
-from nada.generator import Layer, Noise
+from nada.generator import Layer, Noise, NoiseMaps
 from nada.stylegan2_ops import blur_kernel, leaky_relu, modulated_conv, upsample
 
 MAPPING_LR_MULTIPLIER = 0.01  # the mapping learns 100 times slower than the rest
 Z_EPS = 1e-8
+
+LayerNoise = Tensor | Literal["const", "none"]
 
 
 class StyleGAN2Config(BaseModel):
@@ -108,15 +111,12 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.register_buffer("resample_filter", blur_kernel())
 
-    def forward(self, x: Tensor, w: Tensor, noise: Noise, rng: torch.Generator | None) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, noise: LayerNoise) -> Tensor:
         kernel = self.resample_filter if self.up else None
         x = modulated_conv(x, self.weight, self.affine(w), kernel, demodulate=True)
-        if noise == "random":
-            shape = (x.shape[0], 1, self.resolution, self.resolution)
-            drawn_on = x.device if rng is None else rng.device  # a CPU generator draws the same for every device
-            x = x + torch.randn(shape, generator=rng, device=drawn_on, dtype=x.dtype).to(x.device) * self.noise_strength
-        elif noise == "const":
-            x = x + self.noise_const * self.noise_strength
+        if noise != "none":
+            noise_map = self.noise_const if isinstance(noise, str) else noise.to(x)
+            x = x + noise_map * self.noise_strength
         return leaky_relu(x + self.bias[:, None, None], self.clamp)
 
 
@@ -155,15 +155,15 @@ class SynthesisBlock(nn.Module):
         self.register_buffer("resample_filter", blur_kernel())
 
     def forward(
-        self, x: Tensor | None, img: Tensor | None, ws: Tensor, noise: Noise, rng: torch.Generator | None
+        self, x: Tensor | None, img: Tensor | None, ws: Tensor, noise: Sequence[LayerNoise]
     ) -> tuple[Tensor, Tensor]:
-        """`ws` is this block's slice, one row a layer, its last row driving toRGB."""
+        """`ws` and `noise` are this block's slices, one row a layer; the last row of `ws` drives toRGB."""
         if x is None or img is None:
             x = self.const.expand(ws.shape[0], -1, -1, -1)
-            x = self.conv1(x, ws[:, 0], noise, rng)
+            x = self.conv1(x, ws[:, 0], noise[0])
             return x, self.torgb(x, ws[:, 1])
-        x = self.conv0(x, ws[:, 0], noise, rng)
-        x = self.conv1(x, ws[:, 1], noise, rng)
+        x = self.conv0(x, ws[:, 0], noise[0])
+        x = self.conv1(x, ws[:, 1], noise[1])
         return x, upsample(img, self.resample_filter) + self.torgb(x, ws[:, 2])
 
 
@@ -184,15 +184,31 @@ class SynthesisNetwork(nn.Module):
         assert isinstance(block, SynthesisBlock)
         return block
 
-    def forward(self, ws: Tensor, noise: Noise = "random", rng: torch.Generator | None = None) -> Tensor:
+    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
             raise ShapeError(f"ws: expected [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}")
+        noises = self._noise_by_layer(noise, ws.shape[0])
         # A block's toRGB shares its row of ws with the first convolution of the next block.
-        x, img = self.block(4)(None, None, ws[:, 0:2], noise, rng)
+        x, img = self.block(4)(None, None, ws[:, 0:2], noises[0:1])
         for i, resolution in enumerate(self.resolutions[1:]):
-            x, img = self.block(resolution)(x, img, ws[:, 2 * i + 1 : 2 * i + 4], noise, rng)
+            first = 2 * i + 1
+            x, img = self.block(resolution)(x, img, ws[:, first : first + 3], noises[first : first + 2])
         assert isinstance(img, Tensor)
         return img
+
+    def noise_shapes(self, count: int) -> list[tuple[int, int, int, int]]:
+        """Shape of each convolution's noise for N pictures, lowest resolution first."""
+        sides = [side for side in self.resolutions for _ in range(1 if side == 4 else 2)]
+        return [(count, 1, side, side) for side in sides]
+
+    def _noise_by_layer(self, noise: Noise, count: int) -> Sequence[LayerNoise]:
+        shapes = self.noise_shapes(count)
+        if isinstance(noise, str):
+            return [noise] * len(shapes)
+        given = [tuple(noise_map.shape) for noise_map in noise]
+        if given != shapes:
+            raise ShapeError(f"noise: expected maps {shapes}, got {given}; draw them with draw_noise")
+        return noise
 
 
 class StyleGAN2(nn.Module):
@@ -206,11 +222,16 @@ class StyleGAN2(nn.Module):
         self.num_ws = self.synthesis.num_ws
         self.mapping = MappingNetwork(config, self.num_ws)
 
-    def forward(self, z: Tensor, truncation_psi: float = 1.0, noise: Noise = "random") -> Tensor:
+    def forward(self, z: Tensor, truncation_psi: float = 1.0, noise: Noise = "const") -> Tensor:
         """z [N, Z] -> img [N, 3, R, R]."""
         img = self.synthesis(self.mapping(z, truncation_psi), noise)
         assert isinstance(img, Tensor)
         return img
+
+    def draw_noise(self, count: int, rng: torch.Generator) -> NoiseMaps:
+        """Fresh noise for N pictures: one map [N, 1, H, W] a convolution, on the device of `rng`."""
+        shapes = self.synthesis.noise_shapes(count)
+        return tuple(torch.randn(shape, generator=rng, device=rng.device) for shape in shapes)
 
     def conv_layers(self) -> list[Layer]:
         """The 2 log2(R) - 3 convolutions; row i of ws drives convolution i."""

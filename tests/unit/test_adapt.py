@@ -8,6 +8,7 @@ import torch
 
 from nada.adapt import Step, adapt
 from nada.config import AdaptConfig, SelectionConfig
+from nada.draws import draw_look
 from nada.errors import NonFiniteLossError, ParamsError
 from nada.guide import Guide, PromptPair
 from nada.latents import draw_ws, seeded_rng
@@ -112,7 +113,7 @@ def test_selection_ranks_by_the_gradient_of_ws(tiny_guide: Guide) -> None:
 
     rng = seeded_rng(0)
     ws = draw_ws(4, generator, rng).clone().requires_grad_()
-    loss = 1 - (tiny_guide.embed_images(generator.synthesis(ws, rng=rng), rng)[0] @ text[0]).mean()
+    loss = 1 - (draw_look(4, generator, tiny_guide, rng).embed(generator, tiny_guide, ws)[0] @ text[0]).mean()
     loss.backward()
     assert ws.grad is not None
     movement = ws.grad.abs().mean(dim=(0, 2))[:-1]  # the last row drives toRGB alone

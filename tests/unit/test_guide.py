@@ -9,6 +9,7 @@ from nada.config import ClipConfig
 from nada.errors import CheckpointError, GuideError, ShapeError
 from nada.guide import ClipModel, Guide, PromptPair, load_clip
 from nada.templates import TEMPLATES, fill
+from nada.views import Views
 
 
 def clip_config(folder: Path, name: str = "tiny-guide", weights: str | None = None) -> ClipConfig:
@@ -45,7 +46,7 @@ def test_texts_that_mean_the_same_are_refused(tiny_guide: Guide) -> None:
 
 def test_images_of_any_size_embed_with_unit_norm_and_a_gradient(tiny_guide: Guide) -> None:
     img = torch.zeros(2, 3, 40, 24, requires_grad=True)
-    emb = tiny_guide.embed_images(img, torch.Generator())[0]
+    emb = tiny_guide.embed_images(img, Views(None, None))[0]
     emb.sum().backward()
     torch.testing.assert_close(emb.norm(dim=1), torch.ones(2))
     assert img.grad is not None and img.grad.abs().sum() > 0

@@ -3,35 +3,44 @@ from __future__ import annotations
 import torch
 
 from nada.config import ViewsConfig
-from nada.views import random_views
+from nada.views import draw_views
 
 IMG = torch.linspace(-1, 1, 2 * 3 * 16 * 16).reshape(2, 3, 16, 16)
 
 
+def seen(img: torch.Tensor, config: ViewsConfig, rng: torch.Generator) -> torch.Tensor:
+    return draw_views(len(img), img.shape[-1], config, rng).of(img)
+
+
 def test_views_without_jitter_are_the_images_themselves() -> None:
-    assert random_views(IMG, ViewsConfig(), torch.Generator()) is IMG
+    assert seen(IMG, ViewsConfig(), torch.Generator()) is IMG
 
 
 def test_the_same_seed_draws_the_same_views() -> None:
     config = ViewsConfig(crop=0.3, flip=True, noise=0.1)
-    first, second = (random_views(IMG, config, torch.Generator().manual_seed(3)) for _ in range(2))
+    first, second = (seen(IMG, config, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, second)
 
 
 def test_two_draws_differ() -> None:
     rng = torch.Generator().manual_seed(3)
     config = ViewsConfig(crop=0.3)
-    assert not torch.equal(random_views(IMG, config, rng), random_views(IMG, config, rng))
+    assert not torch.equal(seen(IMG, config, rng), seen(IMG, config, rng))
 
 
 def test_a_flip_alone_only_mirrors() -> None:
     rng = torch.Generator().manual_seed(0)
     for _ in range(8):
-        for view, img in zip(random_views(IMG, ViewsConfig(flip=True), rng), IMG, strict=True):
+        for view, img in zip(seen(IMG, ViewsConfig(flip=True), rng), IMG, strict=True):
             assert torch.allclose(view, img, atol=1e-5) or torch.allclose(view, img.flip(-1), atol=1e-5)
 
 
 def test_views_let_gradients_through() -> None:
     img = IMG.clone().requires_grad_()
-    random_views(img, ViewsConfig(crop=0.2, flip=True, noise=0.1), torch.Generator()).sum().backward()
+    seen(img, ViewsConfig(crop=0.2, flip=True, noise=0.1), torch.Generator()).sum().backward()
     assert img.grad is not None and img.grad.abs().sum() > 0
+
+
+def test_part_of_the_views_shows_part_of_the_images() -> None:
+    views = draw_views(2, 16, ViewsConfig(crop=0.3, flip=True, noise=0.1), torch.Generator())
+    torch.testing.assert_close(views[1:2].of(IMG[1:2]), views.of(IMG)[1:2])
