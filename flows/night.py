@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.futures import as_completed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.futures import PrefectFuture, as_completed
 from prefect.tasks import Task
 
 from flows.display import Display, make_display
 from flows.outputs import REPORTS_DIR, check_reports_writable, folder_name, publish_report, ui_commands
 from flows.plan import Plan, PlannedRow, make_plan
+from flows.schedule import Waiting
 from flows.server import EmbeddedServer
 from flows.tables import workers_in_words
 from nada.errors import NadaError, OutputError
@@ -45,7 +46,7 @@ class RowsFailedError(NadaError):
     """At least one row of the night was lost; the others are finished, recorded and reported."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Stage:
     """Everything that a running night holds: its plan, its workers, its reader, and what came of it so far."""
 
@@ -53,6 +54,7 @@ class Stage:
     pool: WorkerPool
     display: Display
     started: datetime
+    waiting: Waiting
     records: dict[str, Record] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     trained: list[str] = field(default_factory=list)
@@ -68,9 +70,15 @@ class Stage:
         """Domain -> why it was lost."""
         return {failure.domain: failure.reason for failure in self.failures}
 
-    def planned(self, domain: str) -> PlannedRow:
-        """The planned row of a domain."""
-        return next(planned for planned in self.plan.rows if planned.row.domain == domain)
+    @cached_property
+    def planned(self) -> dict[str, PlannedRow]:
+        """Domain -> its row."""
+        return {planned.row.domain: planned for planned in self.plan.rows}
+
+    @property
+    def seconds(self) -> float:
+        """Since the night began."""
+        return time.time() - self.started.timestamp()
 
 
 @contextmanager
@@ -93,7 +101,8 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         if plan.to_train:
             pool.run(plan.job(plan.to_train[0]), function=CHECK_MODELS)
         server.ready()
-        yield Stage(plan=plan, pool=pool, display=display, started=datetime.now().astimezone())
+        waiting = Waiting({planned.row.domain: planned.seconds for planned in plan.to_train})
+        yield Stage(plan=plan, pool=pool, display=display, started=datetime.now().astimezone(), waiting=waiting)
 
 
 @contextmanager
@@ -139,10 +148,8 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
             stage = stack.enter_context(set_stage(make_plan(Path(params_path)), make_display()))
         stack.enter_context(stage.pool)  # ends the workers before Prefect waits for the threads that use them
         run = start_tracking(stage)
-        futures = {adapt_row.submit(planned.row.domain, stage): planned for planned in stage.plan.to_train}
-        for future in as_completed(list(futures)):
-            future.wait()
-            settle(stage, run, futures[future], future.state)
+        for planned, state in train_rows(stage):
+            settle(stage, run, planned, state)
         write_outputs(stage)
         with lenient(stage.display):
             finish_tracking(stage, run)
@@ -158,10 +165,29 @@ def run_night(plan: Plan, display: Display) -> Stage:
     """
     display.say("Loading the models and starting Prefect", "dim")
     with set_stage(plan, display) as stage:
-        runner: Any = ThreadPoolTaskRunner(max_workers=len(plan.to_train) + 1)
         with suppress(RowsFailedError):  # the caller reads stage.failures
-            night.with_options(task_runner=runner)(str(plan.params_path), stage, stage.name)
+            night(str(plan.params_path), stage, stage.name)
         return stage
+
+
+def train_rows(stage: Stage) -> Iterator[tuple[PlannedRow, State[Any]]]:
+    """Keep every worker busy, and yield each row with its final state as it ends.
+
+    A row becomes a Prefect task when a worker is free for it, so a long CSV costs nothing before its turn.
+    """
+    running: dict[PrefectFuture[Record], str] = {}
+
+    def fill() -> None:
+        while len(running) < len(stage.pool.workers) and (domain := stage.waiting.take(stage.seconds)):
+            running[adapt_row.submit(domain, stage)] = domain
+
+    fill()
+    while running:
+        future = next(as_completed(list(running)))
+        future.wait()
+        domain = running.pop(future)
+        fill()  # before the row is booked: no worker waits for MLflow
+        yield stage.planned[domain], future.state
 
 
 def worker_died(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -178,7 +204,7 @@ def worker_died(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
 )
 def adapt_row(domain: str, stage: Stage) -> Record:
     """Adapt, judge and publish one row on the next idle worker."""
-    job = stage.plan.job(stage.planned(domain))
+    job = stage.plan.job(stage.planned[domain])
     limit = stage.plan.params.night.row_timeout_minutes * 60
     record: Record = stage.pool.run(job, stage.display.progress, timeout_seconds=limit)
     return record
@@ -205,6 +231,7 @@ def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, state: Sta
     if state.is_completed():
         stage.records[row.domain] = result
         stage.trained.append(row.domain)
+        stage.waiting.lasted(row.domain, result["seconds"]["total"])
         stage.display.finished(result)
         with lenient(stage.display):
             record_row(row.domain, stage, run)
@@ -240,7 +267,7 @@ def write_outputs(stage: Stage) -> None:
     described = Night(
         name=f"Night of {stage.started:%-d %B %Y, %H:%M}",
         started=stage.started.isoformat(timespec="seconds"),
-        seconds=time.time() - stage.started.timestamp(),
+        seconds=stage.seconds,
         workers=workers_in_words(stage.plan),
         trained=tuple(stage.trained),
         current=tuple(domain for domain in stage.records if domain not in stage.trained),
