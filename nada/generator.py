@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
 NoiseMaps = tuple[Tensor, ...]
@@ -17,6 +18,28 @@ NoiseMaps = tuple[Tensor, ...]
 
 Noise = NoiseMaps | Literal["const", "none"]
 """Per-pixel noise: maps drawn before, the fixed maps stored with the weights, or left out."""
+
+
+class NetworkConfig(BaseModel):
+    """What the architectures of every family have in common; stored as JSON beside the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    z_dim: int = Field(512, ge=1, le=4096)
+    w_dim: int = Field(512, ge=1, le=4096)
+    resolution: int = Field(ge=4, le=2048)
+    channel_base: int = Field(32768, ge=1, le=1 << 20)
+    channel_max: int = Field(512, ge=1, le=4096)
+    mapping_layers: int = Field(8, ge=1, le=64)
+    conv_clamp: float | None = Field(None, gt=0)
+    """Activations are clamped to [-conv_clamp, conv_clamp]; generators trained in float16 need it."""
+
+    @field_validator("resolution")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError(f"resolution must be a power of two, got {value}")
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +66,16 @@ class Synthesis(Protocol):
 
 
 class Generator(Protocol):
-    """A pretrained generator that can be adapted; implemented by `nada.stylegan2.StyleGAN2`."""
+    """A pretrained generator that can be adapted; the families are in `nada.families`."""
 
     z_dim: int
     w_dim: int
     num_ws: int
     resolution: int
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The architecture."""
 
     @property
     def mapping(self) -> Mapping:

@@ -8,91 +8,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
 from nada.errors import ShapeError
-from nada.generator import Layer, Noise, NoiseMaps
+from nada.generator import Layer, NetworkConfig, Noise, NoiseMaps
+from nada.mapping import FullyConnected, MappingNetwork
 from nada.stylegan2_ops import blur_kernel, leaky_relu, modulated_conv, upsample
-
-MAPPING_LR_MULTIPLIER = 0.01  # the mapping learns 100 times slower than the rest
-Z_EPS = 1e-8
 
 LayerNoise = Tensor | Literal["const", "none"]
 
 
-class StyleGAN2Config(BaseModel):
-    """The architecture; stored as JSON beside the weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class StyleGAN2Config(NetworkConfig):
+    """The architecture: min(channel_base // r, channel_max) feature maps at r px."""
 
     family: Literal["stylegan2"] = "stylegan2"
-    z_dim: int = Field(512, ge=1, le=4096)
-    w_dim: int = Field(512, ge=1, le=4096)
-    resolution: int = Field(ge=4, le=2048)
-    channel_base: int = Field(32768, ge=1, le=1 << 20)
-    """Channels of a layer: min(channel_base // its resolution, channel_max)."""
-    channel_max: int = Field(512, ge=1, le=4096)
-    mapping_layers: int = Field(8, ge=1, le=64)
-    conv_clamp: float | None = Field(None, gt=0)
-    """Activations are clamped to [-conv_clamp, conv_clamp]; generators trained in float16 need it."""
-
-    @field_validator("resolution")
-    @classmethod
-    def _power_of_two(cls, value: int) -> int:
-        if value & (value - 1):
-            raise ValueError(f"resolution must be a power of two, got {value}")
-        return value
 
     def channels(self, resolution: int) -> int:
         """Feature maps at a resolution."""
         return min(self.channel_base // resolution, self.channel_max)
 
-
-class FullyConnected(nn.Module):
-    """Linear layer with equalised learning rate: weights are stored at unit variance and scaled when used."""
-
-    def __init__(self, fan_in: int, fan_out: int, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(fan_out, fan_in) / lr_multiplier)
-        self.bias = nn.Parameter(torch.full((fan_out,), bias))
-        self.weight_gain = lr_multiplier / math.sqrt(fan_in)
-        self.bias_gain = lr_multiplier
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
-
-
-class MappingNetwork(nn.Module):
-    """z [N, Z] -> ws [N, L, W_DIM], with truncation towards the mean w."""
-
-    w_avg: Tensor
-
-    def __init__(self, config: StyleGAN2Config, num_ws: int) -> None:
-        super().__init__()
-        self.num_ws = num_ws
-        self.num_layers = config.mapping_layers
-        widths = [config.z_dim] + [config.w_dim] * config.mapping_layers
-        for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
-            self.add_module(f"fc{i}", FullyConnected(fan_in, fan_out, lr_multiplier=MAPPING_LR_MULTIPLIER))
-        self.register_buffer("w_avg", torch.zeros(config.w_dim))
-
-    def to_w(self, z: Tensor) -> Tensor:
-        """z [N, Z] -> w [N, W_DIM], not truncated."""
-        x = z * (z.square().mean(dim=1, keepdim=True) + Z_EPS).rsqrt()
-        for i in range(self.num_layers):
-            x = leaky_relu(self.get_submodule(f"fc{i}")(x))
-        return x
-
-    def forward(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
-        w = self.to_w(z)
-        if truncation_psi != 1.0:
-            w = self.w_avg.lerp(w, truncation_psi)
-        return w[:, None].expand(-1, self.num_ws, -1)
+    def fixed_tensors(self) -> dict[str, Tensor]:
+        """The low-pass filters by name: tensors that a checkpoint holds and the architecture decides."""
+        blocks = [f"synthesis.b{4 << i}" for i in range(self.resolution.bit_length() - 2)]
+        convs = [f"{block}.{conv}" for block in blocks for conv in ("conv0", "conv1")][1:]
+        return {f"{module}.resample_filter": blur_kernel() for module in blocks + convs}
 
 
 class SynthesisLayer(nn.Module):
@@ -220,7 +162,7 @@ class StyleGAN2(nn.Module):
         self.z_dim, self.w_dim, self.resolution = config.z_dim, config.w_dim, config.resolution
         self.synthesis = SynthesisNetwork(config)
         self.num_ws = self.synthesis.num_ws
-        self.mapping = MappingNetwork(config, self.num_ws)
+        self.mapping = MappingNetwork(config.z_dim, config.w_dim, self.num_ws, config.mapping_layers)
 
     def forward(self, z: Tensor, truncation_psi: float = 1.0, noise: Noise = "const") -> Tensor:
         """z [N, Z] -> img [N, 3, R, R]."""

@@ -18,7 +18,7 @@ from nada.checkpoints.architecture import Reading, build, check_tensors, infer_c
 from nada.checkpoints.inert import SHOWN_CHARACTERS, InertModule
 from nada.checkpoints.restricted_pickle import load_pickle
 from nada.errors import CheckpointError
-from nada.stylegan2 import MAPPING_LR_MULTIPLIER
+from nada.mapping import MAPPING_LR_MULTIPLIER
 
 MAX_MODULES = 1000  # a 1024 px generator has 79; a damaged tree may contain itself
 

@@ -14,7 +14,8 @@ import torch
 from portraits import Classes
 from torch import Tensor
 
-from nada.stylegan2 import FullyConnected, StyleGAN2
+from nada.mapping import FullyConnected
+from nada.stylegan2 import StyleGAN2
 from nada.stylegan2_ops import LRELU_GAIN, LRELU_SLOPE
 
 STEEPNESS = 1000.0  # 1 / the ramp's width, in standard deviations of z
