@@ -5,8 +5,6 @@ Legend: N batch, L style layers, W_DIM latent width.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -22,7 +20,8 @@ from nada.losses import global_loss
 def num_selected(k: int | str, generator: Generator) -> int:
     """How many convolutions train per step.
 
-    `auto` is the published int(2 (2 log2(R) - 2) / 3): 12, 10, 9 at 1024, 512, 256 px.
+    `auto` is two thirds of the rows of ws, rounded down. For StyleGAN2 that is the published
+    int(2 (2 log2(R) - 2) / 3): 12, 10, 9 at 1024, 512, 256 px; for a StyleGAN3 of 14 convolutions it is 10.
 
     Raises:
         ParamsError: more layers than the generator has.
@@ -31,7 +30,7 @@ def num_selected(k: int | str, generator: Generator) -> int:
     if k == "all":
         return count
     if k == "auto":
-        return min(count, int(2 * (2 * math.log2(generator.resolution) - 2) / 3))
+        return min(count, 2 * generator.num_ws // 3)
     chosen = int(k)
     if chosen > count:
         raise ParamsError(f"selection.k: {chosen} layers of {count}; at most {count}, or 'all'")
@@ -47,7 +46,7 @@ def select_layers(
 ) -> list[Layer]:
     """The k convolutions whose w moves most when w+ follows the global loss, lowest resolution first.
 
-    Row i of ws drives convolution i; the last row drives toRGB alone and is not eligible. One gradient step
+    A row of ws that drives no convolution, but toRGB or the input, is not eligible. One gradient step
     of plain SGD moves w+ by the gradient times a constant, so its rank is that of the mean absolute gradient.
 
     Args:

@@ -24,11 +24,11 @@ from torch import Tensor
 from nada.adapt import Step, adapt
 from nada.checkpoints import load_generator, save_generator
 from nada.errors import ParamsError
+from nada.families import Network
 from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
 from nada.images import before_after, save_png
 from nada.judge.features import Features
 from nada.layers import num_selected
-from nada.stylegan2 import StyleGAN2
 from tasks import rowcache
 from tasks.job import RowJob
 from tasks.judge import SampleSet, judge_ws, reference_embeddings, sample_set, score_row
@@ -49,7 +49,7 @@ class WarmModels:
     _references: dict[str, Features] = field(default_factory=dict)
 
     @cached_property
-    def generator(self) -> StyleGAN2:
+    def generator(self) -> Network:
         """The frozen source."""
         return load_generator(Path(self.job.generator_path), self.job.device)
 
@@ -157,7 +157,7 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
     return record
 
 
-def train(models: WarmModels, target: StyleGAN2, job: RowJob, progress: ProgressCallback) -> list[Step]:
+def train(models: WarmModels, target: Network, job: RowJob, progress: ProgressCallback) -> list[Step]:
     """Drive the loop to its end and return its steps, telling the parent now and then."""
     trace: list[Step] = []
     told = time.monotonic()

@@ -22,18 +22,40 @@ import torch
 from torch import Tensor, nn
 
 from nada.checkpoints.rosinality import name_table
-from nada.stylegan2 import StyleGAN2
+from nada.families import Network, make_network
+from nada.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.stylegan2_ops import blur_kernel
+from nada.stylegan3 import StyleGAN3Config
 
 GOLDEN = Path(__file__).parent / "parity" / "golden"
 
 
+SIZE32 = {"z_dim": 32, "w_dim": 32, "resolution": 32, "channel_base": 1024, "channel_max": 32}
+GOLDEN_CONFIGS: dict[str, StyleGAN2Config | StyleGAN3Config] = {
+    "nv2_32px": StyleGAN2Config(**SIZE32, mapping_layers=2),
+    "nv2_64px_clamp": StyleGAN2Config(
+        z_dim=24, w_dim=40, resolution=64, channel_base=1024, channel_max=48, mapping_layers=8, conv_clamp=256
+    ),
+    "nv3t_32px": StyleGAN3Config(**SIZE32, num_layers=6),
+    "nv3r_32px": StyleGAN3Config(**SIZE32, num_layers=6, conv_kernel=1, use_radial_filters=True),
+}
+
+
+def golden_network(name: str) -> Network:
+    """The recorded world's generator."""
+    generator = make_network(GOLDEN_CONFIGS[name])
+    generator.load_state_dict(golden_state(name))
+    return generator.requires_grad_(False)
+
+
 def golden_state(name: str) -> dict[str, Tensor]:
-    """The recorded world's weights: seeded by each key, scaled and shifted."""
-    state = {}
+    """The recorded world's weights: seeded by each key, scaled and shifted; what it fixed or drew, as it was."""
+    arrays, state = golden_arrays(name), {}
+    fixed = GOLDEN_CONFIGS[name].fixed_tensors() if name in GOLDEN_CONFIGS else {}
     for key, shape, how in json.loads((GOLDEN / f"{name}.keys.json").read_text()):
         if how == "kept":
-            state[key] = blur_kernel() * (4 if key.endswith("kernel") else 1)
+            drawn = arrays.get(key.removeprefix("synthesis.input."))
+            state[key] = fixed.get(key, blur_kernel() * 4) if drawn is None else drawn
             continue
         values = np.asarray(np.random.RandomState(zlib.crc32(key.encode())).randn(*shape), dtype=np.float32)
         state[key] = torch.from_numpy(np.asarray(values * np.float32(how[0]) + np.float32(how[1])))

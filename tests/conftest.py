@@ -14,8 +14,11 @@ from nada.config import GuideClipConfig, GuideConfig
 from nada.guide import Guide, load_guide
 from nada.openclip import open_clip
 from nada.stylegan2 import StyleGAN2, StyleGAN2Config
+from nada.stylegan3 import StyleGAN3, StyleGAN3Config
 
 TINY = StyleGAN2Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, mapping_layers=2)
+
+TINY3 = StyleGAN3Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, num_layers=4, margin_size=2)
 
 
 def tiny_generator(seed: int = 0) -> StyleGAN2:
@@ -26,6 +29,12 @@ def tiny_generator(seed: int = 0) -> StyleGAN2:
         if name.endswith("noise_strength"):
             parameter.data.fill_(0.1)
     return generator.eval().requires_grad_(False)
+
+
+def tiny_stylegan3(seed: int = 0) -> StyleGAN3:
+    """A random generator of the other family, of the same size."""
+    torch.manual_seed(seed)
+    return StyleGAN3(TINY3).eval().requires_grad_(False)
 
 
 def write_tiny_clip(folder: Path, name: str, seed: int) -> None:

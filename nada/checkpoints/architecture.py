@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydantic
 import torch
 from torch import Tensor
 
 from nada.errors import CheckpointError
-from nada.stylegan2 import StyleGAN2, StyleGAN2Config
-from nada.stylegan2_ops import blur_kernel
+from nada.families import Architecture, Network, make_network, parse_architecture
 
 USUAL_CHANNEL_BASES = (32768, 16384)  # config-f and its half; where the shapes leave a choice
 FILTER_TOLERANCE = 1e-5
@@ -26,14 +24,14 @@ FILTER_TOLERANCE = 1e-5
 class Reading:
     """A generator, and what its file says beside it."""
 
-    generator: StyleGAN2
+    generator: Network
     networks: tuple[str, ...]
     """The named networks in the file."""
     is_mean_measured: bool = False
     """The file holds no mean w: it was measured."""
 
 
-def infer_config(path: Path, state: Mapping[str, Tensor], conv_clamp: float | None) -> StyleGAN2Config:
+def infer_config(path: Path, state: Mapping[str, Tensor], conv_clamp: float | None) -> Architecture:
     """The architecture of a StyleGAN2 in NVIDIA's tensor names.
 
     Args:
@@ -51,19 +49,17 @@ def infer_config(path: Path, state: Mapping[str, Tensor], conv_clamp: float | No
     if first is None or first.ndim != 2 or not channels:
         raise CheckpointError(f"{path}: no mapping network and synthesis blocks; expected a StyleGAN2 generator")
     channel_base, channel_max = infer_channels(path, channels)
-    try:
-        return StyleGAN2Config(
-            z_dim=first.shape[1],
-            w_dim=first.shape[0],
-            resolution=max(channels),
-            channel_base=channel_base,
-            channel_max=channel_max,
-            mapping_layers=depth,
-            conv_clamp=conv_clamp,
-        )
-    except pydantic.ValidationError as err:
-        wrong = err.errors()[0]
-        raise CheckpointError(f"{path}: {wrong['loc'][0]} is {wrong['input']!r}; {wrong['msg']}") from err
+    fields = {
+        "family": "stylegan2",
+        "z_dim": first.shape[1],
+        "w_dim": first.shape[0],
+        "resolution": max(channels),
+        "channel_base": channel_base,
+        "channel_max": channel_max,
+        "mapping_layers": depth,
+        "conv_clamp": conv_clamp,
+    }
+    return parse_architecture(path, fields)
 
 
 def infer_channels(path: Path, channels: Mapping[int, int]) -> tuple[int, int]:
@@ -107,22 +103,22 @@ def check_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
         )
 
 
-def build(path: Path, config: StyleGAN2Config, state: Mapping[str, Tensor]) -> StyleGAN2:
+def build(path: Path, config: Architecture, state: Mapping[str, Tensor]) -> Network:
     """The generator with these tensors, each checked, in evaluation mode and without gradients.
 
     Raises:
         CheckpointError: tensors are missing, unknown, of another shape, or not finite.
     """
     with torch.device("meta"):  # shapes alone: no memory until the tensors are known to fit
-        generator = StyleGAN2(config)
+        generator = make_network(config)
     expected = generator.state_dict()
     missing = [name for name in expected if name not in state]
     unknown = sorted(set(state) - set(expected))
-    size = f"a {config.resolution} px StyleGAN2 generator"
+    size = f"a {config.resolution} px {type(generator).__name__} generator"
     for problem, names in (("missing", missing), ("unknown", unknown)):
         if names:
             raise CheckpointError(f"{path}: {len(names)} keys {problem} (first: {names[0]!r}); expected {size}")
-    tensors = {}
+    tensors, fixed = {}, config.fixed_tensors()
     for name, want in expected.items():
         if state[name].shape != want.shape:
             shapes = f"{list(state[name].shape)}; expected {list(want.shape)}"
@@ -131,11 +127,7 @@ def build(path: Path, config: StyleGAN2Config, state: Mapping[str, Tensor]) -> S
         tensors[name] = state[name].detach().to(torch.float32, copy=True).contiguous()
         if not tensors[name].isfinite().all():
             raise CheckpointError(f"{path}: {name!r} holds NaN or infinite values; the file is damaged")
-        if name.endswith("resample_filter") and not _is_usual_filter(tensors[name]):
-            raise CheckpointError(f"{path}: {name!r} is not the usual binomial filter; only that is supported")
+        if name in fixed and not torch.allclose(tensors[name], fixed[name], rtol=0, atol=FILTER_TOLERANCE):
+            raise CheckpointError(f"{path}: {name!r} is not the low-pass filter that its architecture has")
     generator.load_state_dict(tensors, assign=True)
     return generator.eval().requires_grad_(False)
-
-
-def _is_usual_filter(kernel: Tensor) -> bool:
-    return torch.allclose(kernel, blur_kernel(), rtol=0, atol=FILTER_TOLERANCE)

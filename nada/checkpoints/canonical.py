@@ -5,24 +5,41 @@ metadata["nada"] = {"format": 1, "config": {"family": "stylegan2", "resolution":
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-import pydantic
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from nada.atomic import replacing
 from nada.checkpoints.architecture import build
 from nada.errors import CheckpointError, OutputError
-from nada.stylegan2 import StyleGAN2, StyleGAN2Config
+from nada.families import Architecture, Network, parse_architecture
 
 FORMAT = 1
 METADATA_KEY = "nada"
+HASH_CHUNK_BYTES = 1 << 20
 
 
-def save_generator(path: Path, generator: StyleGAN2) -> None:
+def sha256_file(path: Path) -> str:
+    """Hexadecimal sha256 of a file's bytes.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(HASH_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as err:
+        raise CheckpointError(f"{path}: cannot be read ({err.strerror})") from err
+    return digest.hexdigest()
+
+
+def save_generator(path: Path, generator: Network) -> None:
     """Write a generator whole or not at all: beside the target first, then renamed.
 
     Raises:
@@ -37,7 +54,7 @@ def save_generator(path: Path, generator: StyleGAN2) -> None:
             raise OutputError(f"{path}: cannot be written ({err})") from err
 
 
-def read_config(path: Path) -> StyleGAN2Config:
+def read_config(path: Path) -> Architecture:
     """The architecture of a canonical file, from its header alone.
 
     Raises:
@@ -54,16 +71,13 @@ def read_config(path: Path) -> StyleGAN2Config:
         header: Any = json.loads(metadata[METADATA_KEY])
         if header["format"] != FORMAT:
             raise CheckpointError(f"{path}: format {header['format']!r}; this version reads format {FORMAT}")
-        return StyleGAN2Config.model_validate(header["config"])
+        config = header["config"]
     except (KeyError, TypeError, json.JSONDecodeError) as err:
-        raise CheckpointError(f"{path}: safetensors without a nada header; expected a StyleGAN2 generator") from err
-    except pydantic.ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{path}: architecture field {where!r}: {first['msg']} ({first['input']!r})") from err
+        raise CheckpointError(f"{path}: safetensors without a nada header; expected a generator of nada's") from err
+    return parse_architecture(path, config)
 
 
-def load_generator(path: Path, device: str = "cpu") -> StyleGAN2:
+def load_generator(path: Path, device: str = "cpu") -> Network:
     """Read a generator, in evaluation mode, every tensor checked by name and shape.
 
     Raises:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import torch
 
+from nada.families import Architecture, Network
 from nada.images import to_u8
 from nada.latents import draw_z, seeded_rng
-from nada.stylegan2 import StyleGAN2, StyleGAN2Config
+from nada.stylegan2 import StyleGAN2Config
 
 ROSINALITY_CHANNELS = 512  # up to 32 px
 ROSINALITY_CHANNEL_BASE = 16384  # times their channel_multiplier, which is 1 or 2, above
@@ -32,7 +33,7 @@ class ConversionReport:
 
 
 @torch.no_grad()
-def conversion_report(before: StyleGAN2, after: StyleGAN2, num_latents: int = 8, seed: int = 0) -> ConversionReport:
+def conversion_report(before: Network, after: Network, num_latents: int = 8, seed: int = 0) -> ConversionReport:
     """Compare two generators on the same latents, with the noise maps that are stored in them.
 
     Args:
@@ -58,10 +59,12 @@ def conversion_report(before: StyleGAN2, after: StyleGAN2, num_latents: int = 8,
     )
 
 
-def losses(config: StyleGAN2Config, format: str) -> list[str]:
+def losses(config: Architecture, format: str) -> list[str]:
     """What a format has no place for, or its tools no use, a sentence each."""
     if format != "rosinality":
         return []
+    if not isinstance(config, StyleGAN2Config):
+        return ["rosinality: its format holds StyleGAN2 alone."]
     found = []
     if config.conv_clamp is not None:
         found.append(f"rosinality: conv_clamp {config.conv_clamp:g} is lost; larger activations are no longer clamped.")
@@ -80,6 +83,6 @@ def _is_usual_for_rosinality(config: StyleGAN2Config) -> bool:
     )
 
 
-def _differences(before: StyleGAN2Config, after: StyleGAN2Config) -> list[str]:
+def _differences(before: Architecture, after: Architecture) -> list[str]:
     old, new = before.model_dump(), after.model_dump()
     return [f"{name} was {old[name]!r} and is {new[name]!r}." for name in old if old[name] != new[name]]

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from nada.checkpoints.architecture import Reading
-from nada.checkpoints.canonical import load_generator, save_generator
+from nada.checkpoints.canonical import load_generator, save_generator, sha256_file
 from nada.checkpoints.conversion import losses
 from nada.checkpoints.inert import LEGACY_TORCH_MAGIC
 from nada.checkpoints.nvidia import read_nvidia
 from nada.checkpoints.rosinality import read_rosinality, save_rosinality
 from nada.errors import CheckpointError
-from nada.hashing import sha256_file
-from nada.stylegan2 import StyleGAN2
+from nada.families import Architecture, Network
 
 Format = Literal["nada", "nvidia", "rosinality"]
 
@@ -23,7 +22,7 @@ HEAD_BYTES = 64
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = b"\x80"
 HEADER_LENGTH_BYTES = 8  # a safetensors file opens with the length of its JSON header
-EXPECTED = "expected nada's .safetensors, NVIDIA's .pkl or rosinality's .pt of StyleGAN2"
+EXPECTED = "expected nada's .safetensors, NVIDIA's .pkl or rosinality's .pt"
 SUFFIXES: dict[str, Format] = {".safetensors": "nada", ".pkl": "nvidia", ".pt": "rosinality"}
 READERS = {"nvidia": read_nvidia, "rosinality": read_rosinality}
 WRITERS = {"nada": save_generator, "rosinality": save_rosinality}
@@ -34,14 +33,7 @@ class Inspection:
     """What a file of weights holds."""
 
     format: Format
-    family: str
-    resolution: int
-    z_dim: int
-    w_dim: int
-    mapping_layers: int
-    channel_base: int
-    channel_max: int
-    conv_clamp: float | None
+    config: Architecture
     num_parameters: int
     size_bytes: int
     sha256: str
@@ -53,8 +45,8 @@ class Inspection:
     """What writing this generator in each other format would lose, a sentence each."""
 
 
-def read_any(path: Path) -> StyleGAN2:
-    """Read a StyleGAN2 in nada's, NVIDIA's or rosinality's format, executing nothing that is in the file.
+def read_any(path: Path) -> Network:
+    """Read a generator in nada's, NVIDIA's or rosinality's format, executing nothing that is in the file.
 
     Returns:
         The averaged generator on the CPU, in evaluation mode, its architecture inferred from the file.
@@ -65,7 +57,7 @@ def read_any(path: Path) -> StyleGAN2:
     return _read(path, detect(path)).generator
 
 
-def write_any(path: Path, generator: StyleGAN2, format: Format | None = None) -> None:
+def write_any(path: Path, generator: Network, format: Format | None = None) -> None:
     """Write a generator in a format; without one, the suffix decides: .safetensors, .pkl or .pt.
 
     Raises:
@@ -90,7 +82,7 @@ def inspect(path: Path) -> Inspection:
     generator, config = reading.generator, reading.generator.config
     return Inspection(
         format=format,
-        **config.model_dump(),
+        config=config,
         num_parameters=sum(parameter.numel() for parameter in generator.parameters()),
         size_bytes=path.stat().st_size,
         sha256=sha256_file(path),

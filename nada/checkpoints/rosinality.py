@@ -18,8 +18,8 @@ from nada.atomic import replacing
 from nada.checkpoints.architecture import Reading, build, check_tensors, infer_config
 from nada.checkpoints.inert import SHOWN_CHARACTERS, RefusedError, load_torch
 from nada.errors import CheckpointError
+from nada.families import Network
 from nada.stylegan2 import StyleGAN2
-from nada.stylegan2_ops import blur_kernel
 
 UPSAMPLING_GAIN = 4.0  # rosinality stores the filter of an upsampling layer with its gain, NVIDIA without
 MEAN_LATENTS = 10_000  # samples behind a mean w that the file does not hold
@@ -111,9 +111,8 @@ def read_rosinality(path: Path) -> Reading:
             raise CheckpointError(f"{path}: {len(names)} keys {problem} (first: {names[0]!r}); expected {size}")
     state = {known[name].ours: known[name].to_ours(tensor) for name, tensor in theirs.items()}
     config = infer_config(path, state, conv_clamp=None)
-    for resolution in (4 << i for i in range(to_rgbs + 1)):  # filters that their layers have no use for
-        for layer in ("", "conv1."):
-            state.setdefault(f"synthesis.b{resolution}.{layer}resample_filter", blur_kernel())
+    for name, kernel in config.fixed_tensors().items():  # those that their layers have no use for
+        state.setdefault(name, kernel)
     is_mean_known = "mapping.w_avg" in state
     state.setdefault("mapping.w_avg", torch.zeros(config.w_dim))
     generator = build(path, config, state)
@@ -122,14 +121,17 @@ def read_rosinality(path: Path) -> Reading:
     return Reading(generator=generator, networks=_networks(content), is_mean_measured=not is_mean_known)
 
 
-def save_rosinality(path: Path, generator: StyleGAN2) -> None:
+def save_rosinality(path: Path, generator: Network) -> None:
     """Write `{g_ema, latent_avg}`: every tensor that their Generator's strict `load_state_dict` asks for.
 
     There is no place in it for `conv_clamp`: see `nada.checkpoints.conversion`.
 
     Raises:
+        CheckpointError: not a StyleGAN2.
         OutputError: the file cannot be written.
     """
+    if not isinstance(generator, StyleGAN2):
+        raise CheckpointError(f"{path}: rosinality's format holds StyleGAN2 alone; write .safetensors or .pkl")
     ours = generator.state_dict()
     table = name_table(generator.resolution, generator.config.mapping_layers)
     state = {pair.theirs: pair.to_theirs(ours[pair.ours].detach().cpu()).contiguous() for pair in table}
@@ -160,7 +162,7 @@ def _networks(content: Any) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def _mean_w(generator: StyleGAN2) -> Tensor:
+def _mean_w(generator: Network) -> Tensor:
     """The mean of w over fixed latents, [W_DIM]: what training would have tracked."""
     rng = torch.Generator().manual_seed(MEAN_SEED)
     z = torch.randn(MEAN_LATENTS, generator.z_dim, generator=rng)

@@ -14,6 +14,7 @@ from nada.guide import Guide, PromptPair
 from nada.latents import draw_ws, seeded_rng
 from nada.layers import num_selected, select_layers
 from nada.stylegan2 import StyleGAN2, StyleGAN2Config
+from nada.stylegan3 import StyleGAN3, StyleGAN3Config
 from tests.conftest import tiny_generator
 
 PAIR = PromptPair("photo", "sketch")
@@ -98,6 +99,11 @@ def test_weights_broken_by_the_last_update_are_not_handed_out(tiny_guide: Guide)
 def test_auto_selects_the_published_number_of_layers(resolution: int, expected: int) -> None:
     config = StyleGAN2Config(z_dim=1, w_dim=1, resolution=resolution, channel_base=1, channel_max=1)
     assert num_selected("auto", StyleGAN2(config.model_copy(update={"channel_base": resolution}))) == expected
+
+
+def test_auto_selects_two_thirds_of_the_rows_of_a_stylegan3() -> None:
+    config = StyleGAN3Config(z_dim=1, w_dim=1, resolution=256, channel_base=256, channel_max=1)
+    assert num_selected("auto", StyleGAN3(config)) == 10
 
 
 def test_more_layers_than_there_are_is_an_error() -> None:

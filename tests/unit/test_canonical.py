@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from nada.checkpoints.canonical import load_generator, read_config, save_generator
 from nada.errors import CheckpointError, OutputError
-from tests.conftest import TINY, tiny_generator
+from nada.families import Network
+from tests.conftest import TINY, TINY3, tiny_generator, tiny_stylegan3
+
+TINY_OF_EACH_FAMILY = [tiny_generator(), tiny_stylegan3()]
 
 
 @pytest.fixture
@@ -23,10 +27,13 @@ def header(config: dict[str, object], format_version: int = 1) -> dict[str, str]
     return {"nada": json.dumps({"format": format_version, "config": config})}
 
 
-def test_a_round_trip_is_exact(saved: Path) -> None:
-    loaded, original = load_generator(saved).state_dict(), tiny_generator().state_dict()
-    assert all(torch.equal(loaded[name], tensor) for name, tensor in original.items())
-    assert read_config(saved) == TINY
+@pytest.mark.parametrize("original", TINY_OF_EACH_FAMILY, ids=lambda generator: generator.config.family)
+def test_a_round_trip_is_exact(original: Network, tmp_path: Path) -> None:
+    path = tmp_path / "generator.safetensors"
+    save_generator(path, original)
+    loaded = load_generator(path).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in original.state_dict().items())
+    assert read_config(path) == original.config
 
 
 def test_saving_twice_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
@@ -71,6 +78,33 @@ def test_an_absurd_architecture_is_refused_before_memory_is_taken(saved: Path) -
     save_file(load_file(saved), saved, header({**TINY.model_dump(), "resolution": 1 << 30}))
     with pytest.raises(CheckpointError, match="architecture field 'resolution': Input should be less than or equal"):
         load_generator(saved)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"family": "biggan"}, "architecture: Input tag 'biggan' found using 'family' does not match"),
+        ({**TINY.model_dump(), "depth": 3}, "architecture field 'depth': Extra inputs are not permitted (3)"),
+        ({**TINY3.model_dump(), "num_critical": 6}, "architecture: Value error, num_critical is 6; it must be below"),
+        ({**TINY3.model_dump(), "first_cutoff": 7}, "architecture: Value error, first_cutoff is 7.0; it must not"),
+        ({**TINY3.model_dump(), "channel_base": 3}, "architecture: Value error, channel_base is 3; the last layers"),
+        ({**TINY3.model_dump(), "output_scale": float("nan")}, "architecture field 'output_scale': Input should be"),
+    ],
+)
+def test_impossible_architectures_are_refused_with_the_reason(
+    saved: Path, config: dict[str, object], message: str
+) -> None:
+    save_file(load_file(saved), saved, header(config))
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        load_generator(saved)
+
+
+def test_filters_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "generator.safetensors"
+    save_generator(path, tiny_stylegan3())
+    save_file(load_file(path), path, header({**TINY3.model_dump(), "last_stopband_rel": 1.3}))
+    with pytest.raises(CheckpointError, match=r"'.*_filter' is not the low-pass filter that its architecture has"):
+        load_generator(path)
 
 
 def test_nan_weights_are_refused(saved: Path) -> None:
