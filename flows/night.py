@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -46,19 +45,22 @@ class RowsFailedError(NadaError):
     """At least one row of the night was lost; the others are finished, recorded and reported."""
 
 
-@dataclass(eq=False)
 class Stage:
-    """Everything that a running night holds: its plan, its workers, its reader, and what came of it so far."""
+    """Everything that a running night holds: its plan, its workers, its reader, and what came of it so far.
 
-    plan: Plan
-    pool: WorkerPool
-    display: Display
-    started: datetime
-    waiting: Waiting
-    records: dict[str, Record] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
-    trained: list[str] = field(default_factory=list)
-    report_path: Path | None = None
+    No dataclass: Prefect walks through those among a task's arguments, in the task's thread, while we write to them.
+    """
+
+    def __init__(self, plan: Plan, pool: WorkerPool, display: Display, waiting: Waiting) -> None:
+        self.plan = plan
+        self.pool = pool
+        self.display = display
+        self.waiting = waiting
+        self.started = datetime.now().astimezone()
+        self.records: dict[str, Record] = {}
+        self.failures: list[Failure] = []
+        self.trained: list[str] = []
+        self.report_path: Path | None = None
 
     @property
     def name(self) -> str:
@@ -102,7 +104,7 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
             pool.run(plan.job(plan.to_train[0]), function=CHECK_MODELS)
         server.ready()
         waiting = Waiting({planned.row.domain: planned.seconds for planned in plan.to_train})
-        yield Stage(plan=plan, pool=pool, display=display, started=datetime.now().astimezone(), waiting=waiting)
+        yield Stage(plan, pool, display, waiting)
 
 
 @contextmanager

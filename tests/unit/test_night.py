@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from flows.night import lenient
+from typing import Any
+
+from prefect.utilities.engine import collect_task_run_inputs_sync
+
+from flows.night import Stage, lenient
+from flows.schedule import Waiting
 from nada.errors import OutputError
 
 
@@ -19,3 +24,16 @@ def test_a_lost_mlflow_store_is_told_and_the_night_goes_on() -> None:
     with lenient(display):  # type: ignore[arg-type]
         raise OutputError("mlflow: database is locked")
     assert display.lines == ["MLflow: not recorded now, the next night will (mlflow: database is locked)"]
+
+
+class Changing(dict[str, Any]):
+    """What a row of another thread may change at any time."""
+
+    def items(self) -> Any:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+def test_prefect_does_not_walk_through_what_rows_write_to() -> None:
+    stage = Stage(None, None, None, Waiting({}))  # type: ignore[arg-type]
+    stage.records = Changing(sketch={})
+    assert collect_task_run_inputs_sync(stage) == set()
