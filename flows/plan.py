@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from nada.config import AdaptConfig, Params
 from nada.errors import OutputError, ParamsError, PromptsError
+from nada.hashing import sha256_file
 from tasks import pretrained, rowcache, rowkey
 from tasks.job import RowJob, resolve_adapt, resolve_seed
 from tasks.params import load_params, nearest
@@ -117,7 +118,7 @@ def make_plan(params_path: Path, only: Sequence[str] = ()) -> Plan:
     rows = load_prompts(Path(params.night.prompts), params)
     _check_only(only, rows, params)
     generator_path = pretrained.prepare(params)
-    generator_sha256 = rowcache.file_hash(generator_path)
+    generator_sha256 = sha256_file(generator_path)
     clips = rowcache.clip_hashes(params)
     workers = find_workers(params, len(rows))
     records = earlier_records()

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nada.checkpoints.canonical import sha256_file
 from nada.config import ClipConfig, GuideConfig, ViewsConfig, names_a_file
 from nada.errors import CheckpointError, GuideError, ShapeError
+from nada.hashing import sha256_file
 from nada.openclip import open_clip
 from nada.templates import fill
 from nada.views import Views, draw_views
@@ -55,7 +55,11 @@ class ClipModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal sha256 of the weights: of the file, or of the tensors where open_clip fetched them."""
+        """Hexadecimal sha256 of the weights: of the file, or of the tensors where open_clip fetched them.
+
+        Raises:
+            OSError: the file, read before, cannot be read any more.
+        """
         if self._weights is not None:
             return sha256_file(self._weights)
         digest = hashlib.sha256()

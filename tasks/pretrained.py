@@ -8,7 +8,7 @@ from pathlib import Path
 from nada.atomic import replacing
 from nada.config import Params
 from nada.errors import CheckpointError
-from tasks.rowkey import file_hash
+from nada.hashing import sha256_file
 
 PRETRAINED_DIR = Path("weights/pretrained")
 PRETRAINED_PATH = PRETRAINED_DIR / "generator.safetensors"
@@ -30,7 +30,7 @@ def prepare(params: Params) -> Path:
     """
     source = Path(params.generator.weights)
     try:
-        source_hash = file_hash(source)
+        source_hash = sha256_file(source)
     except OSError as err:
         raise CheckpointError(f"{source}: cannot be read ({err.strerror})") from err
     if not _is_current(source_hash):
@@ -44,12 +44,12 @@ def prepare(params: Params) -> Path:
 def _is_current(source_hash: str) -> bool:
     try:
         origin = json.loads(ORIGIN_PATH.read_text(encoding="utf-8"))
-        return bool(origin["source_sha256"] == source_hash and origin["sha256"] == file_hash(PRETRAINED_PATH))
+        return bool(origin["source_sha256"] == source_hash and origin["sha256"] == sha256_file(PRETRAINED_PATH))
     except (OSError, ValueError, TypeError, KeyError):
         return False  # absent or damaged: made again
 
 
 def _write_origin(source: Path, source_hash: str) -> None:
-    origin = {"source": source.as_posix(), "source_sha256": source_hash, "sha256": file_hash(PRETRAINED_PATH)}
+    origin = {"source": source.as_posix(), "source_sha256": source_hash, "sha256": sha256_file(PRETRAINED_PATH)}
     with replacing(ORIGIN_PATH) as partial:
         partial.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")

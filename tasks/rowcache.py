@@ -25,7 +25,8 @@ from typing import Any
 
 from nada.atomic import replacing
 from nada.errors import OutputError
-from tasks.rowkey import clip_hashes, file_hash, row_key
+from nada.hashing import sha256_file
+from tasks.rowkey import clip_hashes, row_key
 
 __all__ = [
     "ADAPTED_DIR",
@@ -34,7 +35,6 @@ __all__ = [
     "Record",
     "check_writable",
     "clip_hashes",
-    "file_hash",
     "is_finished",
     "leftovers",
     "partial_dir",
@@ -108,7 +108,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> Record:
     """
     with _writing(folder):
         names = sorted(path.name for path in folder.iterdir() if path.name != RECORD_NAME)
-        files = {name: {"sha256": file_hash(folder / name), "bytes": _size(folder / name)} for name in names}
+        files = {name: {"sha256": sha256_file(folder / name), "bytes": _size(folder / name)} for name in names}
         whole: Record = {"format": FORMAT, **record, "files": files}
     with replacing(folder / RECORD_NAME) as partial:
         partial.write_text(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
@@ -195,7 +195,7 @@ def _folders() -> list[Path]:
 
 
 def _matches(path: Path, entry: Mapping[str, Any]) -> bool:
-    return bool(_size(path) == entry["bytes"] and file_hash(path) == entry["sha256"])
+    return bool(_size(path) == entry["bytes"] and sha256_file(path) == entry["sha256"])
 
 
 def _size(path: Path) -> int:

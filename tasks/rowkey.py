@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -13,8 +13,11 @@ from typing import Any
 import nada
 from nada.config import AdaptConfig, ClipConfig, Params, names_a_file
 from nada.errors import CheckpointError, NadaError
+from nada.hashing import sha256_file
 from tasks.prompts import Row
 
+NOT_THE_METHOD = ("checkpoints", "atomic.py", "errors.py", "hashing.py")
+"""What of `nada/` decides no result: the weights that it reads are in the key by their bytes."""
 KEY_FORMAT = 1  # raise it when results change for a reason that the key does not see
 
 
@@ -61,16 +64,6 @@ def clip_hashes(params: Params) -> dict[str, str]:
     return {place: _clip_hash(clip, params.guide.config_dir) for place, clip in clips.items()}
 
 
-def file_hash(path: Path) -> str:
-    """Hexadecimal sha256 of a file; unlike `nada.checkpoints.sha256_file` it costs no import of torch.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def reference_hash(reference_images: str | None) -> str | None:
     """sha256 of a zip, or over the names and contents of a folder's files.
 
@@ -82,7 +75,7 @@ def reference_hash(reference_images: str | None) -> str | None:
     path = Path(reference_images)
     try:
         if path.is_file():
-            return file_hash(path)
+            return sha256_file(path)
         return _folder_hash(path, "*")
     except OSError as err:
         raise CheckpointError(f"{path}: cannot be read ({err.strerror})") from err
@@ -90,8 +83,11 @@ def reference_hash(reference_images: str | None) -> str | None:
 
 @cache
 def method_hash() -> str:
-    """sha256 over the sources of `nada/`: a change of the method makes every row new, one of a report none."""
-    return _folder_hash(Path(nada.__file__).parent, "*.py")
+    """sha256 over the sources of `nada/` that can change a row: an edit of the method makes every row new.
+
+    An edit of what reads, writes and hashes files makes none new.
+    """
+    return _folder_hash(Path(nada.__file__).parent, "*.py", NOT_THE_METHOD)
 
 
 def _clip_hash(clip: ClipConfig, config_dir: str | None) -> str:
@@ -99,16 +95,18 @@ def _clip_hash(clip: ClipConfig, config_dir: str | None) -> str:
     try:
         parts = [clip.name]
         if architecture is not None and architecture.is_file():
-            parts.append(file_hash(architecture))
-        parts.append(file_hash(Path(clip.weights)) if names_a_file(clip.weights) else f"tag:{clip.weights}")
+            parts.append(sha256_file(architecture))
+        parts.append(sha256_file(Path(clip.weights)) if names_a_file(clip.weights) else f"tag:{clip.weights}")
     except OSError as err:
         raise CheckpointError(f"{err.filename}: cannot be read ({err.strerror})") from err
     return hashlib.sha256(_canonical(parts)).hexdigest()
 
 
-def _folder_hash(folder: Path, pattern: str) -> str:
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob(pattern) if path.is_file())
-    return hashlib.sha256(_canonical([(name, file_hash(folder / name)) for name in names])).hexdigest()
+def _folder_hash(folder: Path, pattern: str, without: Collection[str] = ()) -> str:
+    """sha256 over names and contents of a folder's files, `without` some entries of its top level."""
+    found = [path.relative_to(folder) for path in folder.rglob(pattern) if path.is_file()]
+    names = sorted(path.as_posix() for path in found if path.parts[0] not in without)
+    return hashlib.sha256(_canonical([(name, sha256_file(folder / name)) for name in names])).hexdigest()
 
 
 def _without_paths(section: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Generators on disk: one canonical format, two more to read and write, and nothing in them is ever executed."""
 
-from nada.checkpoints.canonical import load_generator, save_generator, sha256_file
+from nada.checkpoints.canonical import load_generator, save_generator
 from nada.checkpoints.conversion import conversion_report
 from nada.checkpoints.formats import inspect, read_any, write_any
 
@@ -10,6 +10,5 @@ __all__ = [
     "load_generator",
     "read_any",
     "save_generator",
-    "sha256_file",
     "write_any",
 ]

@@ -5,7 +5,6 @@ metadata["nada"] = {"format": 1, "config": {"family": "stylegan2", "resolution":
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,23 +19,6 @@ from nada.families import Architecture, Network, parse_architecture
 
 FORMAT = 1
 METADATA_KEY = "nada"
-HASH_CHUNK_BYTES = 1 << 20
-
-
-def sha256_file(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes.
-
-    Raises:
-        CheckpointError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(HASH_CHUNK_BYTES):
-                digest.update(chunk)
-    except OSError as err:
-        raise CheckpointError(f"{path}: cannot be read ({err.strerror})") from err
-    return digest.hexdigest()
 
 
 def save_generator(path: Path, generator: Network) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from nada.checkpoints.architecture import Reading
-from nada.checkpoints.canonical import load_generator, save_generator, sha256_file
+from nada.checkpoints.canonical import load_generator, save_generator
 from nada.checkpoints.conversion import losses
 from nada.checkpoints.inert import LEGACY_TORCH_MAGIC
 from nada.checkpoints.nvidia import read_nvidia
 from nada.checkpoints.rosinality import read_rosinality, save_rosinality
 from nada.errors import CheckpointError
 from nada.families import Architecture, Network
+from nada.hashing import sha256_file
 
 Format = Literal["nada", "nvidia", "rosinality"]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import nada
 from nada.config import Params
 from nada.errors import CheckpointError
 from tasks import rowkey
@@ -120,17 +122,46 @@ def test_references_count_by_content_and_not_by_place(tmp_path: Path) -> None:
     assert reference_hash(None) is None
 
 
-def test_the_method_is_its_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "__init__.py").write_text("")
-    (tmp_path / "adapt.py").write_text("step = 1")
-    monkeypatch.setattr("nada.__file__", str(tmp_path / "__init__.py"))
-    hashes = []
-    for source in ("step = 1", "step = 2", "step = 1"):
-        (tmp_path / "adapt.py").write_text(source)
-        rowkey.method_hash.cache_clear()
-        hashes.append(rowkey.method_hash())
+@pytest.fixture
+def method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the method's sources, hashed in place of the real ones."""
+    folder = tmp_path / "nada"
+    shutil.copytree(Path(nada.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("nada.__file__", str(folder / "__init__.py"))
+    yield folder
     rowkey.method_hash.cache_clear()
-    assert hashes[0] == hashes[2] != hashes[1]
+
+
+def hash_after(edit: Path) -> str:
+    edit.parent.mkdir(exist_ok=True)
+    edit.write_text("edited = True\n")
+    rowkey.method_hash.cache_clear()
+    return rowkey.method_hash()
+
+
+@pytest.mark.parametrize("name", ["adapt.py", "generator.py", "judge/scores.py", "new.py", "losses/checkpoints.py"])
+def test_an_edit_of_the_method_changes_the_key(method: Path, name: str) -> None:
+    (method / "losses").mkdir()
+    rowkey.method_hash.cache_clear()
+    before = rowkey.method_hash()
+    assert hash_after(method / name) != before
+
+
+@pytest.mark.parametrize("name", ["checkpoints/canonical.py", "checkpoints/new.py", "errors.py", "hashing.py"])
+def test_an_edit_of_how_files_are_read_and_written_keeps_the_key(method: Path, name: str) -> None:
+    rowkey.method_hash.cache_clear()
+    before = rowkey.method_hash()
+    assert hash_after(method / name) == before
+
+
+def test_the_method_uses_nothing_that_its_hash_leaves_out_but_errors_and_files() -> None:
+    """Code that computes must not move where an edit of it goes unseen."""
+    folder = Path(nada.__file__).parent
+    assert all((folder / name).exists() for name in rowkey.NOT_THE_METHOD)
+    hashed = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] not in rowkey.NOT_THE_METHOD]
+    assert len(hashed) > 15
+    for path in hashed:
+        assert "nada.checkpoints" not in path.read_text(encoding="utf-8"), path
 
 
 def test_missing_clip_weights_are_a_checkpoint_error(tmp_path: Path) -> None:
