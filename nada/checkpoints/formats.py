@@ -10,6 +10,7 @@ from typing import Literal
 from nada.checkpoints.architecture import Reading
 from nada.checkpoints.canonical import load_generator, save_generator
 from nada.checkpoints.conversion import losses
+from nada.checkpoints.export_nvidia import save_nvidia
 from nada.checkpoints.inert import LEGACY_TORCH_MAGIC
 from nada.checkpoints.nvidia import read_nvidia
 from nada.checkpoints.rosinality import read_rosinality, save_rosinality
@@ -26,7 +27,7 @@ HEADER_LENGTH_BYTES = 8  # a safetensors file opens with the length of its JSON 
 EXPECTED = "expected nada's .safetensors, NVIDIA's .pkl or rosinality's .pt"
 SUFFIXES: dict[str, Format] = {".safetensors": "nada", ".pkl": "nvidia", ".pt": "rosinality"}
 READERS = {"nvidia": read_nvidia, "rosinality": read_rosinality}
-WRITERS = {"nada": save_generator, "rosinality": save_rosinality}
+WRITERS = {"nada": save_generator, "nvidia": save_nvidia, "rosinality": save_rosinality}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ def write_any(path: Path, generator: Network, format: Format | None = None) -> N
     """
     chosen = format or SUFFIXES.get(path.suffix)
     if chosen not in WRITERS:
-        known = ", ".join(f"{suffix} ({name})" for suffix, name in SUFFIXES.items() if name in WRITERS)
+        known = ", ".join(f"{suffix} ({name})" for suffix, name in SUFFIXES.items())
         raise CheckpointError(f"{path}: {format or path.suffix!r} names no format to write; use {known}")
     WRITERS[chosen](path, generator)
 

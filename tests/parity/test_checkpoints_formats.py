@@ -29,7 +29,15 @@ def clamped(generator: StyleGAN2, tmp_path: Path) -> StyleGAN2:
     return read_any(write_nvidia(path, as_nvidia_dict(nvidia_tree(generator.state_dict(), conv_clamp=256))))
 
 
-@pytest.mark.parametrize("chain", [["nada", "rosinality", "nada"]])
+@pytest.mark.parametrize(
+    "chain",
+    [
+        ["nada", "nvidia", "nada"],
+        ["nada", "rosinality", "nada"],
+        ["nvidia", "rosinality", "nvidia"],
+        ["rosinality", "nvidia", "nada", "rosinality"],
+    ],
+)
 def test_round_trips_keep_every_bit(generator: StyleGAN2, tmp_path: Path, chain: list[Format]):
     after = generator
     for step, format in enumerate(chain):
@@ -44,6 +52,8 @@ def test_clamp_is_lost_in_rosinalitys_format_and_said(clamped: StyleGAN2, tmp_pa
     write_any(tmp_path / "a.pt", clamped)
     report = conversion_report(clamped, read_any(tmp_path / "a.pt"))
     assert report.is_bit_equal and report.lost == ("conv_clamp was 256.0 and is None.",)
+    write_any(tmp_path / "a.pkl", clamped)
+    assert not conversion_report(clamped, read_any(tmp_path / "a.pkl")).lost
     save_generator(tmp_path / "a.safetensors", clamped)
     assert inspect(tmp_path / "a.safetensors").notes[0] == (
         "rosinality: conv_clamp 256 is lost; larger activations are no longer clamped."
@@ -58,9 +68,10 @@ def test_report_measures_images_and_bytes(generator: StyleGAN2):
 
 
 def test_same_generator_gives_the_same_bytes(generator: StyleGAN2, tmp_path: Path):
-    for name in ("a.pt", "b.pt"):
-        write_any(tmp_path / name, generator)
-    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+    for suffix in (".pt", ".pkl", ".safetensors"):
+        for name in ("a", "b"):
+            write_any(tmp_path / f"{name}{suffix}", generator)
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
 def test_inspection_says_what_a_file_holds(generator: StyleGAN2, tmp_path: Path):
