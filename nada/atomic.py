@@ -14,6 +14,19 @@ os.umask(_UMASK)
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Whatever keeps the block from writing is reported as the path's.
+
+    Raises:
+        OutputError: the system refused.
+    """
+    try:
+        yield
+    except OSError as err:
+        raise OutputError(f"{path}: cannot be written ({err.strerror or err})") from err
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; it takes that name when the block ends well, and vanishes otherwise.
 
@@ -24,12 +37,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner may read
-        partial.replace(path)
-    except OSError as err:
-        raise OutputError(f"{path}: cannot be written ({err.strerror or err})") from err
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner may read
+            partial.replace(path)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -14,17 +14,15 @@ A row is filled in `.partial-<domain>-<pid>`, then renamed; row.json is written 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nada.atomic import replacing
-from nada.errors import OutputError
+from nada.atomic import replacing, writing
 from nada.hashing import sha256_file
 from tasks.rowkey import clip_hashes, row_key
 
@@ -93,7 +91,7 @@ def partial_dir(domain: str) -> Path:
         OutputError: it cannot be made.
     """
     folder = ADAPTED_DIR / f".partial-{domain}-{os.getpid()}"
-    with _writing(folder):
+    with writing(folder):
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
@@ -106,7 +104,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> Record:
     Raises:
         OutputError: the folder cannot be written.
     """
-    with _writing(folder):
+    with writing(folder):
         names = sorted(path.name for path in folder.iterdir() if path.name != RECORD_NAME)
         files = {name: {"sha256": sha256_file(folder / name), "bytes": _size(folder / name)} for name in names}
         whole: Record = {"format": FORMAT, **record, "files": files}
@@ -124,7 +122,7 @@ def publish(partial: Path, domain: str) -> None:
         OutputError: the folder cannot be written; an old result is put back.
     """
     final, old = ADAPTED_DIR / domain, ADAPTED_DIR / f".old-{domain}-{os.getpid()}"
-    with _writing(final):
+    with writing(final):
         shutil.rmtree(old, ignore_errors=True)
         replaces = final.exists()
         if replaces:
@@ -148,7 +146,7 @@ def prune(domains: set[str]) -> list[str]:
     """Remove the results of rows that left the CSV; returns their names."""
     removed = leftovers(domains)
     for name in removed:
-        with _writing(ADAPTED_DIR / name):
+        with writing(ADAPTED_DIR / name):
             shutil.rmtree(ADAPTED_DIR / name)
     return removed
 
@@ -168,7 +166,7 @@ def check_writable() -> None:
         OutputError: it cannot be written.
     """
     probe = ADAPTED_DIR / f".partial-probe-{os.getpid()}"
-    with _writing(ADAPTED_DIR):
+    with writing(ADAPTED_DIR):
         probe.mkdir(parents=True, exist_ok=True)
         probe.rmdir()
 
@@ -200,11 +198,3 @@ def _matches(path: Path, entry: Mapping[str, Any]) -> bool:
 
 def _size(path: Path) -> int:
     return path.stat().st_size
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as err:
-        raise OutputError(f"{path}: cannot be written ({err.strerror or err})") from err
