@@ -2,13 +2,14 @@
 
     NadaError
     ├── InputError             something the user gave cannot be used; exit status 2
-    │   ├── ParamsError        params.yaml
+    │   ├── ParamsError        params.yaml, or weights/registry.yaml
     │   ├── PromptsError       the prompt CSV
     │   ├── CheckpointError    generator or CLIP weights
     │   ├── GuideError         a CLIP that open_clip does not know or cannot build
     │   ├── ImageError         an image or a folder of images
     │   └── OutputError        a place that cannot be written
     ├── ShapeError             a tensor whose shape breaks a documented contract
+    ├── FetchError             a file could not be fetched; what arrived is kept, another try goes on from there
     ├── NonFiniteLossError     training left the real numbers; nothing is written
     └── WorkerError            a worker process died, hung or failed on its row
 
@@ -27,7 +28,7 @@ class InputError(NadaError):
 
 
 class ParamsError(InputError):
-    """params.yaml has unknown keys, wrong types or values out of range."""
+    """A file of settings has unknown keys, wrong types or values out of range, or lacks what was asked for."""
 
 
 class PromptsError(InputError):
@@ -52,6 +53,10 @@ class OutputError(InputError):
 
 class ShapeError(NadaError):
     """A tensor's shape breaks a documented contract."""
+
+
+class FetchError(NadaError):
+    """A file could not be fetched over the network."""
 
 
 class NonFiniteLossError(NadaError):

@@ -81,7 +81,7 @@ def _alternatives(annotation: Any, metadata: Iterable[Any]) -> list[str]:
     if origin is Literal:
         return [repr(arg) for arg in args]
     if origin in (tuple, list):
-        return ["a list of one section or more"]
+        return ["a list of texts" if args[0] is str else "a list of one section or more"]
     if annotation in (int, float):
         return [_number(annotation, metadata)]
     words = {str: "a text", bool: "true or false", type(None): "nothing"}

@@ -16,6 +16,7 @@ from nada.errors import CheckpointError, ParamsError
 from tasks.expected import expected_at, known_keys
 
 PARAMS_PATH = Path("params.yaml")
+SECTIONS = "sections such as night, generator, guide, judge"
 _VALUE_LENGTH = 60  # longer values are cut in messages
 _DOMAIN_VALIDATOR = "value_error"  # pydantic's type of a ValueError raised by our own validators
 
@@ -54,12 +55,12 @@ def load_params(path: Path = PARAMS_PATH) -> Params:
         ParamsError: missing, not YAML, unknown keys, wrong types, values out of range; all in one message.
         CheckpointError: weights or a folder that it names do not exist; all in one message.
     """
-    content = _read_yaml(path)
+    content = read_yaml(path, SECTIONS, "run nada in the project's folder, or pass --params")
     problems = _recipe_problems(content)
     try:
         params = Params.model_validate(content)
     except pydantic.ValidationError as err:
-        problems = [*_problems(err, Params, ()), *problems]
+        problems = [*problems_of(err, Params, ()), *problems]
     if problems:
         noun = "key" if len(problems) == 1 else "keys"
         raise ParamsError("\n  ".join([f"{path}: {len(problems)} invalid {noun}", *problems]))
@@ -79,11 +80,21 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-def _read_yaml(path: Path) -> dict[Any, Any]:
+def read_yaml(path: Path, expected: str, way_out: str) -> dict[Any, Any]:
+    """A YAML file that holds a mapping, with no key given twice.
+
+    Args:
+        path: the file.
+        expected: what it should hold, for the message where it holds nothing of the kind.
+        way_out: what to do where the file is missing.
+
+    Raises:
+        ParamsError: missing, not UTF-8, not YAML, or no mapping.
+    """
     try:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except FileNotFoundError as err:
-        raise ParamsError(f"{path}: no such file; run nada in the project's folder, or pass --params") from err
+        raise ParamsError(f"{path}: no such file; {way_out}") from err
     except OSError as err:
         raise ParamsError(f"{path}: cannot be read ({err.strerror})") from err
     except UnicodeDecodeError as err:
@@ -97,7 +108,7 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
         raise ParamsError(f"{path}: not valid YAML ({str(err).splitlines()[0]})") from err
     if not isinstance(content, dict):
         kind = "empty" if content is None else f"a {type(content).__name__}"
-        raise ParamsError(f"{path}: the file is {kind}; expected sections such as night, generator, guide, judge")
+        raise ParamsError(f"{path}: the file is {kind}; expected {expected}")
     return content
 
 
@@ -123,7 +134,7 @@ def _one_recipe_problems(name: str, overrides: dict[Any, Any], adapt: dict[Any, 
     try:
         AdaptConfig.model_validate(overrides)
     except pydantic.ValidationError as err:
-        alone = _problems(err, AdaptConfig, ("recipes", name))
+        alone = problems_of(err, AdaptConfig, ("recipes", name))
         if any(error["loc"] for error in err.errors()):
             return alone
     try:
@@ -131,11 +142,11 @@ def _one_recipe_problems(name: str, overrides: dict[Any, Any], adapt: dict[Any, 
         selection = {**base.selection.model_dump(), **overrides.get("selection", {})}
         AdaptConfig.model_validate({**base.model_dump(), **overrides, "selection": selection})
     except pydantic.ValidationError as err:
-        return [] if any(error["loc"] for error in err.errors()) else _problems(err, AdaptConfig, ("recipes", name))
+        return [] if any(error["loc"] for error in err.errors()) else problems_of(err, AdaptConfig, ("recipes", name))
     return []
 
 
-def _problems(err: pydantic.ValidationError, model: type[pydantic.BaseModel], prefix: Sequence[str]) -> list[str]:
+def problems_of(err: pydantic.ValidationError, model: type[pydantic.BaseModel], prefix: Sequence[str]) -> list[str]:
     """One line per wrong key; the branches of a union are reported once."""
     lines: dict[str, str] = {}
     places = [expected_at(model, error["loc"])[0] for error in err.errors()]
@@ -159,6 +170,8 @@ def _problems(err: pydantic.ValidationError, model: type[pydantic.BaseModel], pr
 
 
 def _check_paths(path: Path, params: Params) -> None:
+    from tasks.registry import fetch_hint  # which checks its own file by this module's functions
+
     problems: list[str] = []
     weights: list[tuple[str, str]] = [("generator.weights", params.generator.weights)]
     clips: list[tuple[str, ClipConfig]] = [
@@ -168,7 +181,8 @@ def _check_paths(path: Path, params: Params) -> None:
     weights += [(key, clip.weights) for key, clip in clips if names_a_file(clip.weights)]
     for key, file in weights:
         if not Path(file).is_file():
-            problems.append(f"{file}: no such file; {path} names it as {key}")
+            hint = fetch_hint(file) if key == "generator.weights" else ""
+            problems.append(f"{file}: no such file; {path} names it as {key}{hint}")
     folder = params.guide.config_dir
     if folder is not None and not Path(folder).is_dir():
         problems.append(f"{folder}: no such folder; {path} names it as guide.config_dir")
