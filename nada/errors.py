@@ -5,6 +5,7 @@
     │   ├── ParamsError        params.yaml, or weights/registry.yaml
     │   ├── PromptsError       the prompt CSV
     │   ├── CheckpointError    generator or CLIP weights
+    │   │   └── ParentError    what a delta rebuilds from is missing
     │   ├── GuideError         a CLIP that open_clip does not know or cannot build
     │   ├── ImageError         an image or a folder of images
     │   └── OutputError        a place that cannot be written
@@ -37,6 +38,10 @@ class PromptsError(InputError):
 
 class CheckpointError(InputError):
     """Weights are missing, truncated, of another format, or unsafe to read."""
+
+
+class ParentError(CheckpointError):
+    """A delta rebuilds from a whole generator that is not there, or no longer the same."""
 
 
 class GuideError(InputError):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nada.checkpoints import load_generator
-from nada.checkpoints.canonical import read_config
+from nada.checkpoints.canonical import read_header
 from nada.errors import CheckpointError, ParamsError
 from nada.images import grid, save_png
 from nada.latents import draw_z, seeded_rng
@@ -30,7 +30,7 @@ def sample_grid(domain: str, params_path: Path, count: int, seed: int, psi: floa
         CheckpointError, ParamsError: see `samples`.
         OutputError: it cannot be written.
     """
-    side = read_config(find_weights(domain, params_path)).resolution
+    side = read_header(find_weights(domain, params_path)).config.resolution
     if count * side**2 > MAX_GRID_PIXELS:
         raise ParamsError(
             f"--count: {count} pictures are too many for one grid; use --folder, or {MAX_GRID_PIXELS // side**2}"

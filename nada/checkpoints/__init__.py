@@ -1,6 +1,6 @@
 """Generators on disk: one canonical format, two more to read and write, and nothing in them is ever executed."""
 
-from nada.checkpoints.canonical import load_generator, save_generator
+from nada.checkpoints.canonical import load_generator, save_delta, save_generator, save_half
 from nada.checkpoints.conversion import conversion_report
 from nada.checkpoints.formats import inspect, read_any, write_any
 
@@ -9,6 +9,8 @@ __all__ = [
     "inspect",
     "load_generator",
     "read_any",
+    "save_delta",
     "save_generator",
+    "save_half",
     "write_any",
 ]

@@ -103,6 +103,11 @@ def check_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
         )
 
 
+def tensors_of(generator: Network) -> dict[str, Tensor]:
+    """Every tensor by name, ready to be written."""
+    return {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
+
+
 def build(path: Path, config: Architecture, state: Mapping[str, Tensor]) -> Network:
     """The generator with these tensors, each checked, in evaluation mode and without gradients.
 

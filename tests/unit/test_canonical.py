@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nada.checkpoints.canonical import load_generator, read_config, save_generator
+from nada.checkpoints.canonical import load_generator, read_header, save_generator
 from nada.errors import CheckpointError, OutputError
 from nada.families import Network
 from tests.conftest import TINY, TINY3, tiny_generator, tiny_stylegan3
@@ -33,7 +33,7 @@ def test_a_round_trip_is_exact(original: Network, tmp_path: Path) -> None:
     save_generator(path, original)
     loaded = load_generator(path).state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in original.state_dict().items())
-    assert read_config(path) == original.config
+    assert read_header(path).config == original.config
 
 
 def test_saving_twice_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""Weights rounded to float16: half the bytes, and no longer quite the same generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nada.checkpoints.architecture import tensors_of
+from nada.errors import CheckpointError
+from nada.families import Network
+
+
+def halves(where: Path, generator: Network) -> dict[str, Tensor]:
+    """Every tensor by name, parameters rounded to float16; buffers, such as filters and the mean w, stay as they are.
+
+    Args:
+        where: the file to be, for messages.
+        generator: is left alone.
+
+    Raises:
+        CheckpointError: a value is beyond float16's range.
+    """
+    tensors = tensors_of(generator)
+    for name, parameter in generator.named_parameters():
+        tensors[name] = tensors[name].half()
+        if not tensors[name].isfinite().all():
+            largest, limit = parameter.detach().abs().max().item(), torch.finfo(torch.float16).max
+            raise CheckpointError(
+                f"{where}: {name!r} holds {largest:g}, beyond float16's {limit:g}; store this generator in float32"
+            )
+    return tensors
+
+
+@torch.no_grad()
+def round_to_half(where: Path, generator: Network) -> None:
+    """Round the parameters in place to what a file in float16 gives back.
+
+    Raises:
+        CheckpointError: as for `halves`.
+    """
+    rounded = halves(where, generator)
+    for name, parameter in generator.named_parameters():
+        parameter.copy_(rounded[name])
