@@ -110,19 +110,30 @@ def nvidia_modules() -> Iterator[None]:
             del sys.modules[home], sys.modules[home.split(".")[0]]
 
 
-def nvidia_tree(state: Mapping[str, Tensor], conv_clamp: float | None = None) -> Persistent:
-    """A generator of stylegan2-ada-pytorch as a tree of modules, with numpy numbers among the attributes."""
+BUFFERS = {
+    "w_avg", "noise_const", "resample_filter", "magnitude_ema", "up_filter", "down_filter", "transform", "freqs",
+    "phases",
+}  # fmt: skip
+
+
+def nvidia_tree(
+    state: Mapping[str, Tensor], conv_clamp: float | None = None, config: StyleGAN3Config | None = None
+) -> Persistent:
+    """A generator as a tree of modules, with numpy numbers and arrays among the attributes.
+
+    StyleGAN2 as stylegan2-ada-pytorch has it; with a `config`, StyleGAN3.
+    """
     kwargs = EasyDict(z_dim=8, c_dim=0, synthesis_kwargs=EasyDict(conv_clamp=conv_clamp))
-    root = Persistent("Generator", c_dim=0, img_channels=3, _init_kwargs=kwargs)
+    root = Persistent("Generator", c_dim=0, img_channels=3, _init_kwargs=kwargs if config is None else EasyDict())
     for name, tensor in state.items():
         module, *path, leaf = root, *name.split(".")
         for part in path:
             if part not in module.state["_modules"]:
-                module.state["_modules"][part] = _nvidia_module(part, conv_clamp)
+                made = _nvidia_module(part, conv_clamp) if config is None else _stylegan3_module(part, config)
+                module.state["_modules"][part] = made
             module = module.state["_modules"][part]
-        is_buffer = leaf in ("w_avg", "noise_const", "resample_filter")
-        value = tensor if is_buffer else nn.Parameter(tensor, requires_grad=False)
-        module.state["_buffers" if is_buffer else "_parameters"][leaf] = value
+        value = tensor if leaf in BUFFERS else nn.Parameter(tensor, requires_grad=False)
+        module.state["_buffers" if leaf in BUFFERS else "_parameters"][leaf] = value
     return root
 
 
@@ -130,10 +141,34 @@ def _nvidia_module(name: str, conv_clamp: float | None) -> Persistent:
     if name.startswith(("conv", "torgb")):
         return Persistent("SynthesisLayer", conv_clamp=conv_clamp, activation="lrelu", act_gain=np.sqrt(2))
     if name.startswith("fc"):
-        return Persistent("FullyConnectedLayer", bias_gain=0.01, weight_gain=0.01 / np.sqrt(8))
+        return Persistent("FullyConnectedLayer", activation="lrelu", bias_gain=0.01, weight_gain=0.01 / np.sqrt(8))
     if name == "mapping":
         return Persistent("MappingNetwork", c_dim=0, num_layers=2)
     return Persistent("SynthesisBlock", architecture="skip") if name.startswith("b") else Persistent(name)
+
+
+def _stylegan3_module(name: str, config: StyleGAN3Config) -> Persistent:
+    """A module of stylegan3's repository, with the attributes that tell what its tensors do not."""
+    layers = {layer.name: layer for layer in config.layers()}
+    if name in layers:
+        layer = layers[name]
+        return Persistent(
+            "SynthesisLayer", is_torgb=False, is_critically_sampled=layer.is_critical, use_fp16=layer.index > 1,
+            in_size=np.broadcast_to(np.asarray(config.size(layer.previous)), [2]),
+            in_sampling_rate=config.sampling_rate(layer.previous), in_cutoff=np.float64(config.cutoff(layer.previous)),
+            out_sampling_rate=config.sampling_rate(layer.index), conv_clamp=config.conv_clamp,
+            up_factor=layer.up, down_factor=layer.down, padding=[9, 8, 9, 8],
+        )  # fmt: skip
+    if name == config.rgb_name:
+        return Persistent("SynthesisLayer", is_torgb=True, conv_clamp=config.conv_clamp, up_factor=1, down_factor=1)
+    if name == "input":
+        rate, bandwidth = np.float64(config.sampling_rate(0)), np.float64(config.cutoff(0))
+        return Persistent("SynthesisInput", size=np.array([36, 36]), sampling_rate=rate, bandwidth=bandwidth)
+    if name == "synthesis":
+        attributes = config.model_dump(include={"num_critical", "margin_size", "output_scale"})
+        arguments = config.model_dump(exclude={"family", "mapping_layers", "conv_clamp"}, exclude_defaults=True)
+        return Persistent("SynthesisNetwork", **attributes, num_fp16_res=4, _init_kwargs=EasyDict(arguments))
+    return _nvidia_module(name, None)
 
 
 def write_nvidia(path: Path, content: Any, protocol: int = 3) -> Path:

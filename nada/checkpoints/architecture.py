@@ -6,7 +6,7 @@ Legend: Z and W_DIM latent widths, R resolution in pixels.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from nada.errors import CheckpointError
 from nada.families import Architecture, Network, make_network, parse_architecture
 
-USUAL_CHANNEL_BASES = (32768, 16384)  # config-f and its half; where the shapes leave a choice
+USUAL_CHANNEL_BASES = (32768, 16384, 65536)  # config-f, its half, StyleGAN3-R; where the shapes leave a choice
 FILTER_TOLERANCE = 1e-5
 
 
@@ -42,44 +42,65 @@ def infer_config(path: Path, state: Mapping[str, Tensor], conv_clamp: float | No
     Raises:
         CheckpointError: the shapes are not those of a StyleGAN2.
     """
-    depth = sum(1 for name in state if re.fullmatch(r"mapping\.fc\d+\.weight", name))
-    convs = {name: re.fullmatch(r"synthesis\.b(\d{1,4})\.conv1\.weight", name) for name in state}
-    channels = {int(match[1]): state[name].shape[0] for name, match in convs.items() if match}
-    first = state.get("mapping.fc0.weight")
-    if first is None or first.ndim != 2 or not channels:
-        raise CheckpointError(f"{path}: no mapping network and synthesis blocks; expected a StyleGAN2 generator")
-    channel_base, channel_max = infer_channels(path, channels)
+    widths = {int(r): width for r, width in conv_widths(state, r"synthesis\.b(\d{1,4})\.conv1\.weight").items()}
+    if not widths:
+        raise CheckpointError(f"{path}: no synthesis blocks; expected a StyleGAN2 generator")
+    bounds = [Bounds(f"at {r} px", width, width * r, (width + 1) * r - 1) for r, width in sorted(widths.items())]
     fields = {
         "family": "stylegan2",
-        "z_dim": first.shape[1],
-        "w_dim": first.shape[0],
-        "resolution": max(channels),
-        "channel_base": channel_base,
-        "channel_max": channel_max,
-        "mapping_layers": depth,
+        "resolution": max(widths),
         "conv_clamp": conv_clamp,
+        **mapping_fields(path, state),
+        **channel_fields(path, bounds),
     }
     return parse_architecture(path, fields)
 
 
-def infer_channels(path: Path, channels: Mapping[int, int]) -> tuple[int, int]:
-    """(channel_base, channel_max) with min(channel_base // r, channel_max) feature maps at each resolution r.
+def mapping_fields(path: Path, state: Mapping[str, Tensor]) -> dict[str, int]:
+    """`z_dim`, `w_dim` and `mapping_layers`, from the shapes of the mapping network.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    first = state.get("mapping.fc0.weight")
+    if first is None or first.ndim != 2:
+        raise CheckpointError(f"{path}: no mapping network; expected a StyleGAN2 or StyleGAN3 generator")
+    depth = sum(1 for name in state if re.fullmatch(r"mapping\.fc\d+\.weight", name))
+    return {"z_dim": first.shape[1], "w_dim": first.shape[0], "mapping_layers": depth}
+
+
+def conv_widths(state: Mapping[str, Tensor], pattern: str) -> dict[str, int]:
+    """Output channels of the convolutions whose names fit, by the pattern's group."""
+    found = {match[1]: state[match[0]] for match in (re.fullmatch(pattern, name) for name in state) if match}
+    return {key: weight.shape[0] for key, weight in found.items() if weight.ndim == 4}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The channel_base that give a layer its width; more where the width is channel_max."""
+
+    where: str
+    width: int
+    lowest: int
+    highest: int
+
+
+def channel_fields(path: Path, layers: Sequence[Bounds]) -> dict[str, int]:
+    """`channel_base` and `channel_max` that give every layer its width.
 
     Raises:
         CheckpointError: no such pair exists.
     """
-    channel_max = max(channels.values())
-    # Every resolution bounds the base: from below, and from above where it has less than the maximum.
-    lowest = max(width * resolution for resolution, width in channels.items())
+    channel_max = max(layer.width for layer in layers)
+    lowest = max(layer.lowest for layer in layers)
     highest = min(
-        ((width + 1) * resolution - 1 for resolution, width in channels.items() if width < channel_max),
-        default=max(lowest, *USUAL_CHANNEL_BASES),
+        (layer.highest for layer in layers if layer.width < channel_max), default=max(lowest, *USUAL_CHANNEL_BASES)
     )
     if lowest > highest:
-        listed = ", ".join(f"{width} at {resolution} px" for resolution, width in sorted(channels.items()))
-        raise CheckpointError(f"{path}: unusual channels ({listed}); expected min(base // resolution, max)")
+        shown = ", ".join(f"{layer.width} {layer.where}" for layer in layers)
+        raise CheckpointError(f"{path}: unusual channels ({shown}); no channel_base and channel_max give these")
     usual = [base for base in USUAL_CHANNEL_BASES if lowest <= base <= highest]
-    return (usual or [lowest])[0], channel_max
+    return {"channel_base": (usual or [lowest])[0], "channel_max": channel_max}
 
 
 def check_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -132,6 +153,8 @@ def build(path: Path, config: Architecture, state: Mapping[str, Tensor]) -> Netw
         tensors[name] = state[name].detach().to(torch.float32, copy=True).contiguous()
         if not tensors[name].isfinite().all():
             raise CheckpointError(f"{path}: {name!r} holds NaN or infinite values; the file is damaged")
+        if name.endswith("magnitude_ema") and tensors[name] <= 0:  # every activation is divided by its root
+            raise CheckpointError(f"{path}: {name!r} is {tensors[name].item():g}; a mean square is above 0")
         if name in fixed and not torch.allclose(tensors[name], fixed[name], rtol=0, atol=FILTER_TOLERANCE):
             raise CheckpointError(f"{path}: {name!r} is not the low-pass filter that its architecture has")
     generator.load_state_dict(tensors, assign=True)

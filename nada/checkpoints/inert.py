@@ -185,6 +185,8 @@ ADMITTED: dict[str, Callable[..., Any]] = {
     "numpy._core.multiarray.scalar": _scalar,
     "numpy.core.multiarray._reconstruct": _array,
     "numpy._core.multiarray._reconstruct": _array,
+    "numpy.core.numeric._frombuffer": _array,
+    "numpy._core.numeric._frombuffer": _array,  # in pickle protocol 5
     "numpy.dtype": _dtype,
     "numpy.ndarray": _array,
     "_codecs.encode": _encode,

@@ -44,7 +44,7 @@ def load_pickle(path: Path) -> Any:
 
 REFUSED_OPCODES = (
     pickle.PERSID + pickle.BINPERSID + pickle.INST + pickle.OBJ + pickle.EXT1 + pickle.EXT2 + pickle.EXT4
-    + pickle.NEWOBJ_EX + pickle.BYTEARRAY8 + pickle.NEXT_BUFFER + pickle.READONLY_BUFFER
+    + pickle.NEWOBJ_EX + pickle.NEXT_BUFFER + pickle.READONLY_BUFFER
 )  # fmt: skip
 """Further ways to fetch and call; no checkpoint uses them."""
 
@@ -129,6 +129,7 @@ _INSTRUCTIONS: dict[int, Callable[[Any], None]] = {
     pickle.DICT[0]: _Unpickler._new_dict,
     pickle.ADDITEMS[0]: _Unpickler._additems,
     pickle.FROZENSET[0]: _Unpickler._frozenset,
+    pickle.BYTEARRAY8[0]: pickle._Unpickler.dispatch[pickle.BINBYTES8[0]],  # no more memory than the file has bytes
     pickle.APPEND[0]: _Unpickler._append,
     pickle.APPENDS[0]: _Unpickler._appends,
 }

@@ -11,7 +11,7 @@ import torch
 from nada.checkpoints import read_any, save_generator
 from nada.errors import CheckpointError
 from tests.checkpoint_files import (
-    Persistent,
+    EasyDict,
     as_nvidia_dict,
     golden_arrays,
     golden_state,
@@ -50,6 +50,14 @@ def test_numpy_numbers_by_their_older_name_are_read(tmp_path: Path):
     assert b"cnumpy._core.multiarray\nscalar\n" in content
     path.write_bytes(content.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
     assert read_any(path).config.resolution == TINY.resolution
+
+
+def test_arguments_of_the_later_repository_are_read(tmp_path: Path):
+    tree = nvidia_tree(tiny_generator().state_dict(), conv_clamp=256)
+    tree.state["_init_kwargs"] = EasyDict(z_dim=8, num_fp16_res=4, fused_modconv_default="inference_only")
+    for block in tree.state["_modules"]["synthesis"].state["_modules"].values():
+        block.state.update(use_fp16=True, is_last=False, num_conv=2)
+    assert read_any(write_nvidia(tmp_path / "tiny.pkl", as_nvidia_dict(tree))).config.conv_clamp == 256
 
 
 def test_clamp_is_taken_from_the_layers_when_the_arguments_omit_it(tmp_path: Path):
@@ -95,21 +103,14 @@ def changed(module: str = "", **attributes: Any) -> dict[str, Any]:
         (changed(img_channels=1), "1 image channels; expected 3 (RGB)"),
         (changed("mapping.fc0", bias_gain=1.0), "mapping with lr_multiplier 0.01, 1.0; only 0.01, the default"),
         (changed("synthesis.b4.conv1", conv_clamp=9), "layers clamp differently (9, None); expected one conv_clamp"),
-        (changed("synthesis", _modules={}), "'G_ema' is a 'Generator'; expected a StyleGAN2 generator"),
+        (changed("synthesis", _modules={}), "'G_ema' is a 'Generator'; expected a StyleGAN2 or 3 generator"),
         (changed("synthesis.b8.conv1", _parameters={}), "3 keys missing (first: 'synthesis.b8.conv1.weight')"),
-        ({"G": 1, "D": 2}, "no 'G_ema' in the pickle (found 'G', 'D'); expected NVIDIA's StyleGAN2 format"),
-        ([1, 2], "no 'G_ema' in the pickle (found a list); expected NVIDIA's StyleGAN2 format"),
+        ({"G": 1, "D": 2}, "no 'G_ema' in the pickle (found 'G', 'D'); expected NVIDIA's StyleGAN format"),
+        ([1, 2], "no 'G_ema' in the pickle (found a list); expected NVIDIA's StyleGAN format"),
     ],
 )  # fmt: skip
 def test_unsupported_generators_are_refused_with_the_reason(tmp_path: Path, content: Any, message: str):
     assert refusal(tmp_path / "tiny.pkl", content).startswith(message)
-
-
-def test_stylegan3_is_refused_by_name(tmp_path: Path):
-    synthesis = Persistent("SynthesisNetwork", _modules={"input": Persistent("SynthesisInput")})
-    tree = Persistent("Generator", _modules={"mapping": Persistent("MappingNetwork"), "synthesis": synthesis})
-    message = "a StyleGAN3 generator; it is not supported yet, use a StyleGAN2"
-    assert refusal(tmp_path / "r.pkl", as_nvidia_dict(tree)) == message
 
 
 def test_tensorflow_pickle_is_refused_with_the_way_out(tmp_path: Path):
