@@ -16,16 +16,10 @@ from torch import nn
 
 from nada.atomic import replacing
 from nada.checkpoints.persistent_pickle import Call, buffer, dump, easy_dict, ordered_dict, parameter, persistent
-from nada.stylegan2 import (
-    FullyConnected,
-    MappingNetwork,
-    StyleGAN2,
-    StyleGAN2Config,
-    SynthesisBlock,
-    SynthesisLayer,
-    SynthesisNetwork,
-    ToRGB,
-)
+from nada.errors import CheckpointError
+from nada.families import Network
+from nada.mapping import FullyConnected, MappingNetwork
+from nada.stylegan2 import StyleGAN2, StyleGAN2Config, SynthesisBlock, SynthesisLayer, SynthesisNetwork, ToRGB
 from nada.stylegan2_ops import LRELU_GAIN
 
 MODULE_SRC = '''\
@@ -76,14 +70,17 @@ class Settings:
         return {**kept, **self.derived, "_init_args": (), "_init_kwargs": self.arguments}
 
 
-def save_nvidia(path: Path, generator: StyleGAN2) -> None:
+def save_nvidia(path: Path, generator: Network) -> None:
     """Write a dict of `G`, `D`, `G_ema`, `training_set_kwargs` and `augment_pipe`.
 
     `G` is `G_ema`, `D` a placeholder. Everything computes in float32.
 
     Raises:
+        CheckpointError: not a StyleGAN2.
         OutputError: the file cannot be written.
     """
+    if not isinstance(generator, StyleGAN2):
+        raise CheckpointError(f"{path}: NVIDIA's format is written of StyleGAN2 alone; write .safetensors")
     network = _network("", generator, generator.config)
     nothing = {**_module_state({}, {}, {}), **Settings(class_name="NoDiscriminator", arguments={}).attributes()}
     no_discriminator = persistent(MODULE_SRC, "NoDiscriminator", nothing)
