@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from flows import cli_pictures
 from nada.errors import InputError, NadaError
 
 EXIT_ROWS_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -35,6 +36,8 @@ app = typer.Typer(
     row is kept under weights/adapted/DOMAIN and is not trained again until something that affects it changes.
     """,
 )
+
+app.add_typer(cli_pictures.app)
 
 ParamsOption = Annotated[
     Path, typer.Option("--params", help="The settings file; paths inside it are relative to where you stand.")
@@ -151,42 +154,6 @@ def report(params: ParamsOption = Path("params.yaml")) -> None:
     _say_where(display, path)
     if planned.to_train:
         display.say(f"\n{count(len(planned.to_train), 'domain')} still to train: nada run", "yellow")
-
-
-@app.command(short_help="Make pictures with any finished domain.")
-def sample(
-    domain: Annotated[str, typer.Argument(help="A finished domain, or 'source' for the generator it came from.")],
-    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many pictures.")] = 16,
-    seed: Annotated[
-        int,
-        typer.Option(min=0, max=2**31 - 1, help="Of the latents: the same seed gives the same faces in any domain."),
-    ] = 0,
-    psi: Annotated[float, typer.Option(min=0.0, max=2.0, help="Truncation: 1 is all variety, less is tamer.")] = 0.7,
-    out: Annotated[Path | None, typer.Option(help="One picture with all of them in a grid.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="One file each, in this folder, instead of a grid.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, or cuda:0.")] = "cpu",
-    params: ParamsOption = Path("params.yaml"),
-) -> None:
-    """Make pictures with any finished domain.
-
-    \b
-    Examples:
-      nada sample sketch                                 a grid of 16 in sketch.png
-      nada sample source --seed 3 --out before.png       the same seed in two domains:
-      nada sample sketch --seed 3 --out after.png        the same faces before and after
-      nada sample sketch --count 1000 --psi 1 --folder sketches/
-    """
-    if out is not None and folder is not None:
-        raise typer.BadParameter("give --out or --folder, not both")
-    from tasks.sample import sample_folder, sample_grid
-
-    if folder is not None:
-        sample_folder(domain, params, count, seed, psi, device, folder)
-        typer.echo(f"{count} pictures in {folder}")
-    else:
-        target = out or Path(f"{domain}.png")
-        sample_grid(domain, params, count, seed, psi, device, target)
-        typer.echo(str(target))
 
 
 @app.command(short_help="Check and copy the source generator.")
