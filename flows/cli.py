@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from flows import cli_pictures
+from flows import cli_night, cli_pictures
 from nada.errors import InputError, NadaError
 
-EXIT_ROWS_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_ROWS_FAILED, EXIT_BAD_INPUT, EXIT_ROWS_LEFT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +30,7 @@ app = typer.Typer(
     The usual order:
       nada plan            what would be trained, and how long it takes
       nada run             train it, judge it, write the report
+      nada status          where it stands, from any other terminal
       nada sample DOMAIN   pictures from any finished domain
 
     Two files decide everything: prompts.csv (one row per domain) and params.yaml (all settings). Every finished
@@ -37,6 +38,7 @@ app = typer.Typer(
     """,
 )
 
+app.add_typer(cli_night.app)
 app.add_typer(cli_pictures.app)
 
 ParamsOption = Annotated[
@@ -88,12 +90,13 @@ def run(
       nada run --prune    also remove the results of domains that left the CSV
       dvc repro           the same, and DVC versions the weights
 
-    Exit status: 0 all rows finished, 1 a row failed, 2 bad input (nothing was trained), 130 interrupted.
+    Exit status: 0 all rows finished, 1 a row failed, 2 bad input (nothing was trained), 3 the deadline left rows for
+    the next night, 130 interrupted.
     """
     from flows.display import make_display
     from flows.outputs import current_records, refresh_report
     from flows.plan import make_plan
-    from flows.tables import leaderboard_table, plan_summary, plan_table
+    from flows.tables import leaderboard_table, listed, plan_summary, plan_table
     from tasks import metrics, rowcache
 
     planned = make_plan(params, only or [])
@@ -109,6 +112,7 @@ def run(
             f"Kept, though not in {planned.params.night.prompts}: {', '.join(kept)}. nada run --prune removes them."
         )
     failures: dict[str, str] = {}
+    left: tuple[str, ...] = ()
     if planned.to_train:
         from flows.night import run_night
 
@@ -120,15 +124,21 @@ def run(
             raise typer.Exit(EXIT_INTERRUPTED) from None
         assert stage.report_path is not None
         report_path, failures, records = stage.report_path, stage.reasons, list(stage.records.values())
+        left = stage.waiting.domains
     else:
         report_path, records = refresh_report(planned)[0], current_records(planned)
     display.console.print()
     display.console.print(leaderboard_table(metrics.leaderboard(records), failures))
     _say_where(display, report_path)
+    if left:
+        names = listed(left)
+        display.say(f"\nThe deadline left no time for {names}. The next night takes them first: nada run", "yellow")
     if failures:
         names = " ".join(f"--only {domain}" for domain in failures)
         display.say(f"\n{len(failures)} failed; the rest is whole. Try again with: nada run {names}", "bold red")
         raise typer.Exit(EXIT_ROWS_FAILED)
+    if left:
+        raise typer.Exit(EXIT_ROWS_LEFT)
 
 
 @app.command(short_help="Write the report again from the finished rows.")

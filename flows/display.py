@@ -26,6 +26,22 @@ def make_console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
 
 
+class Rates:
+    """How fast each row trains. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[float, int]] = {}
+
+    def rate(self, progress: Progress) -> float | None:
+        """Steps per second since the row's first step; None before the second, and outside of training."""
+        now = time.monotonic()
+        if progress.phase != "adapt":
+            self._since.pop(progress.domain, None)  # a row that is tried again starts anew
+            return None
+        since, first = self._since.setdefault(progress.domain, (now, progress.step))
+        return (progress.step - first) / (now - since) if now > since and progress.step > first else None
+
+
 class Display:
     """Events of a night as plain lines; on a terminal `LiveDisplay` draws bars instead."""
 
@@ -33,7 +49,7 @@ class Display:
         self.console = console
         self._lock = threading.Lock()
         self._said: dict[str, tuple[str, int]] = {}
-        self._since: dict[str, tuple[float, int]] = {}
+        self._rates = Rates()
 
     def __enter__(self) -> Display:
         return self
@@ -48,7 +64,7 @@ class Display:
     def progress(self, progress: Progress) -> None:
         """News of a running row; called from many threads."""
         with self._lock:
-            rate = self._rate(progress)
+            rate = self._rates.rate(progress)
             quarter = progress.step * LOG_SHARES // max(1, progress.total)
             if self._said.get(progress.domain) == (progress.phase, quarter):
                 return
@@ -63,14 +79,6 @@ class Display:
     def failed(self, domain: str, reason: str) -> None:
         """A row was lost."""
         self.say(f"{clock()} {domain}: FAILED; {reason}", "bold red")
-
-    def _rate(self, progress: Progress) -> float | None:
-        """Steps per second since the row's first step."""
-        if progress.phase != "adapt":
-            return None
-        now = time.monotonic()
-        since, first = self._since.setdefault(progress.domain, (now, progress.step))
-        return (progress.step - first) / (now - since) if now > since and progress.step > first else None
 
 
 class LiveDisplay(Display):
@@ -99,7 +107,7 @@ class LiveDisplay(Display):
     def progress(self, progress: Progress) -> None:
         """Move the row's line."""
         with self._lock:
-            rate = self._rate(progress)
+            rate = self._rates.rate(progress)
             if progress.domain not in self._lines:
                 added = self._bars.add_task("", total=progress.total, domain=progress.domain, news="")
                 self._lines[progress.domain] = added

@@ -7,8 +7,6 @@ only after everything else is done and reported.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,18 +23,19 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.tasks import Task
 
 from flows.display import Display, make_display
+from flows.keeper import Keeper
 from flows.outputs import REPORTS_DIR, check_reports_writable, folder_name, publish_report, ui_commands
 from flows.plan import Plan, PlannedRow, make_plan
 from flows.schedule import Waiting
 from flows.server import EmbeddedServer
 from flows.tables import workers_in_words
-from nada.errors import NadaError, OutputError
+from nada.errors import NadaError
 from tasks import metrics, rowcache, tracking
+from tasks.nightlock import only_night
 from tasks.report import Failure, Night
 from tasks.rowcache import Record
-from tasks.workers import CHECK_MODELS, RowFailedError, WorkerDiedError, WorkerPool
+from tasks.workers import CHECK_MODELS, Progress, RowFailedError, WorkerDiedError, WorkerPool
 
-LOCK_PATH = Path("weights/.night.lock")
 RETRIES_OF_A_DEAD_WORKER = 1
 REASON_LENGTH = 600  # of a failure in tables and report; the whole of it is in MLflow and Prefect
 
@@ -51,12 +50,15 @@ class Stage:
     No dataclass: Prefect walks through those among a task's arguments, in the task's thread, while we write to them.
     """
 
-    def __init__(self, plan: Plan, pool: WorkerPool, display: Display, waiting: Waiting) -> None:
+    def __init__(
+        self, plan: Plan, pool: WorkerPool, display: Display, keeper: Keeper, waiting: Waiting, started: datetime
+    ) -> None:
         self.plan = plan
         self.pool = pool
         self.display = display
+        self.keeper = keeper
         self.waiting = waiting
-        self.started = datetime.now().astimezone()
+        self.started = started
         self.records: dict[str, Record] = {}
         self.failures: list[Failure] = []
         self.trained: list[str] = []
@@ -65,7 +67,7 @@ class Stage:
     @property
     def name(self) -> str:
         """The night's name, unique to the second."""
-        return f"night {self.started:%Y-%m-%d %H:%M:%S}"
+        return night_name(self.started)
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -82,6 +84,16 @@ class Stage:
         """Since the night began."""
         return time.time() - self.started.timestamp()
 
+    def progress(self, progress: Progress) -> None:
+        """News of a running row; called from many threads."""
+        self.keeper.progress(progress)
+        self.display.progress(progress)
+
+
+def night_name(started: datetime) -> str:
+    """A night's name, unique to the second."""
+    return f"night {started:%Y-%m-%d %H:%M:%S}"
+
 
 @contextmanager
 def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
@@ -91,8 +103,10 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         InputError: the output cannot be written, the disk is too full, or models cannot be loaded.
         ServerError: Prefect's embedded server does not start.
     """
+    started = datetime.now().astimezone()
     with ExitStack() as stack:
         stack.enter_context(only_night())
+        keeper = stack.enter_context(kept_status(plan, started))
         rowcache.check_writable()
         check_reports_writable()
         plan.check_disk()
@@ -103,33 +117,25 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         if plan.to_train:
             pool.run(plan.job(plan.to_train[0]), function=CHECK_MODELS)
         server.ready()
-        waiting = Waiting({planned.row.domain: planned.seconds for planned in plan.to_train})
-        yield Stage(plan, pool, display, waiting)
+        waiting = plan.waiting(started)
+        keeper.running(waiting, len(pool.workers), len(plan.rows) - len(plan.to_train))
+        yield Stage(plan, pool, display, keeper, waiting, started)
 
 
 @contextmanager
-def only_night() -> Iterator[None]:
-    """Keep a second night out of this project while one runs; the lock goes with the process.
-
-    Raises:
-        OutputError: another night holds it, or it cannot be written.
-    """
+def kept_status(plan: Plan, started: datetime) -> Iterator[Keeper]:
+    """The night's status, which says in the end how the night ended."""
+    keeper = Keeper(night_name(started), started, len(plan.rows), plan.deadline(started))
     try:
-        LOCK_PATH.parent.mkdir(parents=True, exist_ok=True)
-        file = LOCK_PATH.open("a+")
-    except OSError as err:
-        raise OutputError(f"{LOCK_PATH}: cannot be written ({err.strerror})") from err
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as err:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise OutputError(f"{LOCK_PATH}: another night runs here (process {holder}); wait for it") from err
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+        yield keeper
+    except KeyboardInterrupt:
+        keeper.state("interrupted")
+        raise
+    except BaseException as err:
+        keeper.state("broken", problem=str(err) or type(err).__name__)
+        raise
+    else:
+        keeper.state("finished")
 
 
 @flow(name="night", flow_run_name="{name}", validate_parameters=False)
@@ -208,7 +214,7 @@ def adapt_row(domain: str, stage: Stage) -> Record:
     """Adapt, judge and publish one row on the next idle worker."""
     job = stage.plan.job(stage.planned[domain])
     limit = stage.plan.params.night.row_timeout_minutes * 60
-    record: Record = stage.pool.run(job, stage.display.progress, timeout_seconds=limit)
+    record: Record = stage.pool.run(job, stage.progress, timeout_seconds=limit)
     return record
 
 
@@ -234,6 +240,7 @@ def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, state: Sta
         stage.records[row.domain] = result
         stage.trained.append(row.domain)
         stage.waiting.lasted(row.domain, result["seconds"]["total"])
+        stage.keeper.finished(result)
         stage.display.finished(result)
         with lenient(stage.display):
             record_row(row.domain, stage, run)
@@ -243,6 +250,7 @@ def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, state: Sta
     stage.failures.append(
         Failure(domain=row.domain, source=row.source, target=row.target, reason=reason, details=details)
     )
+    stage.keeper.failed(row.domain, reason)
     stage.display.failed(row.domain, reason)
     with lenient(stage.display):
         tracking.record_failure(run, row, planned.key, reason)
@@ -274,10 +282,13 @@ def write_outputs(stage: Stage) -> None:
         trained=tuple(stage.trained),
         current=tuple(domain for domain in stage.records if domain not in stage.trained),
         failures=tuple(stage.failures),
+        left=stage.waiting.domains,
         commands=ui_commands(),
     )
     records = list(stage.records.values())
+    stage.keeper.state("reporting")
     stage.report_path = publish_report(records, described, REPORTS_DIR / folder_name(stage.started))
+    stage.keeper.state("reporting", report=str(stage.report_path.resolve()))
     board = metrics.leaderboard(records)
     if board:
         create_table_artifact(key="leaderboard", table=board, description=described.name)

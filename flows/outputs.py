@@ -65,8 +65,9 @@ def refresh_report(plan: Plan) -> tuple[Path, Night]:
         trained = tuple(domain for domain in last.trained if domain in ready)
         planned = {planned.row.domain for planned in plan.rows}
         failures = tuple(f for f in last.failures if f.domain in planned and f.domain not in ready)
+        left = tuple(domain for domain in last.left if domain in planned and domain not in ready)
         kept = tuple(domain for domain in ready if domain not in trained)
-        night = replace(last, trained=trained, current=kept, failures=failures)
+        night = replace(last, trained=trained, current=kept, failures=failures, left=left)
     night = replace(night, commands=ui_commands())
     return publish_report(records, night, folder), night
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from flows.schedule import Forecast, Waiting, forecast
 from nada.config import AdaptConfig, Params
+from nada.deadline import deadline_after
 from nada.errors import OutputError, ParamsError, PromptsError
 from nada.hashing import sha256_file
 from tasks import pretrained, rowcache, rowkey
 from tasks.job import RowJob, resolve_adapt, resolve_seed
 from tasks.params import load_params, nearest
 from tasks.prompts import Row, load_prompts
+from tasks.status import left_by_the_last_night
 from tasks.workers import WorkerSpec, plan_workers
 
 SIDE_FILES_BYTES = 1_000_000  # samples, trace and record of a row, beside its weights
@@ -26,6 +32,7 @@ COPIES = 2  # the working copy and DVC's cache
 # Measured on the bundled world (64 px, batch 4) on one core; replaced by measured rows as soon as there are some.
 GUESSED_SECONDS_PER_SAMPLE = 0.04
 GUESSED_JUDGE_SECONDS = 8.0
+START_UP_SECONDS = 15.0  # models, Prefect and MLflow
 RowState = Literal["train", "current", "left out"]
 DISTRIBUTIONS = ("nada", "torch", "open_clip_torch", "numpy", "pillow")
 
@@ -56,17 +63,30 @@ class Plan:
     provenance: dict[str, str]
     measured: bool
     """Whether the expected seconds come from earlier rows of this machine, or are a guess."""
+    first: frozenset[str] = frozenset()
+    """Domains for which the last night had no time: they go before all others."""
 
     @property
     def to_train(self) -> list[PlannedRow]:
         """Rows without a whole result of exactly this key, as far as asked for."""
         return [planned for planned in self.rows if planned.state == "train"]
 
-    @property
-    def minutes(self) -> float:
-        """Expected minutes until the last row ends, start-up aside."""
-        seconds = [planned.seconds for planned in self.to_train]
-        return max(sum(seconds) / len(self.workers), max(seconds, default=0.0)) / 60
+    def deadline(self, started: datetime) -> datetime | None:
+        """When a night that starts then takes no more rows."""
+        text = self.params.night.deadline
+        return None if text is None else deadline_after(started, text)
+
+    def waiting(self, started: datetime) -> Waiting:
+        """The rows to train, in the order in which a night that starts then takes them."""
+        seconds = {planned.row.domain: planned.seconds for planned in self.to_train}
+        deadline = self.deadline(started)
+        limit = math.inf if deadline is None else (deadline - started).total_seconds()
+        return Waiting(seconds, first=self.first, deadline=limit)
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        """The night as it would go if it started now."""
+        return forecast(self.waiting(datetime.now().astimezone()), [START_UP_SECONDS] * len(self.workers))
 
     @property
     def disk_bytes(self) -> int:
@@ -141,6 +161,7 @@ def make_plan(params_path: Path, only: Sequence[str] = ()) -> Plan:
         generator_path=generator_path,
         provenance=provenance(generator_sha256, clips),
         measured=any(_is_comparable(record, workers[0]) for record in records),
+        first=frozenset(left_by_the_last_night()),
     )
 
 

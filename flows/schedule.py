@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -29,6 +30,12 @@ class Waiting:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def copy(self) -> Waiting:
+        """One that can be played through while this one waits."""
+        other = copy.copy(self)
+        other._rows = list(self._rows)
+        return other
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -69,16 +76,16 @@ class Forecast:
 
 
 def forecast(waiting: Waiting, free_at: Sequence[float]) -> Forecast:
-    """Play the night through; hands out every row that fits.
+    """Play the night through on a copy.
 
     Args:
-        waiting: the rows; it is used up.
-        free_at: for each worker, when it is free.
+        waiting: the rows that nobody has taken yet.
+        free_at: for each worker, when it is free; one or more.
 
     >>> forecast(Waiting({"a": 1, "b": 1, "c": 2}), [0.0, 0.0]).seconds
     2.0
     """
-    workers = list(free_at)
+    waiting, workers = waiting.copy(), list(free_at)
     heapq.heapify(workers)
     while (domain := waiting.take(workers[0])) is not None:
         heapq.heapreplace(workers, workers[0] + waiting.seconds(domain))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.table import Table
@@ -13,6 +14,7 @@ from tasks.meanings import MEANINGS, Meaning
 from tasks.report import lasted
 
 ROWS_SHOWN = 40  # of a long plan
+NAMES_SHOWN = 10
 SCORES_SHOWN = (
     "retrieval_accuracy",
     "clip_similarity_target",
@@ -59,11 +61,21 @@ def plan_summary(plan: Plan) -> str:
         return f"{counts}. Nothing to train."
     basis = "by earlier rows" if plan.measured else "a guess, there are no earlier rows to measure by"
     used = workers_in_words(plan)
-    cost = f"About {minutes(plan.minutes)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
+    cost = f"About {minutes(plan.forecast.seconds / 60)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
     limit = plan.params.night.row_timeout_minutes
     slow = [planned.row.domain for planned in plan.to_train if planned.seconds > 60 * limit]
-    warning = f" {', '.join(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
+    warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
+    warning += _deadline_warning(plan)
     return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free).{warning}"
+
+
+def _deadline_warning(plan: Plan) -> str:
+    now = datetime.now().astimezone()
+    deadline, left = plan.deadline(now), plan.forecast.left
+    if deadline is None or not left:
+        return ""
+    until = minutes((deadline - now).total_seconds() / 60)
+    return f" The deadline (in {until}) leaves {count(len(left), 'domain')} for the next night: {listed(left)}."
 
 
 def workers_in_words(plan: Plan) -> str:
@@ -108,6 +120,16 @@ def minutes(value: float) -> str:
     if value < 1.5:
         return count(max(1, round(value * 60)), "second")
     return f"{value:.0f} minutes" if value < 90 else f"{value / 60:.1f} hours"
+
+
+def listed(domains: Sequence[str]) -> str:
+    """The first of many names, and how many more there are.
+
+    >>> listed(["a", "b"]), listed([str(number) for number in range(30)])
+    ('a, b', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 20 more')
+    """
+    shown = ", ".join(domains[:NAMES_SHOWN])
+    return shown if len(domains) <= NAMES_SHOWN else f"{shown} and {len(domains) - NAMES_SHOWN} more"
 
 
 def _state(planned: PlannedRow) -> str:

@@ -5,14 +5,16 @@ A section travels whole to whoever uses it. Nothing here reads files' contents.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+
+from nada.deadline import parse_deadline
 
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-
-
+WEBHOOK = re.compile(r"https?://[^\s/?#]+\S*|\$[A-Za-z_][A-Za-z0-9_]*")
 WEIGHTS_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz"}
 
 
@@ -141,13 +143,38 @@ class NightConfig(Section):
 
     prompts: Name = "prompts.csv"
     device: Name = "auto"
-    """`auto`, `cpu`, or devices separated by commas: `cuda:0,cuda:1`."""
+    """`auto`, `cpu`, or GPUs: a list, or separated by commas: `cuda:0,cuda:1`."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
-    """Worker processes on a CPU; on GPUs there is one per device."""
+    """Worker processes: on a CPU in all, on GPUs for each. `auto`: as many as cores and rows allow; on a GPU one, and
+    more once its first row has shown how much memory a row takes."""
     seed: int = Field(0, ge=0, lt=2**31)
     row_timeout_minutes: float = Field(120.0, gt=0)
+    deadline: str | None = None
+    """A time of day (`07:30`) or a length of time (`8h`): rows that would end later wait for the next night."""
+    webhook: SecretStr | None = Field(None, exclude=True)
+    """Where the night's summary is sent when it ends: an http(s) address, or `$NAME` of an environment variable that
+    holds one. It is a secret: left out of every record."""
     recipe: Name = "style"
     """The recipe of rows that name none."""
+
+    @field_validator("device", mode="before")
+    @classmethod
+    def _joined(cls, value: Any) -> Any:
+        return ",".join(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else value
+
+    @field_validator("deadline", mode="before")
+    @classmethod
+    def _is_a_deadline(cls, value: Any) -> Any:
+        if value is not None:
+            parse_deadline(value if isinstance(value, str) else repr(value))
+        return value
+
+    @field_validator("webhook", mode="before")
+    @classmethod
+    def _is_an_address(cls, value: Any) -> Any:
+        if value is not None and not (isinstance(value, str) and WEBHOOK.fullmatch(value)):
+            raise ValueError("expected an address that begins with https:// or http://, or $NAME of a variable")
+        return value
 
 
 class Params(Section):

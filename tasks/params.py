@@ -22,7 +22,7 @@ _DOMAIN_VALIDATOR = "value_error"  # pydantic's type of a ValueError raised by o
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2 where it matters: `1e-3` is a number, and a key given twice is an error."""
+    """YAML 1.2 where it matters: `1e-3` is a number, `22:30` a text, and a key given twice is an error."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -31,6 +31,8 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
+for _digit in "0123456789":
+    _Loader.yaml_implicit_resolvers[_digit].insert(0, ("tag:yaml.org,2002:str", re.compile(r"^\d+(:\d+)+$")))
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:

@@ -50,6 +50,8 @@ class Night:
     trained: tuple[str, ...] = ()
     current: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+    left: tuple[str, ...] = ()
+    """Domains for which the deadline left no time."""
     commands: dict[str, str] = field(default_factory=dict)
     """What -> the line that opens it."""
 
@@ -74,7 +76,8 @@ def load_night(folder: Path) -> Night:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         content["failures"] = tuple(Failure(**failure) for failure in content["failures"])
-        return Night(**{**content, "trained": tuple(content["trained"]), "current": tuple(content["current"])})
+        lists = {name: tuple(content.get(name, ())) for name in ("trained", "current", "left")}
+        return Night(**{**content, **lists})
     except (OSError, ValueError, TypeError, KeyError) as err:
         raise NadaError(f"{path}: no readable record of a night ({err})") from err
 
@@ -120,10 +123,11 @@ def write_report(
 
 def summary(night: Night, num_records: int) -> str:
     """The night in one line."""
-    parts = [f"{num_records} of {num_records + len(night.failures)} domains ready"]
+    parts = [f"{num_records} of {num_records + len(night.failures) + len(night.left)} domains ready"]
     parts += [f"{len(night.trained)} trained in this night"] if night.trained else []
     parts += [f"{len(night.current)} kept from before"] if night.current else []
     parts += [f"{len(night.failures)} failed"] if night.failures else []
+    parts += [f"{len(night.left)} left for the next night"] if night.left else []
     return ", ".join(parts)
 
 

@@ -19,6 +19,7 @@ from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project
 
 FILES = {"generator.safetensors", "metrics.json", "row.json", "samples.png", "trace.csv"}
 PARAMS_PATH = Path("params.yaml")
+LONG = "  long:\n    iterations: 1000000\n"
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_server"),
@@ -178,6 +179,19 @@ def test_the_flow_runs_by_itself_as_a_deployment_would(after_night: Project) -> 
     state = night(return_state=True)
     assert state.is_completed()
     assert len(list((after_night.folder / "reports").glob("*/index.html"))) == 2
+
+
+def test_a_deadline_leaves_long_rows_and_the_next_night_takes_them_first(after_night: Project) -> None:
+    after_night.prompts(SKETCH, "soon,portrait,soon,shape,", "long,portrait,long,long,")
+    PARAMS_PATH.write_text(PARAMS_PATH.read_text().replace("device: cpu", "device: cpu\n  deadline: 20m") + LONG)
+    outcome = after_night.nada("run")
+    assert outcome.status == 3, outcome
+    assert "The deadline (in 20 minutes) leaves 1 domain for the next night: long" in outcome.out
+    assert "soon: done in " in outcome.out
+    assert "The deadline left no time for long. The next night takes them first: nada run" in outcome.out
+    assert make_plan(PARAMS_PATH).first == {"long"}
+    (page,) = [path for path in Path("reports").glob("*/index.html") if "left for the next night" in path.read_text()]
+    assert "2 of 3 domains ready, 1 trained in this night, 1 kept from before, 1 left" in page.read_text()
 
 
 @pytest.fixture

@@ -92,6 +92,22 @@ def test_the_bundled_params_yaml_has_no_invalid_keys() -> None:
             lambda c: c["night"].update(workers=0),
             "night.workers: expected 'auto' or a whole number from 1 to 1024, got 0",
         ),
+        (
+            lambda c: c["night"].update(deadline="late"),
+            "night.deadline: expected a time of day ('07:30') or a length of time ('8h', '7h30m'), got 'late'",
+        ),
+        (
+            lambda c: c["night"].update(deadline=8),
+            "night.deadline: expected a time of day ('07:30') or a length of time ('8h', '7h30m'), got '8'",
+        ),
+        (
+            lambda c: c["night"].update(webhook="ftp://hidden@host/secret"),
+            "night.webhook: expected an address that begins with https:// or http://, or $NAME of a variable",
+        ),
+        (
+            lambda c: c["night"].update(webhook=["https://host/secret"]),
+            "night.webhook: expected an address that begins with https:// or http://, or $NAME of a variable",
+        ),
         (lambda c: c["adapt"].update(train="all"), "adapt.train: expected 'convs', 'convs+rgb' or 'rgb', got 'all'"),
         (
             lambda c: c["adapt"].update(selection={"k": "some"}),
@@ -212,3 +228,23 @@ def test_every_missing_file_is_named_with_its_key(tmp_path: Path, content: dict[
 def test_a_pretrained_tag_is_not_taken_for_a_file(tmp_path: Path, content: dict[str, Any]) -> None:
     content["guide"]["models"] = [{"name": "ViT-B-32", "weights": "openai"}]
     assert load(tmp_path, content).guide.models[0].weights == "openai"
+
+
+@pytest.mark.parametrize("text", ["22:30", "'22:30'", "07:30", "8h"])
+def test_a_deadline_needs_no_quotes(tmp_path: Path, content: dict[str, Any], text: str) -> None:
+    content["night"]["deadline"] = "DEADLINE"
+    params = load(tmp_path, yaml.safe_dump(content).replace("DEADLINE", text))
+    assert params.night.deadline == text.strip("'")
+
+
+def test_gpus_may_be_a_list(tmp_path: Path, content: dict[str, Any]) -> None:
+    content["night"]["device"] = ["cuda:0", "cuda:1"]
+    assert load(tmp_path, content).night.device == "cuda:0,cuda:1"
+
+
+@pytest.mark.parametrize("webhook", ["https://hooks.example/secret", "$HOOK"])
+def test_a_webhook_is_read_and_never_shown(tmp_path: Path, content: dict[str, Any], webhook: str) -> None:
+    content["night"]["webhook"] = webhook
+    params = load(tmp_path, content)
+    assert params.night.webhook.get_secret_value() == webhook
+    assert webhook not in repr(params) + str(params.model_dump()) + params.model_dump_json()

@@ -1,0 +1,74 @@
+"""Commands around a night that nobody watches: `nada status`."""
+
+# ruff: noqa: D301 (click reads the backslash-b before blocks that it must not reflow)
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+WATCH_SECONDS = 1.0
+
+
+app = typer.Typer()
+
+
+@app.command(short_help="Show where the night stands.")
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show it anew until the night ends.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts: everything that is known.")] = False,
+) -> None:
+    """Show what the night of this project does: what runs, is done, failed or waits, and when it should end.
+
+    It reads one small file, so it may be asked at any time and from any terminal. After a crash it says so, and how
+    to go on.
+
+    \b
+    Examples:
+      nada status
+      nada status --watch
+      nada status --json | jq .expected_end
+    """
+    from tasks.status import GOING, load_status
+
+    if as_json:
+        now = load_status()
+        typer.echo(json.dumps({"state": "none"} if now is None else asdict(now), indent=2, ensure_ascii=False))
+        return
+    from rich.live import Live
+
+    from flows.display import make_console
+    from flows.status_view import status_view
+
+    console = make_console()
+    if not watch:
+        console.print(status_view(load_status()))
+    elif console.is_terminal:
+        with Live(status_view(load_status()), console=console, auto_refresh=False) as live:
+            while (now := load_status()) is not None and now.state in GOING:
+                live.update(status_view(now), refresh=True)
+                time.sleep(WATCH_SECONDS)
+            live.update(status_view(now), refresh=True)
+    else:
+        _follow()
+
+
+def _follow() -> None:
+    """A line in a log whenever the counts change, and the whole status at the end."""
+    from flows.display import clock, make_console
+    from flows.status_view import counts, status_view
+    from tasks.status import GOING, load_status
+
+    said = ""
+    while (now := load_status()) is not None and now.state in GOING:
+        if (news := counts(now)) != said:
+            typer.echo(f"{clock()} {news}")
+            sys.stdout.flush()
+            said = news
+        time.sleep(WATCH_SECONDS)
+    make_console().print(status_view(now))
