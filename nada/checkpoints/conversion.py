@@ -51,11 +51,12 @@ def conversion_report(before: Network, after: Network, num_latents: int = 8, see
         image_difference = max(image_difference, (img - img_after).abs().max().item())
         byte_difference = max(byte_difference, int(difference))
     ours, theirs = before.state_dict(), after.state_dict()
+    same_shapes = {name: t.shape for name, t in ours.items()} == {name: t.shape for name, t in theirs.items()}
     return ConversionReport(
         image_difference=image_difference,
         byte_difference=byte_difference,
-        is_bit_equal=ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours),
-        lost=tuple(_differences(before.config, after.config)),
+        is_bit_equal=same_shapes and all(torch.equal(ours[name], theirs[name]) for name in ours),
+        lost=tuple(_differences(before.config, after.config, same_shapes)),
     )
 
 
@@ -83,6 +84,8 @@ def _is_usual_for_rosinality(config: StyleGAN2Config) -> bool:
     )
 
 
-def _differences(before: Architecture, after: Architecture) -> list[str]:
+def _differences(before: Architecture, after: Architecture, same_shapes: bool) -> list[str]:
     old, new = before.model_dump(), after.model_dump()
-    return [f"{name} was {old[name]!r} and is {new[name]!r}." for name in old if old[name] != new[name]]
+    equivalent = {"channel_base", "channel_max"} if same_shapes else set()  # several give the same widths
+    fields = [name for name in old if name not in equivalent]
+    return [f"{name} was {old[name]!r} and is {new.get(name)!r}." for name in fields if old[name] != new.get(name)]

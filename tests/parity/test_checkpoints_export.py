@@ -24,23 +24,35 @@ import torch
 from torch import nn
 
 from nada.checkpoints import conversion_report, inspect, read_any, write_any
-from nada.checkpoints.export_nvidia import MODULE_SRC
+from nada.checkpoints.export_nvidia import module_source
 from nada.errors import OutputError
-from nada.stylegan2 import StyleGAN2
-from tests.checkpoint_files import EasyDict, as_nvidia_dict, golden_state, nvidia_tree, write_nvidia
+from nada.families import Network
+from tests.checkpoint_files import EasyDict, golden_network
 
-READ_BY_THEIR_CLASSES = {
+SHARED = {
     "Generator": "z_dim c_dim w_dim img_resolution img_channels num_ws synthesis mapping _init_args _init_kwargs",
-    "MappingNetwork": "z_dim c_dim w_dim num_ws num_layers w_avg_beta w_avg fc0",
+    "FullyConnectedLayer": "in_features out_features activation weight_gain bias_gain weight bias",
+    "MappingNetwork": "z_dim c_dim w_dim num_ws num_layers w_avg_beta embed w_avg fc0",
+}
+STYLEGAN2 = SHARED | {
     "SynthesisNetwork": "w_dim num_ws img_resolution img_resolution_log2 img_channels num_fp16_res block_resolutions",
     "SynthesisBlock": "in_channels w_dim resolution img_channels is_last architecture use_fp16 channels_last "
     "fused_modconv_default num_conv num_torgb conv1 torgb resample_filter",
     "SynthesisLayer": "in_channels out_channels w_dim resolution up use_noise activation conv_clamp padding act_gain "
     "affine weight bias noise_const noise_strength resample_filter",
     "ToRGBLayer": "in_channels out_channels w_dim conv_clamp weight_gain affine weight bias",
-    "FullyConnectedLayer": "in_features out_features activation weight_gain bias_gain weight bias",
 }
-"""The attributes that the networks of stylegan2-ada-pytorch or of stylegan3's repository read."""
+STYLEGAN3 = SHARED | {
+    "SynthesisNetwork": "w_dim num_ws img_resolution img_channels num_layers num_critical margin_size output_scale "
+    "num_fp16_res layer_names input",
+    "SynthesisInput": "w_dim channels size sampling_rate bandwidth weight affine transform freqs phases",
+    "SynthesisLayer": "w_dim is_torgb is_critically_sampled use_fp16 in_channels out_channels in_size out_size "
+    "in_sampling_rate out_sampling_rate tmp_sampling_rate in_cutoff out_cutoff in_half_width out_half_width "
+    "conv_kernel conv_clamp magnitude_ema_beta up_factor up_taps down_factor down_taps down_radial padding affine "
+    "weight bias magnitude_ema up_filter down_filter",
+}
+REPOSITORIES = {"networks_stylegan2": STYLEGAN2, "networks": STYLEGAN2, "networks_stylegan3": STYLEGAN3}
+"""Modules of NVIDIA's repositories, and the attributes that their classes have."""
 
 GLOBALS = {
     "collections.OrderedDict",
@@ -52,19 +64,13 @@ GLOBALS = {
 }
 
 
-@pytest.fixture(scope="module", params=[None, 256])
-def clamp(request: pytest.FixtureRequest) -> int | None:
-    return request.param
+@pytest.fixture(scope="module", params=["nv2_32px", "nv2_64px_clamp", "nv3t_32px", "nv3r_32px"])
+def generator(request: pytest.FixtureRequest) -> Network:
+    return golden_network(request.param)
 
 
 @pytest.fixture(scope="module")
-def generator(clamp: int | None, tmp_path_factory: pytest.TempPathFactory) -> StyleGAN2:
-    path = tmp_path_factory.mktemp("golden") / "golden.pkl"
-    return read_any(write_nvidia(path, as_nvidia_dict(nvidia_tree(golden_state("nv2_32px"), clamp))))
-
-
-@pytest.fixture(scope="module")
-def exported(generator: StyleGAN2, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(generator: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "generator.pkl"
     write_any(path, generator)
     return path
@@ -83,7 +89,7 @@ def reconstruct(meta: dict[str, Any]) -> Any:
 @contextmanager
 def repository(networks: str) -> Iterator[None]:
     """While inside, modules of a repository of NVIDIA's can be imported; `networks` holds its classes."""
-    classes = {name: type(name, (nn.Module,), {}) for name in READ_BY_THEIR_CLASSES}
+    classes = {name: type(name, (nn.Module,), {}) for name in REPOSITORIES[networks]}
     members: dict[str, dict[str, Any]] = {
         "torch_utils": {}, "torch_utils.persistence": {"_reconstruct_persistent_obj": reconstruct},
         "dnnlib": {}, "dnnlib.util": {"EasyDict": EasyDict},
@@ -99,11 +105,15 @@ def repository(networks: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-@pytest.fixture(params=["networks_stylegan2", "networks"])
-def loaded(exported: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
-    with repository(request.param), exported.open("rb") as file:
+def load(path: Path, networks: str) -> dict[str, Any]:
+    with repository(networks), path.open("rb") as file:
         content: dict[str, Any] = pickle.load(file)
     return content
+
+
+@pytest.fixture(scope="module")
+def loaded(exported: Path, generator: Network) -> dict[str, Any]:
+    return load(exported, f"networks_{generator.config.family}")
 
 
 def test_loader_finds_what_it_asserts(loaded: dict[str, Any]):
@@ -112,7 +122,7 @@ def test_loader_finds_what_it_asserts(loaded: dict[str, Any]):
     assert loaded["training_set_kwargs"] is None and loaded["augment_pipe"] is None
 
 
-def test_rebuilt_modules_have_every_tensor(loaded: dict[str, Any], generator: StyleGAN2):
+def test_rebuilt_modules_have_every_tensor(loaded: dict[str, Any], generator: Network):
     theirs, ours = loaded["G_ema"].state_dict(), generator.state_dict()
     assert theirs.keys() == ours.keys() and all(torch.equal(theirs[name], ours[name]) for name in ours)
     assert all(isinstance(p, nn.Parameter) and not p.requires_grad for p in loaded["G_ema"].parameters())
@@ -121,22 +131,42 @@ def test_rebuilt_modules_have_every_tensor(loaded: dict[str, Any], generator: St
     }
 
 
-def test_rebuilt_modules_have_every_attribute_that_their_classes_read(loaded: dict[str, Any]):
-    modules = list(loaded["G_ema"].modules())
-    assert {type(module).__name__ for module in modules} == READ_BY_THEIR_CLASSES.keys()
+@pytest.mark.parametrize("networks", REPOSITORIES)
+def test_rebuilt_modules_have_every_attribute_of_their_classes(networks: str, tmp_path: Path):
+    write_any(tmp_path / "a.pkl", golden_network("nv3t_32px" if networks == "networks_stylegan3" else "nv2_32px"))
+    modules = list(load(tmp_path / "a.pkl", networks)["G_ema"].modules())
+    assert {type(module).__name__ for module in modules} == REPOSITORIES[networks].keys()
     for module in modules:
-        for name in READ_BY_THEIR_CLASSES[type(module).__name__].split():
+        for name in REPOSITORIES[networks][type(module).__name__].split():
             getattr(module, name)
 
 
-def test_attributes_describe_each_layer(loaded: dict[str, Any], clamp: int | None):
-    synthesis = loaded["G_ema"].synthesis
+@pytest.mark.parametrize("name", ["nv2_32px", "nv2_64px_clamp"])
+def test_attributes_describe_each_layer(name: str, tmp_path: Path):
+    config = golden_network(name).config
+    write_any(tmp_path / "a.pkl", golden_network(name))
+    root = load(tmp_path / "a.pkl", "networks")["G_ema"]
+    synthesis, last = root.synthesis, root.synthesis.get_submodule(f"b{config.resolution}")
     assert (synthesis.b4.in_channels, synthesis.b4.num_conv, synthesis.b4.is_last) == (0, 1, False)
-    assert (synthesis.b32.in_channels, synthesis.b32.num_conv, synthesis.b32.is_last) == (32, 2, True)
-    assert (synthesis.b32.conv0.up, synthesis.b32.conv1.up, synthesis.b32.conv0.conv_clamp) == (2, 1, clamp)
-    assert loaded["G_ema"].mapping.fc1.activation == "lrelu" and synthesis.b8.conv0.affine.activation == "linear"
-    assert synthesis.block_resolutions == [4, 8, 16, 32] and synthesis.img_resolution_log2 == 5
-    assert loaded["G_ema"]._init_kwargs["mapping_kwargs"] == {"num_layers": 2}
+    assert (last.in_channels, last.num_conv, last.is_last) == (config.channels(config.resolution // 2), 2, True)
+    assert (last.conv0.up, last.conv1.up, last.conv0.conv_clamp) == (2, 1, config.conv_clamp)
+    assert root.mapping.fc1.activation == "lrelu" and synthesis.b8.conv0.affine.activation == "linear"
+    assert synthesis.block_resolutions[-1] == 1 << synthesis.img_resolution_log2 == config.resolution
+    assert root._init_kwargs["mapping_kwargs"] == {"num_layers": config.mapping_layers}
+
+
+@pytest.mark.parametrize("name", ["nv3t_32px", "nv3r_32px"])
+def test_padding_gives_every_layer_its_size(name: str, tmp_path: Path):
+    """Pixels in, zeros between them, padding, two filters, every nth pixel out: the sizes must agree."""
+    write_any(tmp_path / "a.pkl", golden_network(name))
+    synthesis = load(tmp_path / "a.pkl", "networks_stylegan3")["G_ema"].synthesis
+    for layer in (synthesis.get_submodule(name) for name in synthesis.layer_names):
+        padded = (layer.in_size[0] + layer.conv_kernel - 1) * layer.up_factor + sum(layer.padding[:2])
+        filtered = padded - (layer.up_taps - 1) - (layer.down_taps - 1)
+        assert -(-filtered // layer.down_factor) == layer.out_size[0] and layer.padding[:2] == layer.padding[2:]
+        lengths = [1 if f is None else len(f) for f in (layer.up_filter, layer.down_filter)]
+        assert lengths == [layer.up_taps, layer.down_taps]
+    assert layer.is_torgb and layer.out_channels == 3 and synthesis.layer_names[-1] == "L6_32_3"
 
 
 def test_rebuilt_modules_can_be_hooked_and_copied(loaded: dict[str, Any]):
@@ -179,7 +209,7 @@ def test_only_names_of_the_protocol_are_in_the_pickle(exported: Path):
     assert fetching == {"STACK_GLOBAL", "REDUCE"}
 
 
-def test_tensors_nest_torch_files_of_plain_numbers(exported: Path, generator: StyleGAN2):
+def test_tensors_nest_torch_files_of_plain_numbers(exported: Path, generator: Network):
     storages = Recorder(exported).storages
     assert len(storages) == len(generator.state_dict())
     for content in storages:
@@ -190,29 +220,32 @@ def test_tensors_nest_torch_files_of_plain_numbers(exported: Path, generator: St
         assert named == ["torch FloatStorage"] and len(file.read()) == 4 * numel
 
 
-def test_source_text_in_the_pickle_is_ours_and_only_imports_theirs(exported: Path):
-    assert Recorder(exported).sources == {MODULE_SRC}
-    nodes = list(ast.walk(ast.parse(MODULE_SRC)))
+def test_source_text_in_the_pickle_is_ours_and_only_imports_theirs(exported: Path, generator: Network):
+    source = module_source(generator.config)
+    assert Recorder(exported).sources == {source}
+    nodes = list(ast.walk(ast.parse(source)))
     imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-    assert imported == {"training", "training.networks", "training.networks_stylegan2"}
+    assert imported <= {"training", *(f"training.{name}" for name in REPOSITORIES)}
     assert [node.names[0].name for node in nodes if isinstance(node, ast.Import)] == ["torch"]
-    assert {node.name for node in nodes if isinstance(node, ast.ClassDef)} == {"Generator", "NoDiscriminator"}
+    assert {node.name for node in nodes if isinstance(node, ast.ClassDef)} <= {"Generator", "NoDiscriminator"}
 
 
-def test_our_reader_gets_back_every_bit(exported: Path, generator: StyleGAN2):
+def test_our_reader_gets_back_every_bit(exported: Path, generator: Network):
     after = read_any(exported)
     report = conversion_report(generator, after)
     assert report.is_bit_equal and report.image_difference == 0 and not report.lost
-    assert after.config == generator.config and inspect(exported).networks == ("G", "G_ema")
+    assert after.config.conv_clamp == generator.config.conv_clamp and inspect(exported).networks == ("G", "G_ema")
 
 
-def test_same_generator_gives_the_same_bytes_whatever_its_history(exported: Path, generator: StyleGAN2):
-    for other in (copy.deepcopy(generator), pickle.loads(pickle.dumps(generator)), read_any(exported)):
+def test_same_generator_gives_the_same_bytes_whatever_its_history(exported: Path, generator: Network):
+    write_any(exported.with_name("other.safetensors"), generator)
+    loaded = read_any(exported.with_name("other.safetensors"))
+    for other in (copy.deepcopy(generator), pickle.loads(pickle.dumps(generator)), loaded):
         write_any(exported.with_name("other.pkl"), other)
         assert exported.with_name("other.pkl").read_bytes() == exported.read_bytes()
 
 
-def test_failed_write_leaves_nothing(generator: StyleGAN2, tmp_path: Path):
+def test_failed_write_leaves_nothing(generator: Network, tmp_path: Path):
     (tmp_path / "taken").write_text("a file where a folder should be")
     with pytest.raises(OutputError, match="cannot be written"):
         write_any(tmp_path / "taken" / "a.pkl", generator)

@@ -12,7 +12,7 @@ from nada.checkpoints.formats import Format
 from nada.errors import CheckpointError
 from nada.hashing import sha256_file
 from nada.stylegan2 import StyleGAN2
-from tests.checkpoint_files import as_nvidia_dict, nvidia_tree, write_nvidia
+from tests.checkpoint_files import as_nvidia_dict, golden_network, nvidia_tree, write_nvidia
 from tests.conftest import tiny_generator
 
 
@@ -46,6 +46,20 @@ def test_round_trips_keep_every_bit(generator: StyleGAN2, tmp_path: Path, chain:
         after = read_any(tmp_path / str(step))
     report = conversion_report(generator, after)
     assert report.is_bit_equal and report.image_difference == 0 and report.byte_difference == 0 and not report.lost
+
+
+@pytest.mark.parametrize("name", ["nv3t_32px", "nv3r_32px"])
+def test_stylegan3_keeps_every_bit_in_nvidias_format(name: str, tmp_path: Path):
+    generator = golden_network(name)
+    write_any(tmp_path / "a.pkl", generator)
+    write_any(tmp_path / "b.safetensors", read_any(tmp_path / "a.pkl"))
+    report = conversion_report(generator, read_any(tmp_path / "b.safetensors"))
+    assert report.is_bit_equal and report.image_difference == 0 and not report.lost
+
+
+def test_stylegan3_is_refused_by_rosinalitys_format_with_the_way_out(tmp_path: Path):
+    with pytest.raises(CheckpointError, match=r"holds StyleGAN2 alone; write \.safetensors or \.pkl"):
+        write_any(tmp_path / "a.pt", golden_network("nv3t_32px"))
 
 
 def test_clamp_is_lost_in_rosinalitys_format_and_said(clamped: StyleGAN2, tmp_path: Path):
