@@ -50,13 +50,20 @@ OnlyOption = Annotated[
 
 
 @app.command(short_help="Show what a night would do, and what it costs.")
-def plan(params: ParamsOption = Path("params.yaml"), only: OnlyOption = None) -> None:
+def plan(
+    params: ParamsOption = Path("params.yaml"),
+    only: OnlyOption = None,
+    preflight: Annotated[
+        bool, typer.Option(help="Ask the guides about the prompts: twins, tiny edits, confusions, fickle spellings.")
+    ] = True,
+) -> None:
     """Check everything and show what a night would do: rows, minutes, disk. Trains nothing.
 
     \b
     Examples:
       nada plan
       nada plan --only sketch
+      nada plan --no-preflight     quicker: loads no guide
 
     Exit status 2 means that something in the CSV, the settings or the weights cannot be used; every problem
     is listed.
@@ -64,12 +71,18 @@ def plan(params: ParamsOption = Path("params.yaml"), only: OnlyOption = None) ->
     from flows.display import make_console
     from flows.plan import make_plan
     from flows.tables import plan_summary, plan_table
+    from tasks.preflight import prompt_warnings
 
     console = make_console()
     planned = make_plan(params, only or [])
     console.print(plan_table(planned))
     console.print()
     console.print(plan_summary(planned), markup=False, soft_wrap=True)
+    warnings = prompt_warnings([row.row for row in planned.to_train], planned.params) if preflight else []
+    if warnings:
+        console.print(Text("\nPrompts worth a second look, by the guides' own reading:", style="bold yellow"))
+    for line in warnings:
+        console.print(Text(line, style="yellow"), soft_wrap=True)
 
 
 @app.command(short_help="Train, judge, record and report every unfinished row.")
