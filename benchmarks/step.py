@@ -30,6 +30,7 @@ from nada.guide import Guide, PromptPair, load_guide
 from nada.latents import draw_ws, seeded_rng
 from nada.layers import select_layers, train_only, trainable_rgb
 from nada.losses import directional_loss
+from nada.memory import MicroBatch
 from nada.stylegan2_ops import blur
 from nada.templates import fill
 from tasks.params import load_params
@@ -89,7 +90,7 @@ def main() -> None:
     ratios(
         {
             "layer selection (k = auto), a step": median(
-                lambda: select_layers(target, guide, emb_text, selection, rng)
+                lambda: select_layers(target, guide, emb_text, selection, rng, MicroBatch(8))
             ),
             "79 templates, cut to the longest": median(lambda: guide.models[0].embed_texts(fill(PAIR.target)), 5),
             "79 templates, whole context": median(lambda: embed_whole_context(guide.models[0], fill(PAIR.target)), 5),

@@ -8,39 +8,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from nada.config import AdaptConfig
-from nada.draws import draw_batch
+from nada.draws import Batch, draw_batch
 from nada.errors import NonFiniteLossError
 from nada.generator import Generator
 from nada.guide import Guide, PromptPair
 from nada.latents import seeded_rng
 from nada.layers import select_layers, train_only, trainable_rgb
 from nada.losses import directional_loss, global_loss
+from nada.memory import MicroBatch
+from nada.state import Step, capture, restore
 
 BETA1 = 0.0  # StyleGAN2 trains without momentum
 
 
-@dataclass(frozen=True)
-class Step:
-    """What happened in one step; tensors are detached, so reading them costs a device sync only when read."""
+class Adaptation:
+    """Trains `target`, a copy of `source`, until its pictures differ from the source's as the texts differ.
 
-    index: int
-    loss: Tensor
-    terms: dict[str, Tensor]
-    layers: tuple[str, ...]
-
-
-def adapt(
-    source: Generator, target: Generator, guide: Guide, pair: PromptPair, config: AdaptConfig, seed: int
-) -> Iterator[Step]:
-    """Train `target`, a copy of `source`, until its pictures differ from the source's as the texts differ.
-
-    The target is whole after every step, and holds the averaged weights (if any) once the iterator ends.
+    Iterate over it: it yields one `Step` an iteration, after the weights were updated. The target is whole after
+    every step, and holds the averaged weights (if any) once the iteration ends. Between two steps `state_dict`
+    takes everything that the rest depends on; an Adaptation built from the same arguments goes on from it to the
+    same bytes.
 
     Args:
         source: the frozen generator.
@@ -49,65 +42,113 @@ def adapt(
         pair: the two texts.
         config: how long, how fast, which layers, which losses.
         seed: of every random number; the same seed on the same machine gives the same weights.
+        micro_batch: pictures that are trained on at once, at most; by default all of a step's. Gradients add up
+            to those of the whole batch but for rounding, and the random numbers are the same.
 
-    Yields:
-        One `Step` an iteration, after the weights were updated.
-
-    Raises:
+    Raises, while iterated over:
         NonFiniteLossError: a loss was NaN or infinite; the target's weights are then worthless.
+        OutOfMemoryError: memory ran out with one picture at a time; before that, the micro-batch is halved and
+            the step done again.
     """
-    rng = seeded_rng(seed)
-    text_dirs = guide.text_directions(pair)
-    emb_bare = guide.text_embeddings(pair.target)  # ranks the layers
-    emb_article = guide.text_embeddings(f"a {pair.target}")  # is the goal of the global loss
-    train_rgb = trainable_rgb(target, config)
-    conv_weights = [weight for layer in target.conv_layers() for weight in layer.weights]
-    candidates = train_rgb if config.train == "rgb" else conv_weights + train_rgb
-    optimizer = torch.optim.Adam(candidates, lr=config.learning_rate, betas=(BETA1, config.beta2))
-    average = WeightAverage(candidates, config.ema)
 
-    for index in range(config.iterations):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * lr_factor(index, config)
+    def __init__(
+        self,
+        source: Generator,
+        target: Generator,
+        guide: Guide,
+        pair: PromptPair,
+        config: AdaptConfig,
+        seed: int,
+        micro_batch: int | None = None,
+    ) -> None:
+        self.source, self.target, self.guide, self.config = source, target, guide, config
+        self.rng = seeded_rng(seed)
+        self.text_dirs = guide.text_directions(pair)
+        self.emb_bare = guide.text_embeddings(pair.target)  # ranks the layers
+        self.emb_article = guide.text_embeddings(f"a {pair.target}")  # is the goal of the global loss
+        self.rgb = trainable_rgb(target, config)
+        conv_weights = [weight for layer in target.conv_layers() for weight in layer.weights]
+        self.candidates = self.rgb if config.train == "rgb" else conv_weights + self.rgb
+        self.optimizer = torch.optim.Adam(self.candidates, lr=config.learning_rate, betas=(BETA1, config.beta2))
+        self.average = WeightAverage(self.candidates, config.ema)
+        weights = {"directional": config.directional_weight, "global": config.global_weight}
+        self.loss_weights = {name: weight for name, weight in weights.items() if weight > 0}
+        self.micro_batch = MicroBatch(micro_batch or max(config.batch_size, config.selection.batch_size))
+        self.trace: list[Step] = []
 
-        # Phase 1: train only the layers that the target text moves most.
-        layers = [] if config.train == "rgb" else select_layers(target, guide, emb_bare, config.selection, rng)
-        train_only(target, layers, train_rgb)
+    def __iter__(self) -> Iterator[Step]:
+        source, target, guide, config = self.source, self.target, self.guide, self.config
+        for index in range(len(self.trace), config.iterations):
+            for group in self.optimizer.param_groups:
+                group["lr"] = config.learning_rate * lr_factor(index, config)
 
-        # Phase 2: render the same latents before and after the change, each with noise and a view of its own.
-        batch = draw_batch(config, source, guide, rng)
-        with torch.no_grad():
-            emb_source = batch.source.embed(source, guide, batch.ws)  # [N, D] a model
-        emb_target = batch.target.embed(target, guide, batch.ws)
+            # Phase 1: train only the layers that the target text moves most.
+            selected = partial(select_layers, target, guide, self.emb_bare, config.selection, self.rng)
+            layers = [] if config.train == "rgb" else selected(self.micro_batch)
+            train_only(target, layers, self.rgb)
 
-        # Phase 3: the image edit should point along the text edit.
-        terms: dict[str, Tensor] = {}
-        if config.directional_weight > 0:
-            terms["directional"] = guide.weigh(map(directional_loss, emb_source, emb_target, text_dirs))
-        if config.global_weight > 0:
-            terms["global"] = guide.weigh(map(global_loss, emb_target, emb_article))
-        shares = {"directional": config.directional_weight, "global": config.global_weight}
-        loss = torch.stack([shares[name] * term for name, term in terms.items()]).sum()
-        if not loss.isfinite():
+            # Phase 2: draw latents, and how they are seen before and after the change: with noise and views apart.
+            batch = draw_batch(config, source, guide, self.rng)
+
+            # Phase 3: the image edit should point along the text edit.
+            loss, terms = self.micro_batch.fit("training", len(batch), partial(self.accumulate_gradients, batch))
+            if not loss.isfinite():
+                raise NonFiniteLossError(
+                    f"step {index}: the loss is {loss.item()}; try a smaller adapt.learning_rate "
+                    f"(now {config.learning_rate})"
+                )
+            self.optimizer.step()
+            self.average.update()
+            self.trace.append(Step(index, loss, terms, tuple(layer.name for layer in layers)))
+            yield self.trace[-1]
+
+        self.average.copy_to_weights()
+        if not all(weight.isfinite().all() for weight in self.candidates):
             raise NonFiniteLossError(
-                f"step {index}: the loss is {loss.item()}; try a smaller adapt.learning_rate "
-                f"(now {config.learning_rate})"
+                f"step {config.iterations - 1}: the last update left weights that are not finite; "
+                f"try a smaller adapt.learning_rate (now {config.learning_rate})"
             )
+        train_only(target, [], [])
 
-        optimizer.zero_grad(set_to_none=True)  # None: Adam skips frozen layers, state included
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        average.update()
-        detached = {name: term.detach() for name, term in terms.items()}
-        yield Step(index, loss.detach(), detached, tuple(layer.name for layer in layers))
+    def accumulate_gradients(self, batch: Batch, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Gradients of the loss over a batch, `size` samples at a time; returns the loss and its terms.
 
-    average.copy_to_weights()
-    if not all(weight.isfinite().all() for weight in candidates):
-        raise NonFiniteLossError(
-            f"step {config.iterations - 1}: the last update left weights that are not finite; "
-            f"try a smaller adapt.learning_rate (now {config.learning_rate})"
-        )
-    train_only(target, [], [])
+        Every loss is a mean over samples, so a micro-batch counts by its share of them.
+        """
+        self.optimizer.zero_grad(set_to_none=True)  # None: Adam skips frozen layers, state included
+        totals: dict[str, Tensor] = {}
+        for part in batch.split(size):
+            with torch.no_grad():
+                emb_source = part.source.embed(self.source, self.guide, part.ws)  # [N, D] a model
+            emb_target = part.target.embed(self.target, self.guide, part.ws)
+            terms = self.losses(emb_source, emb_target)
+            share = len(part) / len(batch)
+            (share * terms["loss"]).backward()  # type: ignore[no-untyped-call]
+            for name, term in terms.items():
+                totals[name] = totals.get(name, 0) + share * term.detach()
+        return totals.pop("loss"), totals
+
+    def losses(self, emb_source: list[Tensor], emb_target: list[Tensor]) -> dict[str, Tensor]:
+        """The terms that the configuration asks for, and `loss`, their weighted sum."""
+        terms: dict[str, Tensor] = {}
+        if "directional" in self.loss_weights:
+            terms["directional"] = self.guide.weigh(map(directional_loss, emb_source, emb_target, self.text_dirs))
+        if "global" in self.loss_weights:
+            terms["global"] = self.guide.weigh(map(global_loss, emb_target, self.emb_article))
+        weighted = [weight * terms[name] for name, weight in self.loss_weights.items()]
+        return {**terms, "loss": torch.stack(weighted).sum()}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that the next steps depend on, and the trace, by name; see `nada.state`."""
+        return capture(self)
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from a state.
+
+        Raises:
+            StateError: it is not a state of an adaptation like this one; nothing was changed.
+        """
+        restore(self, tensors)
 
 
 def lr_factor(index: int, config: AdaptConfig) -> float:
@@ -130,16 +171,16 @@ class WeightAverage:
     def __init__(self, weights: list[nn.Parameter], decay: float) -> None:
         self._weights = weights
         self._decay = decay
-        self._average = [weight.detach().clone() for weight in weights] if decay else []
+        self.tensors = [weight.detach().clone() for weight in weights] if decay else []
 
     @torch.no_grad()
     def update(self) -> None:
         """Move the average towards the weights by 1 - decay."""
-        for average, weight in zip(self._average, self._weights, strict=False):
+        for average, weight in zip(self.tensors, self._weights, strict=False):
             average.lerp_(weight, 1 - self._decay)
 
     @torch.no_grad()
     def copy_to_weights(self) -> None:
         """Replace the weights by their average."""
-        for average, weight in zip(self._average, self._weights, strict=False):
+        for average, weight in zip(self.tensors, self._weights, strict=False):
             weight.copy_(average)

@@ -148,6 +148,13 @@ class NightConfig(Section):
     """Worker processes: on a CPU in all, on GPUs for each. `auto`: as many as cores and rows allow; on a GPU one, and
     more once its first row has shown how much memory a row takes."""
     seed: int = Field(0, ge=0, lt=2**31)
+    micro_batch: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    """Pictures trained on at once, at most; `auto` takes all of a step's, and half as many whenever memory runs out.
+
+    The gradients are those of the whole batch but for rounding, so finished rows stay finished; two rows trained
+    with different numbers may differ in the last bits."""
+    checkpoint_minutes: float = Field(5.0, ge=0)
+    """Between two states of a row in the making, from which it goes on if its process ends; 0: after every step."""
     row_timeout_minutes: float = Field(120.0, gt=0)
     deadline: str | None = None
     """A time of day (`07:30`) or a length of time (`8h`): rows that would end later wait for the next night."""

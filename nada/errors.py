@@ -12,6 +12,8 @@
     ├── ShapeError             a tensor whose shape breaks a documented contract
     ├── FetchError             a file could not be fetched; what arrived is kept, another try goes on from there
     ├── NonFiniteLossError     training left the real numbers; nothing is written
+    ├── OutOfMemoryError       memory ran out, even with one picture at a time
+    ├── StateError             a saved state of a row in the making cannot be gone on from
     └── WorkerError            a worker process died, hung or failed on its row
 
 Messages read `where: what is wrong (the value); what is allowed, or the next command`.
@@ -66,6 +68,14 @@ class FetchError(NadaError):
 
 class NonFiniteLossError(NadaError):
     """The loss became NaN or infinite."""
+
+
+class OutOfMemoryError(NadaError):
+    """Memory ran out, however small the micro-batch."""
+
+
+class StateError(NadaError):
+    """A saved state is damaged, or of another adaptation."""
 
 
 class WorkerError(NadaError):

@@ -97,5 +97,8 @@ class Generator(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]:
         """Every parameter, as in `nn.Module`."""
 
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The same with their names, as in `nn.Module`."""
+
     def state_dict(self) -> dict[str, Tensor]:
         """Every tensor by name, as in `nn.Module`."""

@@ -5,7 +5,6 @@ Legend: N batch, D CLIP width, T texts, H W pixels.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from nada.config import ClipConfig, GuideConfig, ViewsConfig, names_a_file
 from nada.errors import CheckpointError, GuideError, ShapeError
-from nada.hashing import sha256_file
+from nada.hashing import sha256_file, sha256_tensors
 from nada.openclip import open_clip
 from nada.templates import fill
 from nada.views import Views, draw_views
@@ -62,11 +61,7 @@ class ClipModel:
         """
         if self._weights is not None:
             return sha256_file(self._weights)
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self._model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return sha256_tensors(self._model.state_dict())
 
     def embed_images(self, img: Tensor) -> Tensor:
         """Embed images, differentiably.

@@ -5,16 +5,19 @@ Legend: N batch, L style layers, W_DIM latent width.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from nada.config import AdaptConfig, SelectionConfig
-from nada.draws import draw_look
+from nada.draws import Look, draw_look, parts
 from nada.errors import ParamsError
 from nada.generator import Generator, Layer
 from nada.guide import Guide
 from nada.latents import draw_ws
 from nada.losses import global_loss
+from nada.memory import MicroBatch
 
 
 def num_selected(k: int | str, generator: Generator) -> int:
@@ -43,6 +46,7 @@ def select_layers(
     emb_text: list[Tensor],
     config: SelectionConfig,
     rng: torch.Generator,
+    micro_batch: MicroBatch,
 ) -> list[Layer]:
     """The k convolutions whose w moves most when w+ follows the global loss, lowest resolution first.
 
@@ -55,6 +59,7 @@ def select_layers(
         emb_text: one embedding [D] a guide model of the bare target text.
         config: k, batch size, iterations and learning rate of the search.
         rng: draws latents, noise and views.
+        micro_batch: pictures at once.
     """
     layers = generator.conv_layers()
     k = num_selected(config.k, generator)
@@ -63,14 +68,25 @@ def select_layers(
     start = draw_ws(config.batch_size, generator, rng)
     w_plus = start.clone()
     for _ in range(config.iterations):
-        w_plus.requires_grad_(True)
-        emb = draw_look(config.batch_size, generator, guide, rng).embed(generator, guide, w_plus)
-        loss = guide.weigh(global_loss(e, text) for e, text in zip(emb, emb_text, strict=True))
-        (gradient,) = torch.autograd.grad(loss, w_plus)  # reaches w+ alone; no parameter's grad is touched
-        w_plus = w_plus.detach() - config.learning_rate * gradient
+        look = draw_look(config.batch_size, generator, guide, rng)
+        gradient = partial(gradient_of_w_plus, generator, guide, emb_text, w_plus, look)
+        w_plus = w_plus - config.learning_rate * micro_batch.fit("layer selection", len(w_plus), gradient)
     movement = (w_plus - start).abs().mean(dim=(0, 2))  # [L]
     ranked = sorted(layers, key=lambda layer: -float(movement[layer.ws_index]))
     return sorted(ranked[:k], key=lambda layer: layer.ws_index)
+
+
+def gradient_of_w_plus(
+    generator: Generator, guide: Guide, emb_text: list[Tensor], w_plus: Tensor, look: Look, size: int
+) -> Tensor:
+    """Gradient of the global loss with respect to w+, [N, L, W_DIM], `size` samples at a time."""
+    gradients: list[Tensor] = []
+    for part in parts(len(w_plus), size):
+        w_plus_part = w_plus[part].requires_grad_(True)
+        emb = look[part].embed(generator, guide, w_plus_part)
+        loss = guide.weigh(map(global_loss, emb, emb_text)) * (len(w_plus_part) / len(w_plus))
+        gradients += torch.autograd.grad(loss, w_plus_part)  # reaches w+ alone; no parameter's grad is touched
+    return torch.cat(gradients)
 
 
 def trainable_rgb(generator: Generator, config: AdaptConfig) -> list[torch.nn.Parameter]:

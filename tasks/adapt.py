@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nada.adapt import Step, adapt
+from nada.adapt import Adaptation
 from nada.checkpoints import load_generator, save_generator
 from nada.errors import ParamsError
 from nada.families import Network
@@ -29,6 +29,7 @@ from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
 from nada.images import before_after, save_png
 from nada.judge.features import Features
 from nada.layers import num_selected
+from nada.state import Step
 from tasks import rowcache
 from tasks.job import RowJob
 from tasks.judge import SampleSet, judge_ws, reference_embeddings, sample_set, score_row
@@ -163,7 +164,7 @@ def train(models: WarmModels, target: Network, job: RowJob, progress: ProgressCa
     told = time.monotonic()
     pair = PromptPair(job.row.source, job.row.target)
     source = models.generator
-    for step in adapt(source, target, models.guide, pair, job.adapt, job.seed):
+    for step in Adaptation(source, target, models.guide, pair, job.adapt, job.seed):
         trace.append(step)
         is_last = step.index + 1 == job.adapt.iterations
         if is_last or time.monotonic() - told >= REPORT_SECONDS:

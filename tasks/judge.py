@@ -21,6 +21,7 @@ from nada.images import read_images, to_u8
 from nada.judge import embed_images_batched, judge_domain
 from nada.judge.features import Features
 from nada.latents import draw_z, seeded_rng
+from nada.memory import MicroBatch
 from tasks.prompts import Row
 
 JUDGE_SEED = 20_210_802  # no row trains on these latents; the same for all, so that domains compare
@@ -38,9 +39,16 @@ class SampleSet:
 
 @torch.no_grad()
 def render(generator: Generator, ws: Tensor, batch_size: int) -> Iterator[Tensor]:
-    """Batches of img_u8 [N, 3, R, R] for ws [M, L, W_DIM], with the noise maps stored in the weights."""
-    for start in range(0, ws.shape[0], batch_size):
-        yield to_u8(generator.synthesis(ws[start : start + batch_size], noise="const")).cpu()
+    """Batches of img_u8 [N, 3, R, R] for ws [M, L, W_DIM], with the noise maps stored in the weights.
+
+    Smaller ones than `batch_size` from where memory runs out.
+
+    Raises:
+        OutOfMemoryError: not even one picture fits.
+    """
+    yield from MicroBatch(batch_size).each(
+        "rendering", ws.shape[0], lambda part: to_u8(generator.synthesis(ws[part], noise="const")).cpu()
+    )
 
 
 @torch.no_grad()

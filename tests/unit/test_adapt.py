@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import pytest
 import torch
 
-from nada.adapt import Step, adapt
+from nada.adapt import Adaptation
 from nada.config import AdaptConfig, SelectionConfig
 from nada.draws import draw_look
 from nada.errors import NonFiniteLossError, ParamsError
 from nada.guide import Guide, PromptPair
 from nada.latents import draw_ws, seeded_rng
 from nada.layers import num_selected, select_layers
+from nada.memory import MicroBatch
+from nada.state import Step
 from nada.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.stylegan3 import StyleGAN3, StyleGAN3Config
 from tests.conftest import tiny_generator
@@ -23,7 +24,7 @@ PAIR = PromptPair("photo", "sketch")
 def run(guide: Guide, config: AdaptConfig, seed: int = 0) -> tuple[StyleGAN2, StyleGAN2, list[Step]]:
     source = tiny_generator()
     target = copy.deepcopy(source)
-    return source, target, list(adapt(source, target, guide, PAIR, config, seed))
+    return source, target, list(Adaptation(source, target, guide, PAIR, config, seed))
 
 
 def changed(source: StyleGAN2, target: StyleGAN2) -> set[str]:
@@ -79,7 +80,7 @@ def test_averaged_weights_move_less_than_the_last_ones(tiny_guide: Guide) -> Non
 def test_a_nan_loss_stops_the_training_and_names_the_step(tiny_guide: Guide) -> None:
     source = tiny_generator()
     target = copy.deepcopy(source)
-    steps: Iterator[Step] = adapt(source, target, tiny_guide, PAIR, AdaptConfig(iterations=5), 0)
+    steps = iter(Adaptation(source, target, tiny_guide, PAIR, AdaptConfig(iterations=5), 0))
     next(steps)
     target.synthesis.block(4).conv1.bias.data.fill_(float("nan"))
     with pytest.raises(NonFiniteLossError, match=r"step 1: the loss is nan; try a smaller adapt.learning_rate"):
@@ -92,7 +93,7 @@ def test_weights_broken_by_the_last_update_are_not_handed_out(tiny_guide: Guide)
     weight = target.synthesis.block(4).conv1.weight.requires_grad_()
     weight.register_hook(lambda gradient: gradient * float("nan"))
     with pytest.raises(NonFiniteLossError, match=r"step 0: the last update left weights that are not finite"):
-        list(adapt(source, target, tiny_guide, PAIR, AdaptConfig(iterations=1), 0))
+        list(Adaptation(source, target, tiny_guide, PAIR, AdaptConfig(iterations=1), 0))
 
 
 @pytest.mark.parametrize(("resolution", "expected"), [(256, 9), (512, 10), (1024, 12)])
@@ -115,7 +116,7 @@ def test_selection_ranks_by_the_gradient_of_ws(tiny_guide: Guide) -> None:
     generator = tiny_generator()
     text = tiny_guide.text_embeddings("sketch")
     config = SelectionConfig(k=2, batch_size=4)
-    chosen = select_layers(generator, tiny_guide, text, config, seeded_rng(0))
+    chosen = select_layers(generator, tiny_guide, text, config, seeded_rng(0), MicroBatch(4))
 
     rng = seeded_rng(0)
     ws = draw_ws(4, generator, rng).clone().requires_grad_()

@@ -1,0 +1,75 @@
+"""How many samples are computed at once: as many as asked for, halved whenever memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+
+from nada.errors import OutOfMemoryError
+
+T = TypeVar("T")
+# What PyTorch says where it raises no error of a class of its own: its CPU allocator, and CUDA's libraries.
+SIGNS = ("can't allocate memory", "std::bad_alloc", "_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+
+
+class MicroBatch:
+    """At most `size` samples at once. Once halved, it stays so."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def fit(self, where: str, count: int, work: Callable[[int], T]) -> T:
+        """work(size) for `count` samples, again with half the size each time that memory runs out.
+
+        Args:
+            where: names the work in errors.
+            count: samples in all; the size never exceeds it.
+            work: computes all of them, `size` at a time; a call that fails leaves nothing that the next one counts.
+
+        Raises:
+            OutOfMemoryError: not even one sample at a time.
+        """
+        while True:
+            size = min(self.size, count)
+            try:
+                return work(size)
+            except (RuntimeError, MemoryError) as err:
+                if not ran_out(err):
+                    raise
+                if size == 1:
+                    reason = str(err).strip().splitlines() or [type(err).__name__]
+                    raise OutOfMemoryError(
+                        f"{where}: out of memory even with one picture at a time ({reason[0]}); use fewer "
+                        "night.workers, a smaller generator or CLIP, or a device with more memory"
+                    ) from err
+            # Out here the error is gone, and with it the frames that held the failed work's tensors.
+            self.size = (size + 1) // 2
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def each(self, where: str, count: int, work: Callable[[slice], T]) -> Iterator[T]:
+        """work(slice) for consecutive slices that cover `count`; a slice that does not fit is cut.
+
+        Raises:
+            OutOfMemoryError: see `fit`.
+        """
+        done = 0
+        while done < count:
+            start = done
+
+            def next_slice(size: int, start: int = start) -> tuple[int, T]:
+                return start + size, work(slice(start, start + size))
+
+            done, result = self.fit(where, count - start, next_slice)
+            yield result
+
+
+def ran_out(err: BaseException) -> bool:
+    """Whether an error of PyTorch or Python means that memory ran out.
+
+    >>> ran_out(RuntimeError("DefaultCPUAllocator: can't allocate memory")), ran_out(RuntimeError("bad shape"))
+    (True, False)
+    """
+    return isinstance(err, torch.OutOfMemoryError | MemoryError) or any(sign in str(err) for sign in SIGNS)
