@@ -63,6 +63,12 @@ class Display:
 
     def progress(self, progress: Progress) -> None:
         """News of a running row; called from many threads."""
+        if progress.note:
+            self.say(f"{clock()} {progress.domain}: {progress.note}", "yellow")
+        else:
+            self._show(progress)
+
+    def _show(self, progress: Progress) -> None:
         with self._lock:
             rate = self._rates.rate(progress)
             quarter = progress.step * LOG_SHARES // max(1, progress.total)
@@ -104,7 +110,7 @@ class LiveDisplay(Display):
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def progress(self, progress: Progress) -> None:
+    def _show(self, progress: Progress) -> None:
         """Move the row's line."""
         with self._lock:
             rate = self._rates.rate(progress)

@@ -11,7 +11,7 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,21 +25,18 @@ from nada.adapt import Adaptation
 from nada.checkpoints import load_generator, save_generator
 from nada.errors import ParamsError
 from nada.families import Network
-from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
+from nada.guide import ClipModel, Guide, load_clip, load_guide
 from nada.images import before_after, save_png
 from nada.judge.features import Features
 from nada.layers import num_selected
 from nada.state import Step
-from tasks import rowcache
+from tasks import rowcache, unfinished
 from tasks.job import RowJob
 from tasks.judge import SampleSet, judge_ws, reference_embeddings, sample_set, score_row
-from tasks.workers import Progress
+from tasks.training import ProgressCallback, notify, train
 
-REPORT_SECONDS = 0.3  # between two messages to the parent, each of which reads a loss off the device
 SHEET_COLUMNS = 6
 FORMAT = 1
-
-ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass
@@ -125,6 +122,7 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
 
     Raises:
         NonFiniteLossError: training left the real numbers.
+        OutOfMemoryError: memory ran out with one picture at a time.
         InputError: models or reference images cannot be read, or the folder cannot be written.
     """
     clock = Clock()
@@ -135,8 +133,9 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
 
     torch.manual_seed(job.seed)  # adapt seeds itself; this covers anything that draws without asking
     target = copy.deepcopy(models.generator)
-    trace = train(models, target, job, progress)
-    clock.lap("adapt")
+    adaptation, earlier_seconds = train(models.generator, target, models.guide, job, progress)
+    target.eval()
+    clock.lap("adapt", earlier_seconds)
 
     notify(progress, job, job.adapt.iterations, "judge")
     samples = sample_set(target, models.judge, models.ws, job.params, job.device)
@@ -148,36 +147,15 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
     try:
         save_generator(partial / "generator.safetensors", target)
         save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), partial / "samples.png")
-        write_trace(partial / "trace.csv", trace, len(target.conv_layers()))
+        write_trace(partial / "trace.csv", adaptation.trace, len(target.conv_layers()))
         (partial / "metrics.json").write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n")
-        record = rowcache.write_record(partial, make_record(job, models, scores, trace, clock))
+        record = rowcache.write_record(partial, make_record(job, models, scores, adaptation, clock))
         rowcache.publish(partial, job.row.domain)
+        unfinished.remove(job.row.domain)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return record
-
-
-def train(models: WarmModels, target: Network, job: RowJob, progress: ProgressCallback) -> list[Step]:
-    """Drive the loop to its end and return its steps, telling the parent now and then."""
-    trace: list[Step] = []
-    told = time.monotonic()
-    pair = PromptPair(job.row.source, job.row.target)
-    source = models.generator
-    for step in Adaptation(source, target, models.guide, pair, job.adapt, job.seed):
-        trace.append(step)
-        is_last = step.index + 1 == job.adapt.iterations
-        if is_last or time.monotonic() - told >= REPORT_SECONDS:
-            told = time.monotonic()
-            notify(progress, job, step.index + 1, "adapt", step.loss.item())
-    target.eval()
-    return trace
-
-
-def notify(progress: ProgressCallback, job: RowJob, step: int, phase: str, loss: float | None = None) -> None:
-    """Tell the parent where the row is."""
-    total = job.adapt.iterations
-    progress(Progress(domain=job.row.domain, step=step, total=total, loss=loss, phase=phase))
 
 
 def write_trace(path: Path, trace: Sequence[Step], num_layers: int) -> None:
@@ -193,7 +171,7 @@ def write_trace(path: Path, trace: Sequence[Step], num_layers: int) -> None:
 
 
 def make_record(
-    job: RowJob, models: WarmModels, scores: dict[str, Any], trace: Sequence[Step], clock: Clock
+    job: RowJob, models: WarmModels, scores: dict[str, Any], adaptation: Adaptation, clock: Clock
 ) -> dict[str, Any]:
     """The row's record: everything that a reader needs to know about the result, hashes of files aside."""
     return {
@@ -207,10 +185,11 @@ def make_record(
         "guides": [clip.name for clip in models.guide.models],
         "judge": models.judge.name,
         "scores": scores,
-        "loss": {"first": trace[0].loss.item(), "last": trace[-1].loss.item()},
+        "loss": {"first": adaptation.trace[0].loss.item(), "last": adaptation.trace[-1].loss.item()},
         "seconds": {**clock.seconds, "total": sum(clock.seconds.values())},
         "device": job.device,
         "threads": job.threads,
+        "micro_batch": adaptation.micro_batch.size,
         "provenance": job.provenance,
         "all_targets": job.all_targets,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -224,8 +203,8 @@ class Clock:
         self.seconds: dict[str, float] = {}
         self._since = time.monotonic()
 
-    def lap(self, phase: str) -> None:
-        """Book the time since the last lap under a phase."""
+    def lap(self, phase: str, earlier: float = 0.0) -> None:
+        """Book the time since the last lap under a phase, and what it took in a process that ended."""
         now = time.monotonic()
-        self.seconds[phase] = round(now - self._since, 3)
+        self.seconds[phase] = round(now - self._since + earlier, 3)
         self._since = now

@@ -5,7 +5,7 @@ row.json is the record:
 
     {"format": 1, "key": ..., "domain": ..., "row": {...}, "adapt": {...}, "seed": 0,
      "scores": {name: {"value", "reference", "num_images", "network"}},
-     "seconds": {"load", "adapt", "judge", "total"}, "device": "cpu", "threads": 1,
+     "seconds": {"load", "adapt", "judge", "total"}, "device": "cpu", "threads": 1, "micro_batch": 8,
      "provenance": {name: hash or version}, "all_targets": {domain: prompt}, "finished": ISO 8601,
      "files": {name: {"sha256", "bytes"}}}                    # written by write_record
 
@@ -41,11 +41,13 @@ __all__ = [
     "publish",
     "read_record",
     "row_key",
+    "state_path",
     "sweep",
     "write_record",
 ]
 
 ADAPTED_DIR = Path("weights/adapted")
+UNFINISHED_DIR = Path("weights/.unfinished")
 RECORD_NAME = "row.json"
 WEIGHTS_NAME = "generator.safetensors"
 FORMAT = 1
@@ -143,12 +145,20 @@ def leftovers(domains: set[str]) -> list[str]:
 
 
 def prune(domains: set[str]) -> list[str]:
-    """Remove the results of rows that left the CSV; returns their names."""
+    """Remove results and saved states of rows that left the CSV; returns the names of the results."""
     removed = leftovers(domains)
     for name in removed:
         with writing(ADAPTED_DIR / name):
             shutil.rmtree(ADAPTED_DIR / name)
+    for path in set(UNFINISHED_DIR.glob("*.safetensors")) - {state_path(domain) for domain in domains}:
+        with writing(path):
+            path.unlink()
     return removed
+
+
+def state_path(domain: str) -> Path:
+    """Where a row in the making keeps its state (`tasks.unfinished`)."""
+    return UNFINISHED_DIR / f"{domain}.safetensors"
 
 
 def sweep() -> None:

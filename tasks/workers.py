@@ -69,6 +69,8 @@ class Progress:
     """Of the latest step; None outside of training."""
     phase: str
     """`load`, `adapt`, `judge` or `save`."""
+    note: str = ""
+    """News that is worth a line of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

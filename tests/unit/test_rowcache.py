@@ -151,6 +151,14 @@ def test_prune_removes_rows_that_left_the_csv_and_nothing_else() -> None:
     assert rowcache.prune({"sketch"}) == []
 
 
+def test_prune_removes_states_of_rows_that_left_the_csv() -> None:
+    for domain in ("sketch", "robot"):
+        rowcache.state_path(domain).parent.mkdir(parents=True, exist_ok=True)
+        rowcache.state_path(domain).touch()
+    assert rowcache.prune({"sketch"}) == []
+    assert names(rowcache.UNFINISHED_DIR) == ["sketch.safetensors"]
+
+
 def test_prune_follows_no_link_out_of_the_folder(project: Path) -> None:
     publish("sketch")
     (project / "elsewhere").mkdir()

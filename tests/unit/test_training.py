@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nada.config import Params
+from nada.errors import NonFiniteLossError, OutputError
+from nada.stylegan2 import SynthesisNetwork
+from tasks import rowcache, training, unfinished
+from tasks.adapt import run_row
+from tasks.job import RowJob
+from tasks.prompts import Row
+from tasks.workers import Progress
+
+STATE = Path("weights/.unfinished/sketch.safetensors")
+
+
+class ProcessEndedError(Exception):
+    """Stands for a process that ended in the middle of a row."""
+
+
+@pytest.fixture
+def job(tmp_path: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch) -> RowJob:
+    """A row of five steps in a folder of its own, whose state is saved after every step."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "REPORT_SECONDS", 0)
+    params = Params.model_validate(
+        {
+            "night": {"checkpoint_minutes": 0.0},
+            "generator": {"weights": "unused"},
+            "guide": {
+                "models": [{"name": "tiny-guide", "weights": str(tiny_world / "tiny-guide.safetensors")}],
+                "config_dir": str(tiny_world),
+            },
+            "judge": {
+                "model": {"name": "tiny-judge", "weights": str(tiny_world / "tiny-judge.safetensors")},
+                "num_images": 6,
+                "batch_size": 6,
+            },
+            "samples": {"count": 2},
+            "adapt": {"iterations": 5, "ema": 0.5, "selection": {"k": 2, "batch_size": 2}},
+        }
+    )
+    return RowJob(
+        row=Row(domain="sketch", source="photo", target="pencil sketch", line=2, recipe="style"),
+        adapt=params.adapt,
+        params=params,
+        key="0" * 64,
+        seed=3,
+        generator_path=str(tiny_world / "generator.safetensors"),
+        device="cpu",
+        threads=1,
+        all_targets={"sketch": "pencil sketch"},
+    )
+
+
+def end_at(step: int) -> Callable[[Progress], None]:
+    """A progress callback that ends the process when a step is reported, before its state is saved."""
+
+    def progress(news: Progress) -> None:
+        if news.phase == "adapt" and news.step == step and not news.note:
+            raise ProcessEndedError
+
+    return progress
+
+
+def run(job: RowJob) -> tuple[dict[str, bytes], list[str]]:
+    """Published files but the record, and the notes that were sent."""
+    notes: list[str] = []
+    run_row(job, lambda news: notes.append(news.note) if news.note else None)
+    folder = rowcache.ADAPTED_DIR / "sketch"
+    published = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != rowcache.RECORD_NAME}
+    shutil.rmtree(folder)
+    return published, notes
+
+
+def interrupt(job: RowJob, step: int) -> None:
+    with pytest.raises(ProcessEndedError):
+        run_row(job, end_at(step))
+    assert STATE.is_file()
+
+
+def test_a_row_whose_process_ended_goes_on_to_the_same_bytes(job: RowJob) -> None:
+    undisturbed, notes = run(job)
+    assert notes == []
+    interrupt(job, 4)
+    resumed, notes = run(job)
+    assert notes == ["goes on after step 3 of 5"]
+    assert resumed == undisturbed
+    assert not STATE.parent.exists()
+
+
+def test_a_row_shorter_than_the_interval_saves_nothing(job: RowJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    night = job.params.night.model_copy(update={"checkpoint_minutes": 5.0})
+    patient = dataclasses.replace(job, params=job.params.model_copy(update={"night": night}))
+    with pytest.raises(ProcessEndedError):
+        run_row(patient, end_at(5))
+    assert not STATE.parent.exists()
+
+
+def cut(job: RowJob) -> RowJob:
+    STATE.write_bytes(STATE.read_bytes()[:-100])
+    return job
+
+
+def flip_a_bit(job: RowJob) -> RowJob:
+    content = bytearray(STATE.read_bytes())
+    content[-1] ^= 1
+    STATE.write_bytes(content)
+    return job
+
+
+def empty(job: RowJob) -> RowJob:
+    STATE.write_bytes(b"")
+    return job
+
+
+@pytest.mark.parametrize("damage", [cut, flip_a_bit, empty])
+def test_a_damaged_state_is_told_and_the_row_starts_over(job: RowJob, damage: Callable[[RowJob], RowJob]) -> None:
+    undisturbed, _ = run(job)
+    interrupt(job, 4)
+    again, (note,) = run(damage(job))
+    assert note.startswith("starts over, for its saved state is of no use: weights/.unfinished/sketch.safetensors: ")
+    assert again == undisturbed
+    assert not STATE.parent.exists()
+
+
+@pytest.mark.parametrize("changed", [{"key": "1" * 64}, {"threads": 2}])
+def test_a_state_of_another_row_or_set_up_is_ignored_and_removed(job: RowJob, changed: dict[str, Any]) -> None:
+    interrupt(job, 4)
+    _, notes = run(dataclasses.replace(job, **changed))
+    assert notes == []
+    assert not STATE.parent.exists()
+
+
+def test_seconds_of_the_ended_process_count(job: RowJob) -> None:
+    interrupt(job, 3)
+    left = unfinished.load(job)
+    assert left is not None
+    unfinished.save(job, dataclasses.replace(left, seconds=1000.0))
+    record = run_row(job, lambda _: None)
+    assert 1000 < record["seconds"]["adapt"] < record["seconds"]["total"]
+
+
+def test_weights_that_left_the_real_numbers_leave_no_state(job: RowJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(job, 3)
+    monkeypatch.setattr("nada.adapt.global_loss", lambda *_: torch.tensor(float("nan")))
+    monkeypatch.setattr("nada.adapt.directional_loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
+    with pytest.raises(NonFiniteLossError):
+        run_row(job, lambda _: None)
+    assert not STATE.parent.exists()
+
+
+def test_a_state_that_cannot_be_written_costs_no_row(job: RowJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OutputError("weights: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(unfinished, "save", refuse)
+    _, notes = run(job)
+    assert set(notes) == {"its state is not saved: weights: cannot be written (No space left on device)"}
+
+
+def test_memory_that_runs_out_is_told_and_the_micro_batch_recorded(
+    job: RowJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, _ = run(with_micro_batch(job, 1))
+    render = SynthesisNetwork.forward
+
+    def forward(self: SynthesisNetwork, ws: torch.Tensor, *arguments: Any, **named: Any) -> torch.Tensor:
+        if len(ws) > 1 and torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return render(self, ws, *arguments, **named)
+
+    monkeypatch.setattr(SynthesisNetwork, "forward", forward)
+    disturbed, notes = run(job)
+    assert notes == ["out of memory; at most 1 at once from here on"]
+    assert disturbed == undisturbed
+    assert run_row(job, lambda _: None)["micro_batch"] == 1
+
+
+def with_micro_batch(job: RowJob, size: int) -> RowJob:
+    night = job.params.night.model_copy(update={"micro_batch": size})
+    return dataclasses.replace(job, params=job.params.model_copy(update={"night": night}))
+
+
+def test_judging_goes_on_in_halves_where_memory_runs_out(job: RowJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    smaller = job.params.model_copy(update={"judge": job.params.judge.model_copy(update={"batch_size": 3})})
+    undisturbed, _ = run(dataclasses.replace(job, params=smaller))
+    render = SynthesisNetwork.forward
+
+    def forward(self: SynthesisNetwork, ws: torch.Tensor, *arguments: Any, **named: Any) -> torch.Tensor:
+        if len(ws) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return render(self, ws, *arguments, **named)
+
+    monkeypatch.setattr(SynthesisNetwork, "forward", forward)
+    disturbed, _ = run(job)
+    assert disturbed == undisturbed
