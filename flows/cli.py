@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -126,6 +127,7 @@ def run(
         )
     failures: dict[str, str] = {}
     left: tuple[str, ...] = ()
+    prefect_lost = False
     if planned.to_train:
         from flows.night import run_night
 
@@ -137,7 +139,7 @@ def run(
             raise typer.Exit(EXIT_INTERRUPTED) from None
         assert stage.report_path is not None
         report_path, failures, records = stage.report_path, stage.reasons, list(stage.records.values())
-        left = stage.waiting.domains
+        left, prefect_lost = stage.waiting.domains, stage.prefect_lost
     else:
         report_path, records = refresh_report(planned)[0], current_records(planned)
     display.console.print()
@@ -149,9 +151,11 @@ def run(
     if failures:
         names = " ".join(f"--only {domain}" for domain in failures)
         display.say(f"\n{len(failures)} failed; the rest is whole. Try again with: nada run {names}", "bold red")
-        raise typer.Exit(EXIT_ROWS_FAILED)
-    if left:
-        raise typer.Exit(EXIT_ROWS_LEFT)
+    status = EXIT_ROWS_FAILED if failures else EXIT_ROWS_LEFT if left else 0
+    if prefect_lost:  # its client would go on asking for a server that is gone: seconds for every event of the night
+        sys.stdout.flush()
+        os._exit(status)
+    raise typer.Exit(status)
 
 
 @app.command(short_help="Write the report again from the finished rows.")

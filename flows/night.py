@@ -27,7 +27,7 @@ from flows.keeper import Keeper
 from flows.outputs import REPORTS_DIR, check_reports_writable, folder_name, publish_report, ui_commands
 from flows.plan import Plan, PlannedRow, make_plan
 from flows.schedule import Waiting
-from flows.server import EmbeddedServer
+from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
 from flows.tables import workers_in_words
 from nada.errors import NadaError
 from tasks import metrics, rowcache, tracking
@@ -51,7 +51,14 @@ class Stage:
     """
 
     def __init__(
-        self, plan: Plan, pool: WorkerPool, display: Display, keeper: Keeper, waiting: Waiting, started: datetime
+        self,
+        plan: Plan,
+        pool: WorkerPool,
+        display: Display,
+        keeper: Keeper,
+        waiting: Waiting,
+        started: datetime,
+        server: PrefectServer,
     ) -> None:
         self.plan = plan
         self.pool = pool
@@ -59,10 +66,15 @@ class Stage:
         self.keeper = keeper
         self.waiting = waiting
         self.started = started
+        self.server = server
         self.records: dict[str, Record] = {}
         self.failures: list[Failure] = []
         self.trained: list[str] = []
         self.report_path: Path | None = None
+        self.closed = False
+        """Whether everything is done, recorded and reported."""
+        self.prefect_lost = False
+        """Whether Prefect's server was gone at the end; waiting for it at exit would take minutes and help nobody."""
 
     @property
     def name(self) -> str:
@@ -101,7 +113,7 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
 
     Raises:
         InputError: the output cannot be written, the disk is too full, or models cannot be loaded.
-        ServerError: Prefect's embedded server does not start.
+        ServerError: Prefect's server does not answer.
     """
     started = datetime.now().astimezone()
     with ExitStack() as stack:
@@ -111,7 +123,7 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         check_reports_writable()
         plan.check_disk()
         rowcache.sweep()
-        server = EmbeddedServer()  # takes as long as loading the models
+        server = PrefectServer()  # an embedded one starts while the models load
         specs = list(plan.workers[: len(plan.to_train)])
         pool = stack.enter_context(WorkerPool(specs))
         if plan.to_train:
@@ -119,7 +131,7 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         server.ready()
         waiting = plan.waiting(started)
         keeper.running(waiting, len(pool.workers), len(plan.rows) - len(plan.to_train))
-        yield Stage(plan, pool, display, keeper, waiting, started)
+        yield Stage(plan, pool, display, keeper, waiting, started, server)
 
 
 @contextmanager
@@ -156,11 +168,12 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
             stage = stack.enter_context(set_stage(make_plan(Path(params_path)), make_display()))
         stack.enter_context(stage.pool)  # ends the workers before Prefect waits for the threads that use them
         run = start_tracking(stage)
-        for planned, state in train_rows(stage):
-            settle(stage, run, planned, state)
+        for planned, result in train_rows(stage):
+            settle(stage, run, planned, result)
         write_outputs(stage)
         with lenient(stage.display):
             finish_tracking(stage, run)
+        stage.closed = True
     if stage.failures:
         raise RowsFailedError(f"{len(stage.failures)} of {len(stage.plan.rows)} rows failed")
 
@@ -170,16 +183,23 @@ def run_night(plan: Plan, display: Display) -> Stage:
 
     Raises:
         InputError: found before any training.
+        ServerError: Prefect's server cannot be reached, before any training.
     """
     display.say("Loading the models and starting Prefect", "dim")
     with set_stage(plan, display) as stage:
-        with suppress(RowsFailedError):  # the caller reads stage.failures
-            night(str(plan.params_path), stage, stage.name)
+        try:
+            with stage.server.used(), suppress(RowsFailedError):  # the caller reads stage.failures
+                night(str(plan.params_path), stage, stage.name)
+        except PREFECT_ERRORS as err:
+            if not stage.closed:
+                raise ServerError(f"Prefect: the night could not start ({err}); try again") from err
+            display.say(f"Prefect: the end of the night was not recorded ({err})", "yellow")
+            stage.prefect_lost = True
         return stage
 
 
-def train_rows(stage: Stage) -> Iterator[tuple[PlannedRow, State[Any]]]:
-    """Keep every worker busy, and yield each row with its final state as it ends.
+def train_rows(stage: Stage) -> Iterator[tuple[PlannedRow, Record | Exception]]:
+    """Keep every worker busy, and yield each row as it ends, with its record or with what it raised.
 
     A row becomes a Prefect task when a worker is free for it, so a long CSV costs nothing before its turn.
     """
@@ -192,10 +212,18 @@ def train_rows(stage: Stage) -> Iterator[tuple[PlannedRow, State[Any]]]:
     fill()
     while running:
         future = next(as_completed(list(running)))
-        future.wait()
-        domain = running.pop(future)
+        domain, result = running.pop(future), outcome(future)
         fill()  # before the row is booked: no worker waits for MLflow
-        yield stage.planned[domain], future.state
+        yield stage.planned[domain], result
+
+
+def outcome(future: PrefectFuture[Record]) -> Record | Exception:
+    """What a row returned or raised; an error of Prefect's own costs no more than the row either."""
+    try:
+        result: Record | Exception = future.result(raise_on_failure=False)
+    except Exception as err:
+        return err
+    return result
 
 
 def worker_died(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -232,11 +260,10 @@ def start_tracking(stage: Stage) -> tracking.NightRun:
     return run
 
 
-def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, state: State[Any]) -> None:
+def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, result: Record | Exception) -> None:
     """Book a row's end, good or bad."""
-    result: Any = state.result(raise_on_failure=False)
     row = planned.row
-    if state.is_completed():
+    if not isinstance(result, Exception):
         stage.records[row.domain] = result
         stage.trained.append(row.domain)
         stage.waiting.lasted(row.domain, result["seconds"]["total"])
@@ -291,7 +318,10 @@ def write_outputs(stage: Stage) -> None:
     stage.keeper.state("reporting", report=str(stage.report_path.resolve()))
     board = metrics.leaderboard(records)
     if board:
-        create_table_artifact(key="leaderboard", table=board, description=described.name)
+        try:
+            create_table_artifact(key="leaderboard", table=board, description=described.name)
+        except PREFECT_ERRORS as err:
+            stage.display.say(f"Prefect: the leaderboard is not in its pages ({err})", "yellow")
 
 
 @task(name="close the night in MLflow", cache_policy=NO_CACHE)

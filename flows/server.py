@@ -1,59 +1,169 @@
-"""Prefect's embedded server, started while the models load, and deaf to Ctrl-C.
+"""Prefect's embedded server: started while the models load, restarted if it dies, gone when this process is.
 
-Left to itself Prefect starts the server at the first flow, in the terminal's process group: Ctrl-C then kills the
-server before the flow could tell it anything, and the client keeps asking a dead server for more than a minute.
+Left to itself Prefect starts a server that dies of the terminal's Ctrl-C before the flow could tell it anything,
+outlives a flow that is killed, and is missed for minutes when it is killed itself. Ours is a process group of its
+own with an eye on its parent, and we keep the listening socket: while a dead server is replaced, requests queue up
+in the kernel and are answered by the next one, which finds everything in the same database.
 """
 
 from __future__ import annotations
 
-import signal
+import atexit
+import os
+import socket
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
+from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
+from prefect.settings import (
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    get_current_settings,
+    temporary_settings,
+)
+from prefect.states import Crashed
 
 from nada.errors import NadaError
 
+RESTARTS = 5  # of one server in a night; more deaths than that have a cause that another start does not cure
+PAUSE_SECONDS = 1.0  # before a restart
+ENDING_SECONDS = 5.0  # a server told to end has this long
+ASK_SECONDS = 10.0  # for an answer to one question about its health
+# What Prefect sets for a server of one process: no pages, and only the services that record what runs do.
+EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+PREFECT_ERRORS = (httpx.HTTPError, PrefectException)  # of a server that does not answer, or not as it should
+
 
 class ServerError(NadaError):
-    """The embedded server did not start."""
+    """Prefect's server does not answer."""
 
 
 class EmbeddedServer:
-    """Starts in the background; `ready` waits for it. Does nothing where PREFECT_API_URL names a server.
-
-    Prefect ends the server when this process exits; until then further flows share it.
-    """
+    """One server process at a time, on one socket, until this process ends."""
 
     def __init__(self) -> None:
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._start, daemon=True)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
+        self._ending = threading.Event()
+        self._given_up = threading.Event()
+        self._process = self._start()
+        threading.Thread(target=self._keep, daemon=True).start()
+        atexit.register(self.stop)  # after Prefect has sent the last events, which it does earlier at exit
 
-        from prefect.settings import get_current_settings
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "flows.server_process", str(self._socket.fileno()), str(os.getpid())],
+            env={**os.environ, **EPHEMERAL, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            pass_fds=[self._socket.fileno()],
+            stdin=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C and a closing terminal are for us alone
+        )
 
-        settings = get_current_settings()
-        if not settings.api.url and settings.server.ephemeral.enabled:
-            self._thread.start()
+    def _keep(self) -> None:
+        """Replace a server that died; let go of the socket when that does not help, so that nobody waits for it."""
+        for _ in range(RESTARTS):
+            self._process.wait()
+            if self._ending.wait(PAUSE_SECONDS):
+                return
+            self._process = self._start()
+        self._process.wait()
+        self._given_up.set()
+        self._socket.close()
 
     def ready(self) -> None:
         """Wait until the server answers.
 
         Raises:
+            ServerError: it does not, within Prefect's own limit.
+        """
+        limit = get_current_settings().server.ephemeral.startup_timeout_seconds
+        deadline = time.monotonic() + limit
+        while not self._given_up.is_set() and time.monotonic() < deadline:
+            if answers(self.url):
+                return
+        reason = "its process ends at once" if self._given_up.is_set() else f"no answer within {limit} s"
+        raise ServerError(
+            f"Prefect's embedded server did not start ({reason}); start 'prefect server start' and set "
+            "PREFECT_API_URL=http://127.0.0.1:4200/api"
+        )
+
+    def stop(self) -> None:
+        """End the process."""
+        self._ending.set()
+        self._process.terminate()
+        try:
+            self._process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._socket.close()
+
+
+@cache
+def embedded_server() -> EmbeddedServer:
+    """This process's server; started by the first call, shared by all flows."""
+    return EmbeddedServer()
+
+
+class PrefectServer:
+    """The server of a night: that of the flow it runs in, the one that the settings name, or an embedded one.
+
+    Made as early as can be, as an embedded server takes seconds to start.
+    """
+
+    def __init__(self) -> None:
+        settings = get_current_settings()
+        self._embedded = None
+        if not settings.api.url and settings.server.ephemeral.enabled and FlowRunContext.get() is None:
+            self._embedded = embedded_server()
+        self._settings = {} if self._embedded is None else {PREFECT_API_URL: self._embedded.url}
+
+    def ready(self) -> None:
+        """Wait until an embedded server answers; find out whether another one does.
+
+        Raises:
             ServerError: it does not.
         """
-        if self._thread.ident is not None:
-            self._thread.join()
-        if self._error is not None:
-            reason = str(self._error).strip().splitlines()[0]
-            raise ServerError(
-                f"Prefect's embedded server did not start ({reason}); end other ones that are stuck, or start "
-                "'prefect server start' and set PREFECT_API_URL=http://127.0.0.1:4200/api"
-            ) from self._error
+        if self._embedded is not None:
+            self._embedded.ready()
+            with self.used():
+                close_dead_runs()
+        elif (url := get_current_settings().api.url) and not answers():
+            raise ServerError(f"{url}: Prefect does not answer; start it, or unset PREFECT_API_URL to embed one")
 
-    def _start(self) -> None:
-        from prefect.server.api.server import SubprocessASGIServer
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Flows that start inside the block report to this server."""
+        with temporary_settings(self._settings):
+            yield
 
-        # A process inherits the signals that the thread which starts it holds back. This thread alone does so: the
-        # main one hears Ctrl-C all the while.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            SubprocessASGIServer().start()
-        except Exception as err:
-            self._error = err
+
+def answers(url: str | None = None) -> bool:
+    """Whether a Prefect server is healthy: the one at this URL, or the one of the settings."""
+    updates: dict[Any, Any] = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: ASK_SECONDS}
+    updates |= {PREFECT_API_URL: url} if url else {}
+    with temporary_settings(updates), get_client(sync_client=True) as client:
+        return client.api_healthcheck() is None
+
+
+def close_dead_runs() -> None:
+    """Runs that a SIGKILL left Running become Crashed. The caller holds the project's lock: none of them lives."""
+    running: Any = {"state": {"type": {"any_": [StateType.RUNNING]}}}
+    dead = Crashed(message="its process was killed")
+    with get_client(sync_client=True) as client:
+        for flow_run in client.read_flow_runs(flow_run_filter=FlowRunFilter(**running)):
+            client.set_flow_run_state(flow_run.id, dead, force=True)
+        for task_run in client.read_task_runs(task_run_filter=TaskRunFilter(**running)):
+            client.set_task_run_state(task_run.id, dead, force=True)

@@ -9,24 +9,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import threading
-import time
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-WATCH_SECONDS = 1.0
-
-
-def watch_parent(parent_pid: int) -> None:
-    """End this process soon after its parent is gone, even in the middle of a row."""
-
-    def watch() -> None:
-        while os.getppid() == parent_pid:
-            time.sleep(WATCH_SECONDS)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+from tasks.watchdog import end_with_parent
 
 
 def answer(pipe: Connection[Any, Any], function: str, job: Any) -> None:
@@ -44,7 +31,7 @@ def answer(pipe: Connection[Any, Any], function: str, job: Any) -> None:
 def main() -> None:
     """Serve jobs until the pipe closes."""
     fd, parent_pid, threads = (int(argument) for argument in sys.argv[1:4])
-    watch_parent(parent_pid)
+    end_with_parent(parent_pid)
     pipe: Connection[Any, Any] = Connection(fd)
     os.set_inheritable(fd, False)
 

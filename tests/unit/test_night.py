@@ -34,6 +34,6 @@ class Changing(dict[str, Any]):
 
 
 def test_prefect_does_not_walk_through_what_rows_write_to() -> None:
-    stage = Stage(None, None, None, None, Waiting({}), None)  # type: ignore[arg-type]
+    stage = Stage(None, None, None, None, Waiting({}), None, None)  # type: ignore[arg-type]
     stage.records = Changing(sketch={})
     assert collect_task_run_inputs_sync(stage) == set()
