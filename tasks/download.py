@@ -46,8 +46,8 @@ class News:
     done_bytes: int
     total_bytes: int | None = None
     """None where the server does not say."""
-    trouble: str = ""
-    """Why another attempt follows."""
+    said: str = ""
+    """What a person should know beside: why another attempt follows, or what happens after the last byte."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ class _Transfer:
                     raise FetchError(f"{address} leads to no usable address ({err})") from err
                 if attempt < attempts:
                     pause = self._patience.pause_seconds * 2 ** (attempt - 1)
-                    self._tell(News(done_bytes=self._size(), trouble=f"{reason}; trying again in {pause:g} s"))
+                    self._tell(News(done_bytes=self._size(), said=f"{reason}; trying again in {pause:g} s"))
                     time.sleep(pause)
         raise FetchError(f"{reason}, {attempts} times")
 

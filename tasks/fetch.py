@@ -18,6 +18,8 @@ from nada.hashing import sha256_file
 from tasks.download import News, Patience, download
 from tasks.registry import Entry
 
+READING = "reading it through, as no checksum of it is known yet"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
@@ -66,11 +68,13 @@ def fetch(
             way_out = f"nada weights fetch {name} --force fetches it anew"
             raise FetchError(f"{path}: sha256 {found} differs from that of {checked_by} ({known}); {way_out}")
         if known is None:
+            tell(News(done_bytes=size, total_bytes=size, said=READING))
             _refuse_unreadable(name, path)
             _record(path, name=name, address=None, sha256=found, bytes=size, etag=None)
         return Fetched(path=path, sha256=found, bytes=size, is_new=False, checked_by=checked_by if known else "")
     arrived = download(path, entry.addresses, known, patience, tell)
     if known is None:
+        tell(News(done_bytes=arrived.bytes, total_bytes=arrived.bytes, said=READING))
         _refuse_unreadable(name, path)
     _record(path, name=name, address=arrived.address, sha256=arrived.sha256, bytes=arrived.bytes, etag=arrived.etag)
     sha256, size = arrived.sha256, arrived.bytes

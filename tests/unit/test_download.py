@@ -60,9 +60,9 @@ def test_a_broken_line_is_resumed_where_it_broke(shop: Shop, target: Path) -> No
     assert target.read_bytes() == BODY
     assert shop.ranges_asked == [None, f"bytes={CUT}-"]
     assert shop.asked[1]["If-Range"] == '"first"'
-    (trouble,) = [item.trouble for item in news if item.trouble]
-    assert trouble.startswith("127.0.0.1: peer closed connection")
-    assert trouble.endswith("; trying again in 0.01 s")
+    (said,) = [item.said for item in news if item.said]
+    assert said.startswith("127.0.0.1: peer closed connection")
+    assert said.endswith("; trying again in 0.01 s")
 
 
 def test_a_silent_server_is_left_and_asked_for_the_rest(shop: Shop, target: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_silent_server_is_left_and_asked_for_the_rest(shop: Shop, target: Path
     download(target, (shop.address,), patience=QUICK, tell=news.append)
     assert target.read_bytes() == BODY
     assert shop.ranges_asked == [None, f"bytes={CUT}-"]
-    assert "127.0.0.1: silent for 0.3 s; trying again in 0.01 s" in [item.trouble for item in news]
+    assert "127.0.0.1: silent for 0.3 s; trying again in 0.01 s" in [item.said for item in news]
 
 
 def test_what_arrived_is_kept_for_the_next_call(shop: Shop, target: Path) -> None:
