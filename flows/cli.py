@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from flows import cli_night, cli_pictures
+from flows import cli_night, cli_pictures, cli_weights
 from nada.errors import InputError, NadaError
 
 EXIT_ROWS_FAILED, EXIT_BAD_INPUT, EXIT_ROWS_LEFT, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -33,6 +33,7 @@ app = typer.Typer(
       nada run             train it, judge it, write the report
       nada status          where it stands, from any other terminal
       nada sample DOMAIN   pictures from any finished domain
+      nada weights         generators to start from, and weights for other tools
 
     Two files decide everything: prompts.csv (one row per domain) and params.yaml (all settings). Every finished
     row is kept under weights/adapted/DOMAIN and is not trained again until something that affects it changes.
@@ -41,6 +42,7 @@ app = typer.Typer(
 
 app.add_typer(cli_night.app)
 app.add_typer(cli_pictures.app)
+app.add_typer(cli_weights.app, name="weights", short_help="Get generators, and carry weights between tools.")
 
 ParamsOption = Annotated[
     Path, typer.Option("--params", help="The settings file; paths inside it are relative to where you stand.")
