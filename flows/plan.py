@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from flows.estimate import Estimate, earlier_samples, estimate
 from flows.schedule import Forecast, Waiting, forecast
 from nada.config import AdaptConfig, Params
 from nada.deadline import deadline_after
@@ -25,14 +25,13 @@ from tasks.job import RowJob, resolve_adapt, resolve_seed
 from tasks.params import load_params, nearest
 from tasks.prompts import Row, load_prompts
 from tasks.status import left_by_the_last_night
+from tasks.wholerows import whole_rows
 from tasks.workers import WorkerSpec, plan_workers
 
-SIDE_FILES_BYTES = 1_000_000  # samples, trace and record of a row, beside its weights
 COPIES = 2  # the working copy and DVC's cache
-# Measured on the bundled world (64 px, batch 4) on one core; replaced by measured rows as soon as there are some.
-GUESSED_SECONDS_PER_SAMPLE = 0.04
-GUESSED_JUDGE_SECONDS = 8.0
 START_UP_SECONDS = 15.0  # models, Prefect and MLflow
+MAX_CANDIDATES = 200  # prompts among which retrieval is judged: each costs 79 texts, once a worker
+GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # without one of them torch finds no GPU
 RowState = Literal["train", "current", "left out"]
 DISTRIBUTIONS = ("nada", "torch", "open_clip_torch", "numpy", "pillow")
 
@@ -47,8 +46,14 @@ class PlannedRow:
     key: str
     state: RowState
     """`current`: a whole result of exactly this key is there; `left out`: not among those asked for."""
-    seconds: float
-    """Expected work of one worker; 0 unless it is to train."""
+    estimate: Estimate | None
+    """What it is expected to cost, if it is to train."""
+
+    @property
+    def cost(self) -> Estimate:
+        """The estimate of a row that is to train."""
+        assert self.estimate is not None
+        return self.estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +66,10 @@ class Plan:
     workers: tuple[WorkerSpec, ...]
     generator_path: Path
     provenance: dict[str, str]
-    measured: bool
-    """Whether the expected seconds come from earlier rows of this machine, or are a guess."""
     first: frozenset[str] = frozenset()
     """Domains for which the last night had no time: they go before all others."""
 
-    @property
+    @cached_property
     def to_train(self) -> list[PlannedRow]:
         """Rows without a whole result of exactly this key, as far as asked for."""
         return [planned for planned in self.rows if planned.state == "train"]
@@ -78,7 +81,7 @@ class Plan:
 
     def waiting(self, started: datetime) -> Waiting:
         """The rows to train, in the order in which a night that starts then takes them."""
-        seconds = {planned.row.domain: planned.seconds for planned in self.to_train}
+        seconds = {planned.row.domain: planned.cost.seconds for planned in self.to_train}
         deadline = self.deadline(started)
         limit = math.inf if deadline is None else (deadline - started).total_seconds()
         return Waiting(seconds, first=self.first, deadline=limit)
@@ -91,12 +94,18 @@ class Plan:
     @property
     def disk_bytes(self) -> int:
         """Expected growth on disk."""
-        return len(self.to_train) * COPIES * (self.generator_path.stat().st_size + SIDE_FILES_BYTES)
+        return COPIES * sum(planned.cost.num_bytes for planned in self.to_train)
 
     @property
     def free_bytes(self) -> int:
         """Free space where the results go."""
         return shutil.disk_usage(Path.cwd()).free
+
+    @cached_property
+    def candidates(self) -> dict[str, str]:
+        """Domain -> target prompt of the rows among which retrieval is judged: all, or some of very many."""
+        stride = math.ceil(len(self.rows) / MAX_CANDIDATES)
+        return {planned.row.domain: planned.row.target for planned in self.rows[::stride]}
 
     def job(self, planned: PlannedRow) -> RowJob:
         """What a worker needs for a row; the pool fills in its own device and threads."""
@@ -109,7 +118,7 @@ class Plan:
             generator_path=str(self.generator_path),
             device=self.workers[0].device,
             threads=self.workers[0].threads,
-            all_targets={other.row.domain: other.row.target for other in self.rows},
+            all_targets=self.candidates,
             provenance=self.provenance,
         )
 
@@ -141,18 +150,25 @@ def make_plan(params_path: Path, only: Sequence[str] = ()) -> Plan:
     generator_sha256 = sha256_file(generator_path)
     clips = rowcache.clip_hashes(params)
     workers = find_workers(params, len(rows))
-    records = earlier_records()
+    generator_bytes = generator_path.stat().st_size
+    samples = earlier_samples()
+
+    @cache
+    def cost(adapt: AdaptConfig) -> Estimate:
+        return estimate(adapt, generator_sha256, generator_bytes, samples, workers[0])
+
     planned = []
-    for row in rows:
-        adapt, seed = resolve_adapt(row, params), resolve_seed(row, params)
-        key = rowcache.row_key(row, adapt, params, generator_sha256, clips)
-        state: RowState = "train"
-        if rowcache.is_finished(row.domain, key):
-            state = "current"
-        elif only and row.domain not in only:
-            state = "left out"
-        seconds = expected_seconds(adapt, records, workers[0]) if state == "train" else 0.0
-        planned.append(PlannedRow(row=row, adapt=adapt, seed=seed, key=key, state=state, seconds=seconds))
+    with whole_rows() as whole:
+        for row in rows:
+            adapt, seed = resolve_adapt(row, params), resolve_seed(row, params)
+            key = rowcache.row_key(row, adapt, params, generator_sha256, clips)
+            state: RowState = "train"
+            if whole.is_finished(row.domain, key):
+                state = "current"
+            elif only and row.domain not in only:
+                state = "left out"
+            costs = cost(adapt) if state == "train" else None
+            planned.append(PlannedRow(row=row, adapt=adapt, seed=seed, key=key, state=state, estimate=costs))
     return Plan(
         params_path=params_path,
         params=params,
@@ -160,7 +176,6 @@ def make_plan(params_path: Path, only: Sequence[str] = ()) -> Plan:
         workers=tuple(workers),
         generator_path=generator_path,
         provenance=provenance(generator_sha256, clips),
-        measured=any(_is_comparable(record, workers[0]) for record in records),
         first=frozenset(left_by_the_last_night()),
     )
 
@@ -175,9 +190,7 @@ def find_workers(params: Params, num_rows: int) -> list[WorkerSpec]:
     if wanted == ["cpu"]:
         found = ["cpu"]
     else:
-        import torch  # seconds; only asked where a GPU may be meant
-
-        gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        gpus = _gpus()
         found = (gpus or ["cpu"]) if wanted == ["auto"] else ["cuda:0" if name == "cuda" else name for name in wanted]
         missing = [name for name in found if name not in (*gpus, "cpu")]
         if missing or ("cpu" in found and len(found) > 1):
@@ -190,30 +203,12 @@ def find_workers(params: Params, num_rows: int) -> list[WorkerSpec]:
     return plan_workers(found, len(os.sched_getaffinity(0)), workers, num_rows)
 
 
-def earlier_records() -> list[dict[str, Any]]:
-    """Records of all rows on disk, current or not."""
-    records = []
-    for path in sorted(rowcache.ADAPTED_DIR.glob(f"*/{rowcache.RECORD_NAME}")):
-        try:
-            records.append(rowcache.read_record(path.parent.name))
-        except (OSError, ValueError):
-            continue
-    return records
+def _gpus() -> list[str]:
+    if not any(Path(name).exists() for name in GPU_FILES):
+        return []
+    import torch  # seconds; only asked where there may be one
 
-
-def expected_seconds(adapt: AdaptConfig, records: Sequence[dict[str, Any]], worker: WorkerSpec) -> float:
-    """Seconds of one row, from the median of earlier rows on the same kind of device, or a guess."""
-    per_sample: list[float] = []
-    judging: list[float] = []
-    for record in records:
-        if _is_comparable(record, worker):
-            samples = record["adapt"]["iterations"] * record["adapt"]["batch_size"]
-            per_sample.append(record["seconds"]["adapt"] / samples)
-            judging.append(record["seconds"]["judge"])
-    samples = adapt.iterations * adapt.batch_size
-    if not per_sample:
-        return samples * GUESSED_SECONDS_PER_SAMPLE + GUESSED_JUDGE_SECONDS
-    return samples * statistics.median(per_sample) + statistics.median(judging)
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 
 
 def provenance(generator_sha256: str, clips: dict[str, str]) -> dict[str, str]:
@@ -234,11 +229,3 @@ def _check_only(only: Sequence[str], rows: Sequence[Row], params: Params) -> Non
         if name not in domains:
             hint = nearest(name, domains) or f"; its domains are {', '.join(domains)}"
             raise PromptsError(f"{params.night.prompts}: no domain {name!r}{hint}")
-
-
-def _is_comparable(record: dict[str, Any], worker: WorkerSpec) -> bool:
-    try:
-        same = record["device"].split(":")[0] == worker.device.split(":")[0]
-        return bool(same and record["seconds"]["judge"] >= 0 and record["adapt"]["iterations"] > 0)
-    except (KeyError, AttributeError, TypeError):
-        return False

@@ -15,6 +15,11 @@ from tasks.report import lasted
 
 ROWS_SHOWN = 40  # of a long plan
 NAMES_SHOWN = 10
+BASES = {  # of the estimates, the worst last
+    "measured": "by earlier rows",
+    "other recipes": "by earlier rows of other recipes",
+    "guess": "partly a guess; nada plan --measure runs a few steps",
+}
 SCORES_SHOWN = (
     "retrieval_accuracy",
     "clip_similarity_target",
@@ -59,13 +64,14 @@ def plan_summary(plan: Plan) -> str:
     counts += f", {left_out} left out" if left_out else ""
     if not num:
         return f"{counts}. Nothing to train."
-    basis = "by earlier rows" if plan.measured else "a guess, there are no earlier rows to measure by"
+    basis = BASES[max((planned.cost.basis for planned in plan.to_train), key=list(BASES).index)]
     used = workers_in_words(plan)
     cost = f"About {minutes(plan.forecast.seconds / 60)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
     limit = plan.params.night.row_timeout_minutes
-    slow = [planned.row.domain for planned in plan.to_train if planned.seconds > 60 * limit]
+    slow = [planned.row.domain for planned in plan.to_train if planned.cost.seconds > 60 * limit]
     warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
     warning += _deadline_warning(plan)
+    warning += " The disk is too small: free some space." if plan.disk_bytes > plan.free_bytes else ""
     return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free).{warning}"
 
 
@@ -134,7 +140,8 @@ def listed(domains: Sequence[str]) -> str:
 
 def _state(planned: PlannedRow) -> str:
     if planned.state == "train":
-        return f"to train, about {minutes(planned.seconds / 60)}"
+        guess = " (a guess)" if planned.cost.basis == "guess" else ""
+        return f"to train, about {minutes(planned.cost.seconds / 60)}{guess}"
     return planned.state
 
 

@@ -16,7 +16,16 @@ from nada.errors import CheckpointError, NadaError
 from nada.hashing import sha256_file
 from tasks.prompts import Row
 
-NOT_THE_METHOD = ("checkpoints", "atomic.py", "errors.py", "hashing.py", "mixing.py", "preflight.py", "walks.py")
+NOT_THE_METHOD = (
+    "checkpoints",
+    "atomic.py",
+    "deadline.py",
+    "errors.py",
+    "hashing.py",
+    "mixing.py",
+    "preflight.py",
+    "walks.py",
+)
 """What of `nada/` decides no result: the weights that it reads are in the key by their bytes."""
 KEY_FORMAT = 1  # raise it when results change for a reason that the key does not see
 

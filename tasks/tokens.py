@@ -14,6 +14,9 @@ CONTEXT_LENGTH = 77  # of every CLIP that OpenAI published
 TEMPLATE_TOKENS = 12
 """An upper bound of what a template adds, start and end marks included; a test counts them."""
 
+JOINT_TOKENS = 2
+"""Tokens that punctuation at the end of a prompt may take more once a template's full stop follows it."""
+
 
 def context_length(params: Params) -> int:
     """Tokens that every model of params.yaml can read, as open_clip's JSON configs and the project's own declare."""
@@ -22,6 +25,7 @@ def context_length(params: Params) -> int:
     return min((length for folder in folders for length in _config_lengths(folder, names)), default=CONTEXT_LENGTH)
 
 
+@cache
 def open_clip_configs() -> Path:
     """The folder of open_clip's own configs, found without importing it."""
     spec = find_spec("open_clip")
@@ -35,10 +39,13 @@ def count_tokens(prompt: str, enough: int) -> int:
     Args:
         prompt: what stands in the braces of the templates.
         enough: the limit that matters. A prompt that cannot exceed it is answered with an upper bound: a token
-            holds at least one byte.
+            holds at least one byte, and the tokens of a template are known.
     """
     bound = len(prompt.encode()) + TEMPLATE_TOKENS
     if prompt.isascii() and bound <= enough:
+        return bound
+    bound = len(_tokenizer().encode(prompt)) + TEMPLATE_TOKENS + JOINT_TOKENS
+    if bound <= enough:
         return bound
     from nada.templates import fill
 

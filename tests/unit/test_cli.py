@@ -41,6 +41,15 @@ def test_plan_shows_rows_cost_and_devices(project: Project) -> None:
     assert not (project.folder / "weights" / "adapted").exists()
 
 
+def test_retrieval_is_judged_among_some_prompts_of_a_very_long_night(project: Project) -> None:
+    from flows.plan import make_plan
+
+    project.prompts(*(f"d{index},portrait,thing {index},style," for index in range(1000)))
+    planned = make_plan(Path("params.yaml"))
+    assert list(planned.candidates)[:3] == ["d0", "d5", "d10"]
+    assert len(planned.job(planned.rows[0]).all_targets) == 200
+
+
 def test_plan_can_be_narrowed_to_one_domain(project: Project) -> None:
     outcome = project.nada("plan", "--only", "robot")
     assert "2 domains: 1 to train, 0 current, 1 left out." in outcome.out

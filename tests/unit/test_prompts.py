@@ -237,7 +237,8 @@ def test_the_bound_of_short_prompts_is_never_below_their_true_length() -> None:
     from nada.templates import fill
 
     count = tokens._tokenizer().encode
-    for prompt in ("a", "x" * 40, "1 2 3 4 5", "!?!?!", "a pencil sketch", "don't i'll we've"):
+    ascii_only = ("a", "x" * 40, "1 2 3 4 5", "!?!?!", "a pencil sketch", "don't i'll we've")
+    for prompt in (*ascii_only, "straße, ganz grün!?", "日本画", "naïve…", "été" * 20, "“quoted”."):
         longest = max(len(count(text)) for text in fill(prompt)) + 2
         assert longest <= tokens.count_tokens(prompt, enough=10_000)
         assert longest == tokens.count_tokens(prompt, enough=0)
