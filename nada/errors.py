@@ -21,6 +21,27 @@ Messages read `where: what is wrong (the value); what is allowed, or the next co
 
 from __future__ import annotations
 
+SHOWN_CHARACTERS = 80
+
+
+def shown(value: object) -> str:
+    r"""A value from somebody else's file, for a message: quoted, on one line, not longer than a line.
+
+    >>> print(shown("convs.0\nconvs.1"))
+    'convs.0\nconvs.1'
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print numbers of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
+
+
+def one_line(err: object) -> str:
+    """What another library says of such a file, which may quote it: on one line, not endless."""
+    text = repr(str(err))[1:-1]
+    return text if len(text) <= 2 * SHOWN_CHARACTERS else f"{text[: 2 * SHOWN_CHARACTERS - 3]}..."
+
 
 class NadaError(Exception):
     """Base of all errors raised on purpose."""

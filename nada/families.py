@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import Field, TypeAdapter
 
-from nada.errors import CheckpointError
+from nada.errors import CheckpointError, one_line, shown
 from nada.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.stylegan3 import StyleGAN3, StyleGAN3Config
 
@@ -40,5 +40,5 @@ def parse_architecture(where: object, content: Any) -> Architecture:
     except pydantic.ValidationError as err:
         first = err.errors()[0]
         field = ".".join(str(part) for part in first["loc"][1:])  # the first part is the family
-        of_field, value = (f" field {field!r}", f" ({first['input']!r})") if field else ("", "")
-        raise CheckpointError(f"{where}: architecture{of_field}: {first['msg']}{value}") from err
+        of_field, value = (f" field {shown(field)}", f" ({shown(first['input'])})") if field else ("", "")
+        raise CheckpointError(f"{where}: architecture{of_field}: {one_line(first['msg'])}{value}") from err

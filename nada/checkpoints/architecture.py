@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nada.errors import CheckpointError
+from nada.errors import CheckpointError, shown
 from nada.families import Architecture, Network, make_network, parse_architecture
 
 USUAL_CHANNEL_BASES = (32768, 16384, 65536)  # config-f, its half, StyleGAN3-R; where the shapes leave a choice
@@ -115,7 +115,7 @@ def check_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
     for name, tensor in state.items():
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or not tensor.dtype.is_floating_point:
             kind = f"{tensor.dtype} on {tensor.device}"
-            raise CheckpointError(f"{path}: {name!r} is no plain tensor of floats ({kind}); the file is damaged")
+            raise CheckpointError(f"{path}: {shown(name)} is no plain tensor of floats ({kind}); the file is damaged")
         claimed_bytes += tensor.numel() * tensor.element_size()
     held_bytes = path.stat().st_size
     if claimed_bytes > held_bytes:
@@ -143,19 +143,19 @@ def build(path: Path, config: Architecture, state: Mapping[str, Tensor]) -> Netw
     size = f"a {config.resolution} px {type(generator).__name__} generator"
     for problem, names in (("missing", missing), ("unknown", unknown)):
         if names:
-            raise CheckpointError(f"{path}: {len(names)} keys {problem} (first: {names[0]!r}); expected {size}")
+            raise CheckpointError(f"{path}: {len(names)} keys {problem} (first: {shown(names[0])}); expected {size}")
     tensors, fixed = {}, config.fixed_tensors()
     for name, want in expected.items():
         if state[name].shape != want.shape:
-            shapes = f"{list(state[name].shape)}; expected {list(want.shape)}"
-            raise CheckpointError(f"{path}: {name!r} has shape {shapes}")
+            shapes = f"{shown(list(state[name].shape))}; expected {list(want.shape)}"
+            raise CheckpointError(f"{path}: {shown(name)} has shape {shapes}")
         # Copied: views into a shared storage could not be saved again.
         tensors[name] = state[name].detach().to(torch.float32, copy=True).contiguous()
         if not tensors[name].isfinite().all():
-            raise CheckpointError(f"{path}: {name!r} holds NaN or infinite values; the file is damaged")
+            raise CheckpointError(f"{path}: {shown(name)} holds NaN or infinite values; the file is damaged")
         if name.endswith("magnitude_ema") and tensors[name] <= 0:  # every activation is divided by its root
-            raise CheckpointError(f"{path}: {name!r} is {tensors[name].item():g}; a mean square is above 0")
+            raise CheckpointError(f"{path}: {shown(name)} is {tensors[name].item():g}; a mean square is above 0")
         if name in fixed and not torch.allclose(tensors[name], fixed[name], rtol=0, atol=FILTER_TOLERANCE):
-            raise CheckpointError(f"{path}: {name!r} is not the low-pass filter that its architecture has")
+            raise CheckpointError(f"{path}: {shown(name)} is not the low-pass filter that its architecture has")
     generator.load_state_dict(tensors, assign=True)
     return generator.eval().requires_grad_(False)

@@ -20,11 +20,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nada.atomic import replacing
-from nada.checkpoints.architecture import build, tensors_of
+from nada.checkpoints.architecture import build, check_tensors, tensors_of
 from nada.checkpoints.delta import decode, digest, encode
 from nada.checkpoints.half import halves
 from nada.checkpoints.parents import Delta, Parent, find_parent
-from nada.errors import CheckpointError, OutputError
+from nada.checkpoints.safetensors_header import parse_json, read_metadata
+from nada.errors import CheckpointError, OutputError, one_line, shown
 from nada.families import Architecture, Network, parse_architecture
 from nada.hashing import sha256_file
 
@@ -92,22 +93,19 @@ def read_header(path: Path) -> Header:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected a generator in nada's safetensors format")
+    metadata = read_metadata(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError) as err:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({err}); copy or fetch it again") from err
-    try:
-        header: Any = json.loads(metadata[METADATA_KEY])
+        header: Any = parse_json(metadata[METADATA_KEY])
         if header["format"] != FORMAT:
-            raise CheckpointError(f"{path}: format {header['format']!r}; this version reads format {FORMAT}")
+            raise CheckpointError(f"{path}: format {shown(header['format'])}; this version reads format {FORMAT}")
         config, delta = header["config"], header.get("delta")
         known_delta = None if delta is None else Delta.model_validate(delta)
     except pydantic.ValidationError as err:
         first = err.errors()[0]
         where = ".".join(["delta", *map(str, first["loc"])])
-        raise CheckpointError(f"{path}: {where}: {first['msg']} ({first['input']!r})") from err
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as err:
+        problem = f"{one_line(where)}: {one_line(first['msg'])} ({shown(first['input'])})"
+        raise CheckpointError(f"{path}: {problem}") from err
+    except (KeyError, TypeError, AttributeError, ValueError) as err:
         raise CheckpointError(f"{path}: safetensors without a nada header; expected a generator of nada's") from err
     return Header(config=parse_architecture(path, config), delta=known_delta)
 
@@ -125,7 +123,9 @@ def load_generator(path: Path, device: str = "cpu", parent_folders: Iterable[Pat
         ParentError: a delta whose parent is not there.
     """
     header, tensors = read_header(path), _read_tensors(path)
-    if header.delta is not None:
+    if header.delta is None:
+        check_tensors(path, tensors)
+    else:
         parent_path = find_parent(path, header.delta.parent, parent_folders)
         tensors = _rebuild(path, header.delta, tensors, _load_parent(parent_path, header.config))
     return build(path, header.config, tensors).to(device)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nada.errors import CheckpointError
+from nada.errors import CheckpointError, shown
 
 LEVEL = 1  # of zlib: 6 gains 2% and takes 2.5 times as long
 BITS = np.dtype("<u4")
@@ -52,10 +52,10 @@ def decode(packed: Mapping[str, Tensor], parent: Mapping[str, Tensor]) -> dict[s
     for name, stream in packed.items():
         old = parent.get(name)
         if old is None:
-            raise CheckpointError(f"{name!r} is no tensor of the parent")
+            raise CheckpointError(f"{shown(name)} is no tensor of the parent")
         if stream.dtype != torch.uint8 or stream.ndim != 1:
             kind = f"{stream.dtype} {list(stream.shape)}"
-            raise CheckpointError(f"{name!r} is no stream of bytes ({kind})")
+            raise CheckpointError(f"{shown(name)} is no stream of bytes ({kind})")
         difference = _unpack(name, stream.numpy().tobytes(), old.numel())
         new = (_bits(old) + difference).view(np.float32)
         tensors[name] = torch.from_numpy(new).reshape(old.shape)
@@ -89,8 +89,8 @@ def _unpack(name: str, stream: bytes, count: int) -> Bits:
     try:
         planes = inflate.decompress(stream, expected_bytes + 1)  # one more than allowed tells a longer stream
     except zlib.error as err:
-        raise CheckpointError(f"{name!r} is damaged ({err})") from err
+        raise CheckpointError(f"{shown(name)} is damaged ({err})") from err
     if len(planes) != expected_bytes or not inflate.eof or inflate.unused_data:
-        raise CheckpointError(f"{name!r} is damaged (its stream does not hold {expected_bytes} bytes)")
+        raise CheckpointError(f"{shown(name)} is damaged (its stream does not hold {expected_bytes} bytes)")
     folded = np.frombuffer(planes, np.uint8).reshape(BITS.itemsize, -1).T.copy().view(BITS).reshape(-1)
     return (folded >> np.uint32(1)) ^ (np.uint32(0) - (folded & np.uint32(1)))

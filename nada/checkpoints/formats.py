@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,9 +10,9 @@ from nada.checkpoints.architecture import Reading
 from nada.checkpoints.canonical import load_generator, save_generator
 from nada.checkpoints.conversion import losses
 from nada.checkpoints.export_nvidia import save_nvidia
-from nada.checkpoints.inert import LEGACY_TORCH_MAGIC
 from nada.checkpoints.nvidia import read_nvidia
 from nada.checkpoints.rosinality import read_rosinality, save_rosinality
+from nada.checkpoints.torch_file import STREAM_MAGIC, ZIP_MAGIC
 from nada.errors import CheckpointError
 from nada.families import Architecture, Network
 from nada.hashing import sha256_file
@@ -21,7 +20,6 @@ from nada.hashing import sha256_file
 Format = Literal["nada", "nvidia", "rosinality"]
 
 HEAD_BYTES = 64
-ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = b"\x80"
 HEADER_LENGTH_BYTES = 8  # a safetensors file opens with the length of its JSON header
 EXPECTED = "expected nada's .safetensors, NVIDIA's .pkl or rosinality's .pt"
@@ -101,13 +99,15 @@ def detect(path: Path) -> Format:
         CheckpointError: missing, empty, or nothing that nada reads.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise CheckpointError(f"{path}: a pipe or device; {EXPECTED}")  # opening it could wait for ever
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except OSError as err:
         raise CheckpointError(f"{path}: cannot be read ({err.strerror}); {EXPECTED}") from err
     if not head:
         raise CheckpointError(f"{path}: empty file (0 bytes); fetch it again")
-    if head.startswith((ZIP_MAGIC, LEGACY_TORCH_MAGIC)):
+    if head.startswith((ZIP_MAGIC, STREAM_MAGIC)):
         return "rosinality"
     if head.startswith(PICKLE_MAGIC):
         return "nvidia"
@@ -123,20 +123,4 @@ def detect(path: Path) -> Format:
 def _read(path: Path, format: Format) -> Reading:
     if format == "nada":
         return Reading(generator=load_generator(path), networks=("generator",))
-    if format == "rosinality":
-        _refuse_compressed(path)
     return READERS[format](path)
-
-
-def _refuse_compressed(path: Path) -> None:
-    """torch stores tensors uncompressed; a compressed member could unpack to any size."""
-    with path.open("rb") as file:
-        if not file.read(HEAD_BYTES).startswith(ZIP_MAGIC):
-            return  # torch's older format
-    try:
-        with zipfile.ZipFile(path) as archive:
-            compressed = [info.filename for info in archive.infolist() if info.compress_type != zipfile.ZIP_STORED]
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as err:
-        raise CheckpointError(f"{path}: truncated or damaged torch file ({err}); fetch it again") from err
-    if compressed:
-        raise CheckpointError(f"{path}: compressed member {compressed[0]!r}; torch writes none, fetch it again")

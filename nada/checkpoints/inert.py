@@ -6,25 +6,21 @@ comes from a checkpoint.
 
 from __future__ import annotations
 
-import argparse
-import io
 import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.storage import TypedStorage
 
-LEGACY_TORCH_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # a torch file from before 1.6 starts so
 PLAIN_NUMBER = re.compile(r"[biuf][1248]")  # numpy's short names of bool, integer and float types
-SHOWN_CHARACTERS = 80  # of a name from the file, in messages
+MAX_DIMENSIONS = 16
+MAX_SIZE = 1 << 48  # of a dimension: no memory has it
 PLAIN_KEYS = (str, int, float, bytes, type(None))  # hashing these is cheap; nested tuples can hang for ever
 WAY_OUT = "nothing was executed; use a checkpoint from a source you trust"
 
@@ -58,48 +54,27 @@ class InertDtype:
 
 
 @dataclass
-class InertArray:
-    """A numpy array that is kept closed: no network tensor is stored as one."""
+class Closed:
+    """An object that is kept closed: a numpy array, a command line; no network tensor is stored in one."""
 
     state: Any = field(default=None, repr=False)
 
 
-def load_torch(source: Path | io.BytesIO) -> Any:
-    """`torch.load` of tensors and plain containers only.
+@dataclass(frozen=True, eq=False)
+class Storage:
+    """The numbers that one or more tensors view, in a row."""
 
-    Raises:
-        RefusedError: a global that is not data, compressed content, or a damaged file.
-    """
-    try:
-        # Training scripts store their command line as a Namespace, which is attributes and nothing else.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(source, map_location="cpu", weights_only=True)
-    except (Exception, MemoryError) as err:
-        named = re.search(r"GLOBAL ([^\s]+)", str(err))
-        if named:
-            raise RefusedError(
-                f"the pickle asks for {named[1][:SHOWN_CHARACTERS]!r}, which is no tensor data; {WAY_OUT}"
-            ) from err
-        raise RefusedError(f"truncated or damaged ({type(err).__name__}); fetch it again") from err
+    flat: Tensor
 
 
-def _storage(content: bytes) -> TypedStorage:
-    """The nested torch file in which each tensor's numbers lie; the original reader unpickles it freely."""
-    if not isinstance(content, bytes) or not content.startswith(LEGACY_TORCH_MAGIC):
-        raise RefusedError(f"a tensor's storage is not a torch file; {WAY_OUT}")
-    storage = load_torch(io.BytesIO(content))
-    if not isinstance(storage, TypedStorage):
-        raise RefusedError(f"a tensor's storage holds {type(storage).__name__!r}; {WAY_OUT}")
-    return storage
-
-
-def _tensor(storage: TypedStorage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:
+def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:
     """A view of a storage that never reaches beyond it and never repeats its numbers."""
     numbers = (offset, *shape, *stride)
-    if not isinstance(storage, TypedStorage) or not all(type(n) is int and n >= 0 for n in numbers):
+    if not isinstance(storage, Storage) or not all(type(n) is int and 0 <= n < MAX_SIZE for n in numbers):
         raise RefusedError("a tensor without a storage or with a broken shape; fetch the file again")
-    flat = torch.tensor([], dtype=storage.dtype).set_(storage._untyped_storage)
-    numel = math.prod(shape)
+    if len(shape) > MAX_DIMENSIONS:
+        raise RefusedError(f"a tensor of {len(shape)} dimensions; no network has one")
+    flat, numel = storage.flat, math.prod(shape)
     last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
     if numel > len(flat) or (numel and last >= len(flat)):
         raise RefusedError(f"a tensor of shape {list(shape)} in a storage of {len(flat)} numbers; fetch the file again")
@@ -115,7 +90,7 @@ def _module(meta: dict[str, Any]) -> InertModule:
     class_name, state = meta.get("class_name"), meta.get("state")
     if meta.get("type") != "class" or not isinstance(class_name, str) or not isinstance(state, dict):
         raise RefusedError("a persistent object that is no class with a state; fetch the file again")
-    return InertModule(class_name[:SHOWN_CHARACTERS], state)
+    return InertModule(class_name, state)
 
 
 def _dtype(code: str, *_: Any) -> InertDtype:
@@ -133,8 +108,16 @@ def _scalar(dtype: InertDtype, content: bytes) -> bool | int | float:
     return number
 
 
-def _array(*_: Any) -> InertArray:
-    return InertArray()
+def _closed(*_: Any) -> Closed:
+    return Closed()
+
+
+def _size(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(numbers)
+
+
+def _never(*_: Any) -> Any:
+    raise RefusedError(f"the pickle calls a type of torch's; {WAY_OUT}")
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -145,11 +128,17 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 def _dict(pairs: list[Any] | None = None) -> dict[Any, Any]:
-    return fill({}, [part for pair in pairs or [] for part in pair])
+    return fill({}, _flattened(pairs or []))
 
 
 def _ordered_dict(pairs: list[Any] | None = None) -> dict[Any, Any]:
-    return fill(OrderedDict(), [part for pair in pairs or [] for part in pair])
+    return fill(OrderedDict(), _flattened(pairs or []))
+
+
+def _flattened(pairs: list[Any]) -> list[Any]:
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        raise RefusedError("a dict from something else than pairs; fetch the file again")
+    return [part for pair in pairs for part in pair]
 
 
 def new_set(items: list[Any] | None = None) -> set[Any]:
@@ -172,6 +161,20 @@ def fill(target: Any, items: list[Any]) -> dict[Any, Any]:
     return target
 
 
+STORAGE_DTYPES: dict[str, torch.dtype] = {
+    "torch.FloatStorage": torch.float32,
+    "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16,
+    "torch.DoubleStorage": torch.float64,
+    "torch.LongStorage": torch.int64,
+    "torch.IntStorage": torch.int32,
+    "torch.ShortStorage": torch.int16,
+    "torch.CharStorage": torch.int8,
+    "torch.ByteStorage": torch.uint8,
+    "torch.BoolStorage": torch.bool,
+}
+"""The types that torch names beside a storage; they are only ever named."""
+
 ADMITTED: dict[str, Callable[..., Any]] = {
     "torch_utils.persistence._reconstruct_persistent_obj": _module,
     "dnnlib.util.EasyDict": _dict,
@@ -180,15 +183,18 @@ ADMITTED: dict[str, Callable[..., Any]] = {
     "__builtin__.set": new_set,  # a module's names of non-persistent buffers, before pickle protocol 4
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
-    "torch.storage._load_from_bytes": _storage,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch.Size": _size,
+    "argparse.Namespace": _closed,  # the command line of the training script
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,
-    "numpy.core.multiarray._reconstruct": _array,
-    "numpy._core.multiarray._reconstruct": _array,
-    "numpy.core.numeric._frombuffer": _array,
-    "numpy._core.numeric._frombuffer": _array,  # in pickle protocol 5
+    "numpy.core.multiarray._reconstruct": _closed,
+    "numpy._core.multiarray._reconstruct": _closed,
+    "numpy.core.numeric._frombuffer": _closed,
+    "numpy._core.numeric._frombuffer": _closed,  # in pickle protocol 5
     "numpy.dtype": _dtype,
-    "numpy.ndarray": _array,
+    "numpy.ndarray": _closed,
     "_codecs.encode": _encode,
+    **dict.fromkeys(STORAGE_DTYPES, _never),
 }
 """Every name that a checkpoint may ask for, and what it gets in its place."""

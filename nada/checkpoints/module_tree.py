@@ -11,9 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from nada.checkpoints.inert import InertModule
-from nada.errors import CheckpointError
+from nada.errors import CheckpointError, shown
 
 MAX_MODULES = 1000  # a 1024 px generator has 79; a damaged tree may contain itself
+MAX_TENSORS = 10_000  # and 173 tensors
+MAX_NAME = 64  # characters of a part of a dotted name: L13_1024_32 has 11
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class ModuleTree:
         while waiting:
             prefix, module = waiting.pop()
             for name, child in table(module, "_modules").items():
-                if isinstance(child, InertModule):
+                if isinstance(child, InertModule) and _is_short(name):
                     found[f"{prefix}{name}"] = child
                     waiting.append((f"{prefix}{name}.", child))
             if len(found) > MAX_MODULES:
@@ -44,18 +46,32 @@ class ModuleTree:
         return cls(path, root, found)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every parameter and buffer by its dotted name."""
-        return {
-            f"{prefix}.{name}": tensor
+        """Every parameter and buffer by its dotted name.
+
+        Raises:
+            CheckpointError: there are too many to be those of a network.
+        """
+        groups = [
+            (prefix, table(module, group))
             for prefix, module in self.modules.items()
             for group in ("_parameters", "_buffers")
-            for name, tensor in table(module, group).items()
-            if isinstance(tensor, Tensor)
+        ]
+        if sum(len(group) for _, group in groups) > MAX_TENSORS:
+            raise CheckpointError(f"{self.path}: more than {MAX_TENSORS} tensors in 'G_ema'; the file is damaged")
+        return {
+            f"{prefix}.{name}": tensor
+            for prefix, group in groups
+            for name, tensor in group.items()
+            if isinstance(tensor, Tensor) and _is_short(name)
         }
 
     def matching(self, pattern: str) -> list[InertModule]:
         """The modules whose whole name fits a regular expression."""
         return [module for name, module in self.modules.items() if re.fullmatch(pattern, name)]
+
+
+def _is_short(name: object) -> bool:
+    return isinstance(name, str) and len(name) <= MAX_NAME
 
 
 def table(module: InertModule, key: str) -> Mapping[Any, Any]:
@@ -80,7 +96,7 @@ def stated(modules: Iterable[InertModule], key: str) -> set[Any]:
 
 def listed(values: set[Any]) -> str:
     """Values for a message."""
-    return ", ".join(sorted(repr(value) for value in values))
+    return ", ".join(sorted(shown(value) for value in values))
 
 
 def conv_clamp(tree: ModuleTree) -> float | None:
@@ -94,5 +110,5 @@ def conv_clamp(tree: ModuleTree) -> float | None:
         raise CheckpointError(f"{tree.path}: layers clamp differently ({listed(found)}); expected one conv_clamp")
     clamp = found.pop()
     if clamp is not None and not isinstance(clamp, int | float):
-        raise CheckpointError(f"{tree.path}: conv_clamp is {clamp!r}; expected a number or None")
+        raise CheckpointError(f"{tree.path}: conv_clamp is {shown(clamp)}; expected a number or None")
     return None if clamp is None else float(clamp)

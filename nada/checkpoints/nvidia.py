@@ -13,11 +13,12 @@ from pathlib import Path
 from torch import Tensor
 
 from nada.checkpoints.architecture import Reading, build, check_tensors, infer_config
-from nada.checkpoints.inert import SHOWN_CHARACTERS, InertModule
+from nada.checkpoints.inert import InertModule
 from nada.checkpoints.module_tree import ModuleTree, conv_clamp, listed, stated, table
 from nada.checkpoints.nvidia_stylegan3 import infer_stylegan3
 from nada.checkpoints.restricted_pickle import load_pickle
-from nada.errors import CheckpointError
+from nada.checkpoints.torch_file import LOAD_STORAGE, load_storage
+from nada.errors import CheckpointError, shown
 from nada.families import Architecture
 from nada.mapping import MAPPING_LR_MULTIPLIER
 
@@ -28,15 +29,17 @@ def read_nvidia(path: Path) -> Reading:
     Raises:
         CheckpointError: unsafe, truncated, or a generator that is not supported; says which and what helps.
     """
-    content = load_pickle(path)
+    content = load_pickle(path, {LOAD_STORAGE: load_storage})
     if not isinstance(content, dict) or not isinstance(content.get("G_ema"), InertModule):
-        keys = [repr(key)[:SHOWN_CHARACTERS] for key in content][:6] if isinstance(content, dict) else []
+        keys = [shown(key) for key in content][:6] if isinstance(content, dict) else []
         found = ", ".join(keys) or f"a {type(content).__name__}"
         raise CheckpointError(f"{path}: no 'G_ema' in the pickle (found {found}); expected NVIDIA's StyleGAN format")
     tree = ModuleTree.walk(path, content["G_ema"])
     is_stylegan3 = "synthesis.input" in tree.modules
     if not (is_stylegan3 or "synthesis.b4" in tree.modules) or "mapping" not in tree.modules:
-        raise CheckpointError(f"{path}: 'G_ema' is a {tree.root.class_name!r}; expected a StyleGAN2 or 3 generator")
+        raise CheckpointError(
+            f"{path}: 'G_ema' is a {shown(tree.root.class_name)}; expected a StyleGAN2 or 3 generator"
+        )
     _refuse_unsupported(tree)
     state = tree.tensors()
     check_tensors(path, state)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nada.checkpoints.architecture import Bounds, channel_fields, conv_widths, mapping_fields
 from nada.checkpoints.module_tree import ModuleTree, conv_clamp, stated
-from nada.errors import CheckpointError
+from nada.errors import CheckpointError, shown
 from nada.families import Architecture, parse_architecture
 from nada.stylegan3 import StyleGAN3Config
 
@@ -82,5 +82,5 @@ def _check_stated(tree: ModuleTree, config: StyleGAN3Config) -> None:
             for given in stated(tree.matching(f"synthesis.{name}"), key):
                 if not isinstance(given, int | float) or not math.isclose(given, value):
                     raise CheckpointError(
-                        f"{tree.path}: 'synthesis.{name}' has {key} {given!r}; its architecture gives {value:g}"
+                        f"{tree.path}: 'synthesis.{name}' has {key} {shown(given)}; its architecture gives {value:g}"
                     )

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from nada.errors import ParentError
+from nada.errors import ParentError, shown
 from nada.hashing import sha256_file
 
 PARENTS_NAME = "_parents"  # no domain: their names have no underscore
@@ -64,6 +64,7 @@ def find_parent(path: Path, parent: Parent, folders: Iterable[Path] = ()) -> Pat
             if candidate.stem == parent.sha256:
                 changed.append(f"; {candidate} bears its name and has other bytes")
     raise ParentError(
-        f"{path}: holds only what changed against {parent.name!r}, whose canonical file (sha256 {parent.sha256}) is in "
-        f"none of {', '.join(map(str, searched))}{''.join(changed)}; copy that file into one of them"
+        f"{path}: holds only what changed against {shown(parent.name)}, whose canonical file "
+        f"(sha256 {parent.sha256}) is in none of {', '.join(map(str, searched))}{''.join(changed)}; "
+        "copy that file into one of them"
     )

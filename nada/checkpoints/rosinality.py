@@ -16,8 +16,8 @@ from torch import Tensor
 
 from nada.atomic import replacing
 from nada.checkpoints.architecture import Reading, build, check_tensors, infer_config
-from nada.checkpoints.inert import SHOWN_CHARACTERS, RefusedError, load_torch
-from nada.errors import CheckpointError
+from nada.checkpoints.torch_file import load_torch
+from nada.errors import CheckpointError, shown
 from nada.families import Network
 from nada.stylegan2 import StyleGAN2
 
@@ -91,10 +91,7 @@ def read_rosinality(path: Path) -> Reading:
     Raises:
         CheckpointError: unsafe, truncated, or not rosinality's StyleGAN2.
     """
-    try:
-        content = load_torch(path)
-    except RefusedError as err:
-        raise CheckpointError(f"{path}: {err}") from err
+    content = load_torch(path)
     theirs = _tensors(path, content)
     check_tensors(path, theirs)
     to_rgbs = sum(1 for name in theirs if re.fullmatch(r"to_rgbs\.\d+\.bias", name))
@@ -108,7 +105,7 @@ def read_rosinality(path: Path) -> Reading:
     for problem, names in (("missing", missing), ("unknown", unknown)):
         if names:
             size = f"a {4 << to_rgbs} px StyleGAN2 generator of rosinality's"
-            raise CheckpointError(f"{path}: {len(names)} keys {problem} (first: {names[0]!r}); expected {size}")
+            raise CheckpointError(f"{path}: {len(names)} keys {problem} (first: {shown(names[0])}); expected {size}")
     state = {known[name].ours: known[name].to_ours(tensor) for name, tensor in theirs.items()}
     config = infer_config(path, state, conv_clamp=None)
     for name, kernel in config.fixed_tensors().items():  # those that their layers have no use for
@@ -146,7 +143,7 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a dict with 'g_ema'")
     state = content.get("g_ema", content if "input.input" in content else None)
     if not isinstance(state, Mapping):
-        found = ", ".join(repr(key)[:SHOWN_CHARACTERS] for key in list(content)[:6]) or "nothing"
+        found = ", ".join(shown(key) for key in list(content)[:6]) or "nothing"
         raise CheckpointError(f"{path}: no 'g_ema' in the file (found {found}); expected rosinality's StyleGAN2")
     tensors = {str(name): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
     latent_avg = content.get("latent_avg")

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from nada.checkpoints import read_any, save_generator
-from nada.checkpoints.inert import LEGACY_TORCH_MAGIC
+from nada.checkpoints.torch_file import STREAM_MAGIC
 from nada.errors import CheckpointError
 from tests.checkpoint_files import as_nvidia_dict, nvidia_tree, rosinality_state, write_nvidia
 from tests.conftest import tiny_generator
@@ -80,7 +80,7 @@ def test_attack_nested_inside_a_tensor_is_refused(tmp_path: Path, marker: Path, 
     assert "a tensor's storage is not a torch file" in message if new_format else ".system'" in message
 
 
-@pytest.mark.parametrize("inner", [b"", b"\x80\x04N.", pickle.dumps(print), LEGACY_TORCH_MAGIC])
+@pytest.mark.parametrize("inner", [b"", b"\x80\x04N.", pickle.dumps(print), STREAM_MAGIC])
 def test_storage_that_is_no_tensor_is_refused(tmp_path: Path, inner: bytes):
     refusal(write_nvidia(tmp_path / "evil.pkl", {**tiny_dict(), "extra": NestedAttack(inner)}))
 

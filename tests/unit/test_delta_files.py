@@ -129,7 +129,7 @@ def rewrite(path: Path, edit: Any) -> None:
         (lambda h, t: h["delta"]["parent"].update(path="../../x"), r"delta\.parent\.path: Extra inputs are not"),
         (lambda h, t: h.update(delta=[]), r"delta: Input should be a valid dictionary"),
         (lambda h, t: h["config"].update(conv_clamp=256.0), "is no parent of this delta, whose architecture is"),
-        (lambda h, t: h.pop("delta"), r"keys missing \(first"),
+        (lambda h, t: h.pop("delta"), r"is no plain tensor of floats \(torch.uint8"),
         (lambda h, t: t.update(extra=torch.zeros(3, dtype=torch.uint8)), "'extra' is no tensor of the parent; copy or"),
     ],
 )

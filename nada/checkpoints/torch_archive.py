@@ -1,0 +1,78 @@
+"""The zip that `torch.save` writes, held to what torch writes: plain records, one after the other, in one folder.
+
+Whatever else a zip could hold has no business in a checkpoint, and readers disagree about it.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from nada.checkpoints.inert import RefusedError
+from nada.errors import shown
+
+LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a record: signature, ..., lengths of its name and of its padding
+LOCAL_MAGIC = b"PK\x03\x04"
+END_MAGIC, END_BYTES = b"PK\x05\x06", 22
+ENCRYPTED_FLAG = 0x1
+
+
+def check_archive(file: BinaryIO, archive: zipfile.ZipFile) -> str:
+    """The folder that all records lie in.
+
+    Raises:
+        RefusedError: compressed, encrypted, repeated, overlapping or misnamed records; content that is no record.
+    """
+    records = sorted(archive.infolist(), key=lambda info: info.header_offset)
+    names = [info.filename for info in records]
+    folders = {name.split("/")[0] for name in names}
+    if len(folders) != 1:
+        raise RefusedError(f"{len(folders)} folders in the archive; torch writes one, fetch it again")
+    if len(set(names)) != len(names):
+        raise RefusedError("a record twice in the archive; fetch it again")
+    end = 0
+    for info in records:
+        problem = _problem(info)
+        if problem:
+            raise RefusedError(f"{problem} {shown(info.filename)}; torch writes none, fetch it again")
+        if info.header_offset < end:
+            raise RefusedError("overlapping records in the archive; fetch it again")
+        end = _check_local_header(file, info)
+    file.seek(-END_BYTES, 2)
+    is_last = file.read(END_BYTES).startswith(END_MAGIC)
+    if records[0].header_offset != 0 or end > archive.start_dir or archive.comment or not is_last:
+        raise RefusedError("content before, behind or between the records of the archive; fetch it again")
+    return folders.pop()
+
+
+def _problem(info: zipfile.ZipInfo) -> str:
+    """What is wrong with a record by the archive's directory; empty: nothing."""
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        return "compressed member"  # it could unpack to any size
+    if info.flag_bits & ENCRYPTED_FLAG:
+        return "encrypted member"
+    path = PurePosixPath(info.filename)
+    if path.is_absolute() or ".." in path.parts or "\\" in info.filename or str(path) != info.filename:
+        return "misleading member name"
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if len(path.parts) < 2 or kind not in (0, stat.S_IFREG):
+        return "member that is no record"
+    return ""
+
+
+def _check_local_header(file: BinaryIO, info: zipfile.ZipInfo) -> int:
+    """Where a record's numbers end; the header before them must agree with the directory.
+
+    Raises:
+        RefusedError: it does not.
+    """
+    file.seek(info.header_offset)
+    magic, _, _, method, *_, name_bytes, padding_bytes = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    name = file.read(name_bytes)
+    if magic != LOCAL_MAGIC or method != info.compress_type or name != info.orig_filename.encode():
+        raise RefusedError("a record differs from the archive's directory; fetch it again")
+    end: int = info.header_offset + LOCAL_HEADER.size + name_bytes + padding_bytes + info.file_size
+    return end
