@@ -113,7 +113,7 @@ def run(
     from flows.outputs import current_records, refresh_report
     from flows.plan import make_plan
     from flows.tables import leaderboard_table, listed, plan_summary, plan_table
-    from tasks import metrics, rowcache
+    from tasks import metrics, parents, rowcache
 
     planned = make_plan(params, only or [])
     display = make_display()
@@ -123,6 +123,8 @@ def run(
     domains = {row.row.domain for row in planned.rows}
     for domain in rowcache.prune(domains) if prune else []:
         display.say(f"{domain}: no longer in {planned.params.night.prompts}; its results were removed")
+    for path in parents.prune() if prune else []:
+        display.say(f"{path}: no domain rebuilds from it any more; removed")
     if kept := rowcache.leftovers(domains):
         display.say(
             f"Kept, though not in {planned.params.night.prompts}: {', '.join(kept)}. nada run --prune removes them."

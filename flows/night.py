@@ -30,7 +30,7 @@ from flows.schedule import Waiting
 from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
 from flows.tables import workers_in_words
 from nada.errors import NadaError
-from tasks import metrics, rowcache, tracking
+from tasks import metrics, parents, rowcache, tracking
 from tasks.nightlock import only_night
 from tasks.report import Failure, Night
 from tasks.rowcache import Record
@@ -129,6 +129,8 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         if plan.to_train:
             pool.run(plan.job(plan.to_train[0]), function=CHECK_MODELS)
         server.ready()
+        if plan.params.night.storage == "delta":
+            parents.keep(plan.generator_path)
         waiting = plan.waiting(started)
         keeper.running(waiting, len(pool.workers), len(plan.rows) - len(plan.to_train))
         yield Stage(plan, pool, display, keeper, waiting, started, server)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from flows.plan import Plan, PlannedRow
 from tasks.meanings import MEANINGS, Meaning
-from tasks.report import lasted
+from tasks.report import lasted, stored
 
 ROWS_SHOWN = 40  # of a long plan
 NAMES_SHOWN = 10
@@ -37,7 +37,10 @@ def headline(record: Mapping[str, Any]) -> str:
     if "frechet_to_reference" in scores:
         before, after = scores["frechet_source_to_reference"], scores["frechet_to_reference"]
         words.append(f"distance to the truth {before:.3f} -> {after:.3f}")
-    return ", ".join([*words, f"diversity kept {scores['diversity_ratio']:.0%}"])
+    words.append(f"diversity kept {scores['diversity_ratio']:.0%}")
+    if record.get("storage", {}).get("rounding"):
+        words.append(stored(record["storage"]))
+    return ", ".join(words)
 
 
 def plan_table(plan: Plan) -> Table:

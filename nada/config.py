@@ -163,6 +163,11 @@ class NightConfig(Section):
     holds one. It is a secret: left out of every record."""
     recipe: Name = "style"
     """The recipe of rows that name none."""
+    storage: Literal["delta", "full", "fp16"] = "delta"
+    """How adapted generators are kept. `delta`: what changed against the pretrained one, exact and about half the
+    bytes, rebuilt with the copy of it in `weights/adapted/_parents`. `full`: every file stands alone. `fp16`: likewise
+    in half the bytes; weights are rounded, and judged as rounded. A change from or to `fp16` trains rows anew; one
+    between `delta` and `full` holds for rows trained from then on."""
 
     @field_validator("device", mode="before")
     @classmethod

@@ -46,6 +46,12 @@ def from_u8(img_u8: Tensor) -> Tensor:
     return img_u8.to(torch.float32) / HALF_RANGE - 1
 
 
+def levels_apart(one: Tensor, two: Tensor) -> tuple[int, float]:
+    """Largest and mean difference of two sets of img_u8 [N, 3, H, W], in levels from 0 to 255."""
+    apart = (one.to(torch.int16) - two.to(torch.int16)).abs()
+    return int(apart.max()), float(apart.float().mean())
+
+
 def read_images(path: Path, resolution: int) -> Tensor:
     """Every image of a folder or a .zip, by name, cropped to the centre square and resized (antialiased).
 

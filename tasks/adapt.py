@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from nada.adapt import Adaptation
-from nada.checkpoints import load_generator, save_generator
+from nada.checkpoints import load_generator
 from nada.errors import ParamsError
 from nada.families import Network
 from nada.guide import ClipModel, Guide, load_clip, load_guide
@@ -33,6 +33,7 @@ from nada.state import Step
 from tasks import rowcache, unfinished
 from tasks.job import RowJob
 from tasks.judge import SampleSet, judge_ws, reference_embeddings, sample_set, score_row
+from tasks.storage import round_as_stored, store
 from tasks.training import ProgressCallback, notify, train
 
 SHEET_COLUMNS = 6
@@ -135,6 +136,7 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
     target = copy.deepcopy(models.generator)
     adaptation, earlier_seconds = train(models.generator, target, models.guide, job, progress)
     target.eval()
+    rounding = round_as_stored(target, models.ws[: job.params.samples.count], job)
     clock.lap("adapt", earlier_seconds)
 
     notify(progress, job, job.adapt.iterations, "judge")
@@ -145,11 +147,11 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
     notify(progress, job, job.adapt.iterations, "save")
     partial = rowcache.partial_dir(job.row.domain)
     try:
-        save_generator(partial / "generator.safetensors", target)
+        storage = {**store(partial, target, job), "rounding": rounding}
         save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), partial / "samples.png")
         write_trace(partial / "trace.csv", adaptation.trace, len(target.conv_layers()))
         (partial / "metrics.json").write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n")
-        record = rowcache.write_record(partial, make_record(job, models, scores, adaptation, clock))
+        record = rowcache.write_record(partial, make_record(job, models, scores, storage, adaptation, clock))
         rowcache.publish(partial, job.row.domain)
         unfinished.remove(job.row.domain)
     except BaseException:
@@ -171,7 +173,12 @@ def write_trace(path: Path, trace: Sequence[Step], num_layers: int) -> None:
 
 
 def make_record(
-    job: RowJob, models: WarmModels, scores: dict[str, Any], adaptation: Adaptation, clock: Clock
+    job: RowJob,
+    models: WarmModels,
+    scores: dict[str, Any],
+    storage: dict[str, Any],
+    adaptation: Adaptation,
+    clock: Clock,
 ) -> dict[str, Any]:
     """The row's record: everything that a reader needs to know about the result, hashes of files aside."""
     return {
@@ -185,6 +192,7 @@ def make_record(
         "guides": [clip.name for clip in models.guide.models],
         "judge": models.judge.name,
         "scores": scores,
+        "storage": storage,
         "loss": {"first": adaptation.trace[0].loss.item(), "last": adaptation.trace[-1].loss.item()},
         "seconds": {**clock.seconds, "total": sum(clock.seconds.values())},
         "device": job.device,

@@ -142,7 +142,21 @@ def make_card(record: Mapping[str, Any], night: Night, folder: Path) -> dict[str
         "curve": loss_curve(folder / "trace.csv"),
         "is_new": record["domain"] in night.trained,
         "lasted": lasted(record["seconds"]["total"]),
+        "stored": stored(record.get("storage", {})),
     }
+
+
+def stored(storage: Mapping[str, Any]) -> str:
+    """How a row's weights are written, and what that did to them.
+
+    >>> stored({"kind": "fp16", "rounding": {"largest_levels": 2, "mean_levels": 0.0312, "num_images": 12}})
+    'in float16: 12 pictures moved by 0.031 of 255 levels on average, by 2 at most'
+    """
+    if rounding := storage.get("rounding"):
+        moved = f"{rounding['mean_levels']:.2g} of 255 levels on average, by {rounding['largest_levels']} at most"
+        return f"in float16: {rounding['num_images']} pictures moved by {moved}"
+    parent = storage.get("parent")
+    return f"what changed against the generator with sha256 {parent}" if parent else "whole"
 
 
 def shown_score(meaning: Meaning, scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Finished rows on disk, each whole or absent, recognised by content.
 
 `weights/adapted/<domain>/` holds generator.safetensors, metrics.json, samples.png, trace.csv and row.json.
-row.json is the record:
+`weights/adapted/_parents/<sha256>.safetensors` are the generators that stored differences rebuild from, so that the
+folder is whole by itself, whatever params.yaml says later. row.json is the record:
 
     {"format": 1, "key": ..., "domain": ..., "row": {...}, "adapt": {...}, "seed": 0,
      "scores": {name: {"value", "reference", "num_images", "network"}},
+     "storage": {"kind": "delta", "parent": sha256, "rounding": null},
      "seconds": {"load", "adapt", "judge", "total"}, "device": "cpu", "threads": 1, "micro_batch": 8,
      "provenance": {name: hash or version}, "all_targets": {domain: prompt}, "finished": ISO 8601,
      "files": {name: {"sha256", "bytes"}}}                    # written by write_record
@@ -60,7 +62,8 @@ _UNFINISHED = re.compile(r"\.(partial|old)-.+-(?P<pid>\d+)")
 def is_finished(domain: str, key: str) -> bool:
     """Whether the row's result is there, whole, and made from exactly this key.
 
-    Every file that the record lists must have its size and sha256; further files are ignored.
+    Every file that the record lists must have its size and sha256; further files are ignored. A difference rebuilds
+    from the generator whose hash is in the key: whoever knows the key has that generator.
     """
     folder = ADAPTED_DIR / domain
     try:

@@ -23,6 +23,7 @@ NOT_THE_METHOD = (
     "errors.py",
     "hashing.py",
     "mixing.py",
+    "parents.py",
     "preflight.py",
     "walks.py",
 )
@@ -35,9 +36,10 @@ def row_key(
 ) -> str:
     """sha256 over everything that decides the row's result, and nothing else.
 
-    In: prompts, the resolved adapt section, seed, guide, judge, samples, hashes of weights and of reference
-    images, the method's source. Out: the line number, the recipe's name, device, workers, time limits, paths, and
-    the other rows: a new row must not retrain them, so retrieval is judged among the prompts of its own night.
+    In: prompts, the resolved adapt section, seed, guide, judge, samples, whether weights are rounded, hashes of
+    weights and of reference images, the method's source. Out: the line number, the recipe's name, device, workers,
+    time limits, paths, how exact weights are stored, and the other rows: a new row must not retrain them, so
+    retrieval is judged among the prompts of its own night.
 
     Args:
         row: a checked row.
@@ -54,6 +56,7 @@ def row_key(
         "guide": _without_paths(params.guide.model_dump()),
         "judge": _without_paths(params.judge.model_dump()),
         "samples": params.samples.model_dump(),
+        "rounded": params.night.storage == "fp16",
         "generator": generator_sha256,
         "clips": dict(clip_sha256s),
         "references": reference_hash(row.reference_images),

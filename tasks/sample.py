@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from nada.checkpoints import load_generator
-from nada.errors import CheckpointError, ParamsError, ShapeError
+from nada.errors import CheckpointError, ParamsError, ParentError, ShapeError
 from nada.families import Network
 from nada.images import BACKGROUND, GAP_PX, grid, save_png
 from nada.latents import draw_z, seeded_rng
@@ -112,7 +112,12 @@ def open_domain(domain: str, params_path: Path, device: str) -> Network:
     """
     path = find_weights(domain, params_path)
     try:
-        return load_generator(path, device)
+        return load_generator(path, device, [pretrained.PRETRAINED_DIR])
+    except ParentError as err:
+        raise ParentError(
+            f"{err}; `nada pretrained` makes it from the generator.weights of that time, `dvc checkout` or `dvc pull` "
+            f"bring it back if it was versioned"
+        ) from err
     except (RuntimeError, AssertionError) as err:  # torch's answers to an unknown or absent device
         raise ParamsError(f"--device: {device!r} cannot be used ({str(err).splitlines()[0]}); try cpu") from err
 

@@ -3,12 +3,14 @@
 from nada.checkpoints.canonical import load_generator, save_delta, save_generator, save_half
 from nada.checkpoints.conversion import conversion_report
 from nada.checkpoints.formats import inspect, read_any, write_any
+from nada.checkpoints.half import round_to_half
 
 __all__ = [
     "conversion_report",
     "inspect",
     "load_generator",
     "read_any",
+    "round_to_half",
     "save_delta",
     "save_generator",
     "save_half",

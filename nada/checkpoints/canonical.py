@@ -23,11 +23,11 @@ from nada.atomic import replacing
 from nada.checkpoints.architecture import build, check_tensors, tensors_of
 from nada.checkpoints.delta import decode, digest, encode
 from nada.checkpoints.half import halves
-from nada.checkpoints.parents import Delta, Parent, find_parent
 from nada.checkpoints.safetensors_header import parse_json, read_metadata
 from nada.errors import CheckpointError, OutputError, one_line, shown
 from nada.families import Architecture, Network, parse_architecture
 from nada.hashing import sha256_file
+from nada.parents import Delta, Parent, find_parent
 
 FORMAT = 1
 METADATA_KEY = "nada"

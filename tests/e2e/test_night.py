@@ -14,7 +14,10 @@ import pytest
 
 from flows.display import Display, make_console
 from flows.plan import make_plan
+from nada.checkpoints import save_generator
+from tasks import parents
 from tasks.workers import Progress
+from tests.conftest import tiny_generator
 from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project
 
 FILES = {"generator.safetensors", "metrics.json", "row.json", "samples.png", "trace.csv"}
@@ -71,7 +74,7 @@ def test_a_row_that_breaks_leaves_the_others_whole(night: tuple[Path, Outcome]) 
     folder, outcome = night
     assert outcome.status == 1, outcome
     adapted = folder / "weights" / "adapted"
-    assert sorted(path.name for path in adapted.iterdir()) == ["robot", "sketch"]
+    assert sorted(path.name for path in adapted.iterdir()) == ["_parents", "robot", "sketch"]
     for domain in ("robot", "sketch"):
         assert {path.name for path in (adapted / domain).iterdir()} == FILES
 
@@ -152,7 +155,7 @@ def test_a_new_row_is_trained_alone_and_a_removed_one_is_kept_until_pruned(after
     assert (adapted / "sketch").is_dir()
     outcome = after_night.nada("run", "--prune")
     assert "sketch: no longer in prompts.csv; its results were removed" in outcome.out
-    assert sorted(path.name for path in adapted.iterdir()) == ["neon", "robot"]
+    assert sorted(path.name for path in adapted.iterdir()) == ["_parents", "neon", "robot"]
     assert stamps(after_night, "robot") == before
 
 
@@ -161,6 +164,32 @@ def test_the_same_seed_gives_the_same_bytes(after_night: Project) -> None:
     shutil.rmtree(after_night.folder / "weights" / "adapted" / "sketch")
     assert after_night.nada("run", "--only", "sketch").status == 0
     assert after_night.row_bytes("sketch") == before
+
+
+def test_a_domain_outlives_the_generator_that_it_was_adapted_from(after_night: Project) -> None:
+    assert after_night.nada("sample", "sketch", "--out", "before.png").status == 0
+    first = shutil.copy("world/generator.safetensors", "first.safetensors")
+    save_generator(Path("world/generator.safetensors"), tiny_generator(seed=5))
+    assert after_night.nada("pretrained").status == 0
+    assert after_night.nada("sample", "sketch", "--out", "after.png").status == 0
+    assert Path("before.png").read_bytes() == Path("after.png").read_bytes()
+    assert "3 domains: 2 to train, 0 current" in after_night.nada("plan", "--only", "robot", "--only", "sketch").out
+
+    (parent,) = parents.PARENTS_DIR.iterdir()
+    parent.unlink()
+    outcome = after_night.nada("sample", "sketch")
+    assert outcome.status == 2
+    for words in (
+        "sketch/generator.safetensors: holds only what changed against 'generator.safetensors'",
+        f"(sha256 {parent.stem}) is in none of weights/adapted/sketch, weights/adapted/_parents, weights/pretrained;",
+        "`nada pretrained` makes it from the generator.weights of that time, `dvc checkout`",
+    ):
+        assert words in outcome.err
+
+    shutil.copy(first, "world/generator.safetensors")
+    assert after_night.nada("pretrained").status == 0
+    assert after_night.nada("sample", "sketch", "--out", "again.png").status == 0
+    assert "3 domains: 1 to train, 2 current" in after_night.nada("plan").out
 
 
 def test_the_report_can_be_written_again_from_what_is_there(after_night: Project) -> None:
@@ -228,7 +257,7 @@ def test_a_killed_worker_costs_a_retry_and_at_worst_its_own_row(after_night: Pro
     assert list(stage.reasons) == ["lost"]
     assert stage.reasons["lost"].startswith("the worker process died (signal SIGKILL")
     adapted = after_night.folder / "weights" / "adapted"
-    assert sorted(path.name for path in adapted.iterdir() if path.name[0] != ".") == [
+    assert sorted(path.name for path in adapted.iterdir() if path.name[0] not in "._") == [
         "fine",
         "late",
         "robot",  # of the night before, and kept
@@ -253,7 +282,7 @@ def test_an_interrupted_night_keeps_what_is_finished_and_ends_its_workers(
     assert outcome.status == 130
     assert "Stopped. Finished domains are kept; nada run goes on with the others." in outcome.out
     assert worker_pids() == []
-    finished = {path.name for path in Path("weights/adapted").iterdir() if path.name[0] != "."}
+    finished = {path.name for path in Path("weights/adapted").iterdir() if path.name[0] not in "._"}
     assert 1 <= len(finished & {"one", "two"}) <= 2
     assert {"robot", "sketch"} <= finished
 

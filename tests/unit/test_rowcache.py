@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from nada.errors import OutputError
-from tasks import rowcache
+from tasks import parents, rowcache
 from tasks.rowcache import ADAPTED_DIR, RECORD_NAME
 
 KEY = "0" * 64
@@ -24,13 +25,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def publish(domain: str = "sketch", key: str = KEY, weights: bytes = b"weights") -> Path:
+def publish(domain: str = "sketch", key: str = KEY, weights: bytes = b"weights", parent: str | None = None) -> Path:
     folder = rowcache.partial_dir(domain)
     (folder / "generator.safetensors").write_bytes(weights)
     (folder / "trace.csv").write_text("step,loss\n1,0.5\n")
-    rowcache.write_record(folder, {"key": key, "domain": domain})
+    rowcache.write_record(folder, {"key": key, "domain": domain, "storage": {"parent": parent}})
     rowcache.publish(folder, domain)
     return ADAPTED_DIR / domain
+
+
+def keep(content: bytes) -> str:
+    """Keep a parent of this content; returns its sha256."""
+    Path("parent").write_bytes(content)
+    parents.keep(Path("parent"))
+    return hashlib.sha256(content).hexdigest()
 
 
 def dead_pid() -> int:
@@ -139,6 +147,32 @@ def test_a_folder_that_was_never_published_is_not_finished() -> None:
     (folder / "generator.safetensors").touch()
     rowcache.write_record(folder, {"key": KEY, "domain": "sketch"})
     assert not rowcache.is_finished("sketch", KEY)
+
+
+def test_a_parent_is_kept_once_under_its_hash_and_mended() -> None:
+    kept = parents.PARENTS_DIR / f"{keep(b'whole')}.safetensors"
+    assert kept.read_bytes() == b"whole"
+    before = kept.stat().st_mtime_ns
+    keep(b"whole")
+    assert kept.stat().st_mtime_ns == before
+    kept.write_bytes(b"wh")
+    keep(b"whole")
+    assert kept.read_bytes() == b"whole" and names(parents.PARENTS_DIR) == [kept.name]
+
+
+def test_parents_that_no_domain_rebuilds_from_are_pruned() -> None:
+    needed, unneeded = keep(b"one"), keep(b"two")
+    publish("sketch", parent=needed), publish("robot")
+    assert parents.prune() == [parents.PARENTS_DIR / f"{unneeded}.safetensors"]
+    assert names(parents.PARENTS_DIR) == [f"{needed}.safetensors"]
+    rowcache.prune({"robot"})
+    assert len(parents.prune()) == 1 and names(parents.PARENTS_DIR) == []
+
+
+def test_a_record_that_cannot_be_read_may_need_any_parent() -> None:
+    keep(b"one")
+    truncate_the_record(publish("sketch"))
+    assert parents.prune() == []
 
 
 def test_prune_removes_rows_that_left_the_csv_and_nothing_else() -> None:

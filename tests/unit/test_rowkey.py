@@ -56,12 +56,14 @@ CHANGES: dict[str, Edit] = {
     "bytes of the guide": lambda c: Path(c["guide"]["models"][0]["weights"]).write_bytes(b"other"),
     "bytes of the judge": lambda c: Path(c["judge"]["model"]["weights"]).write_bytes(b"other"),
     "architecture of the guide": lambda c: (Path(c["guide"]["config_dir"]) / "guide.json").write_text("{}"),
+    "rounding to float16": lambda c: c["night"].update(storage="fp16"),
     "tag of the guide": lambda c: c["guide"]["models"][0].update(weights="openai"),
 }
 
 NO_CHANGES: dict[str, Edit] = {
     "device": lambda c: c["night"].update(device="cpu"),
     "workers": lambda c: c["night"].update(workers=3),
+    "whole files for differences": lambda c: c["night"].update(storage="full"),
     "time limit": lambda c: c["night"].update(row_timeout_minutes=3),
     "micro-batch": lambda c: c["night"].update(micro_batch=1),
     "states": lambda c: c["night"].update(checkpoint_minutes=0.5),
