@@ -28,7 +28,7 @@ from flows.outputs import REPORTS_DIR, check_reports_writable, folder_name, publ
 from flows.plan import Plan, PlannedRow, make_plan
 from flows.schedule import Waiting
 from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
-from flows.tables import workers_in_words
+from flows.tables import count, workers_in_words
 from nada.errors import NadaError
 from tasks import metrics, parents, rowcache, tracking
 from tasks.nightlock import only_night
@@ -37,6 +37,7 @@ from tasks.rowcache import Record
 from tasks.workers import CHECK_MODELS, Progress, RowFailedError, WorkerDiedError, WorkerPool
 
 RETRIES_OF_A_DEAD_WORKER = 1
+BOARD_LINES = 100  # of the leaderboard in Prefect's pages
 REASON_LENGTH = 600  # of a failure in tables and report; the whole of it is in MLflow and Prefect
 
 
@@ -174,6 +175,8 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
             settle(stage, run, planned, result)
         write_outputs(stage)
         with lenient(stage.display):
+            catch_up(stage, run)
+        with lenient(stage.display):
             finish_tracking(stage, run)
         stage.closed = True
     if stage.failures:
@@ -250,15 +253,13 @@ def adapt_row(domain: str, stage: Stage) -> Record:
 
 @task(name="open the night in MLflow", cache_policy=NO_CACHE)
 def start_tracking(stage: Stage) -> tracking.NightRun:
-    """Open the parent run, and record what an interrupted night had finished without recording."""
+    """Open the parent run, and read the records of what is finished."""
     rows = [planned.row for planned in stage.plan.rows]
     run = tracking.start_night(stage.plan.params, rows, stage.name)
     for planned in stage.plan.rows:
         domain = planned.row.domain
         if planned.state == "current":
             stage.records[domain] = rowcache.read_record(domain)
-            if not tracking.is_recorded(run, planned.key):
-                tracking.record_row(run, stage.records[domain], rowcache.ADAPTED_DIR / domain)
     return run
 
 
@@ -321,9 +322,26 @@ def write_outputs(stage: Stage) -> None:
     board = metrics.leaderboard(records)
     if board:
         try:
-            create_table_artifact(key="leaderboard", table=board, description=described.name)
+            create_table_artifact(key="leaderboard", table=board[:BOARD_LINES], description=described.name)
         except PREFECT_ERRORS as err:
             stage.display.say(f"Prefect: the leaderboard is not in its pages ({err})", "yellow")
+
+
+@task(name="record what earlier nights did not", cache_policy=NO_CACHE)
+def catch_up(stage: Stage, run: tracking.NightRun) -> None:
+    """Write finished rows to MLflow that no run tells of: an interrupted night's, or those that came by `dvc pull`.
+
+    After everything else, for thousands of them take an hour; the deadline leaves the rest to the next night.
+    """
+    domains = {planned.key: planned.row.domain for planned in stage.plan.rows if planned.state == "current"}
+    missing = tracking.unrecorded(run, domains)
+    if missing:
+        stage.display.say(f"Recording {count(len(missing), 'domain')} of earlier nights in MLflow", "dim")
+    for key in missing:
+        if stage.seconds > stage.waiting.deadline:
+            return
+        domain = domains[key]
+        tracking.record_row(run, stage.records[domain], rowcache.ADAPTED_DIR / domain)
 
 
 @task(name="close the night in MLflow", cache_policy=NO_CACHE)

@@ -104,9 +104,11 @@ def leaderboard_table(board: Sequence[Mapping[str, Any]], failures: Mapping[str,
     for meaning in meanings:
         table.add_column(meaning.label, justify="right", no_wrap=True)
     table.add_column("time", justify="right")
-    for entry in board:
+    for entry in board[:ROWS_SHOWN]:
         cells = [_score(meaning, entry) for meaning in meanings]
         table.add_row(Text(str(entry["domain"])), *cells, lasted(entry["seconds"]))
+    if len(board) > ROWS_SHOWN:
+        table.add_row(f"... and {len(board) - ROWS_SHOWN} more, in the report and in reports/leaderboard.csv")
     for domain, reason in failures.items():
         table.add_row(Text(f"{domain}: {reason}", style="bold red", overflow="fold"))
     return table

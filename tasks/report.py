@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ TEMPLATE = "report.html.j2"
 NIGHT_NAME = "night.json"
 REPORT_NAME = "index.html"
 EMBEDDED_WIDTH_PX = 1600  # wider sheets are shrunk: a hundred domains at 1024 px would not open in a browser
+CARDS, LINES = 200, 1000  # domains shown with pictures, and in the table: more would not open in a browser
 CURVE_SIZE = (560, 120)
 CURVE_POINTS = 280
 SMOOTHING = 0.05  # of the curve's length is averaged around each point
@@ -107,7 +108,9 @@ def write_report(
     )
     by_domain = {record["domain"]: record for record in records}
     ranked = [by_domain[entry["domain"]] for entry in leaderboard(records)]
-    cards = [make_card(record, night, adapted_dir / record["domain"]) for record in ranked]
+    pictured = pictured_domains([record["domain"] for record in ranked], night)
+    listed = [record for place, record in enumerate(ranked) if place < LINES or record["domain"] in pictured]
+    cards = [make_card(record, night, adapted_dir / record["domain"], pictured) for record in listed]
     shown = [meaning for meaning in MEANINGS if any(meaning.name in record["scores"] for record in records)]
     page = environment.get_template(TEMPLATE).render(
         night=night,
@@ -115,10 +118,29 @@ def write_report(
         meanings=shown,
         lasted=lasted(night.seconds),
         summary=summary(night, len(records)),
+        cut="" if len(pictured) == len(records) else cut(len(records), len(listed), len(pictured)),
     )
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
+
+
+def pictured_domains(ranked: Sequence[str], night: Night) -> frozenset[str]:
+    """Domains that are shown with pictures: what this night trained, then the best, as far as a page can hold."""
+    trained = set(night.trained)
+    return frozenset(sorted(ranked, key=lambda domain: domain not in trained)[:CARDS])
+
+
+def cut(num_records: int, num_lines: int, num_cards: int) -> str:
+    """What a page of very many domains leaves out.
+
+    >>> cut(10_000, 1000, 200)
+    'Pictures of 200 and scores of 1000 of the 10000 domains; reports/leaderboard.csv has the scores of all.'
+    """
+    return (
+        f"Pictures of {num_cards} and scores of {num_lines} of the {num_records} domains; "
+        "reports/leaderboard.csv has the scores of all."
+    )
 
 
 def summary(night: Night, num_records: int) -> str:
@@ -131,15 +153,17 @@ def summary(night: Night, num_records: int) -> str:
     return ", ".join(parts)
 
 
-def make_card(record: Mapping[str, Any], night: Night, folder: Path) -> dict[str, Any]:
-    """What the template shows of one domain."""
+def make_card(record: Mapping[str, Any], night: Night, folder: Path, pictured: Collection[str]) -> dict[str, Any]:
+    """What the template shows of one domain; without a picture and a curve unless it is `pictured`."""
+    is_pictured = record["domain"] in pictured
     scores = [shown_score(meaning, record["scores"]) for meaning in MEANINGS if meaning.name in record["scores"]]
     return {
         "record": record,
         "scores": scores,
         "by_name": {score["meaning"].name: score for score in scores},
-        "picture": picture_uri(folder / "samples.png"),
-        "curve": loss_curve(folder / "trace.csv"),
+        "is_pictured": is_pictured,
+        "picture": picture_uri(folder / "samples.png") if is_pictured else None,
+        "curve": loss_curve(folder / "trace.csv") if is_pictured else None,
         "is_new": record["domain"] in night.trained,
         "lasted": lasted(record["seconds"]["total"]),
         "stored": stored(record.get("storage", {})),

@@ -16,7 +16,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from nada.config import Params
 from nada.errors import OutputError
 from tasks.prompts import Row
+from tasks.recorded import known_keys, remember, store_name
 from tasks.rowcache import process_lives
 from tasks.runlog import Point, curves, ended_ms, final_points, flat, hash_tags
 
@@ -50,6 +51,8 @@ class NightRun:
     experiment_id: str
     name: str
     tracking_uri: str
+    store: str
+    """`tasks.recorded.store_name` of its experiment."""
 
 
 def tracking_uri() -> str:
@@ -83,13 +86,31 @@ def start_night(params: Params, rows: Sequence[Row], name: str, tags: Mapping[st
         run = client.create_run(experiment_id, run_name=name, tags={**_own_tags("night"), **(tags or {})})
         _log_params(client, run.info.run_id, params.model_dump(mode="json"))
         _log_prompts(client, run.info.run_id, params.night.prompts, rows)
-    return NightRun(run_id=run.info.run_id, experiment_id=experiment_id, name=name, tracking_uri=uri)
+        store = store_name(uri, experiment_id, client.get_experiment(experiment_id).creation_time)
+    return NightRun(run_id=run.info.run_id, experiment_id=experiment_id, name=name, tracking_uri=uri, store=store)
+
+
+def unrecorded(night: NightRun, keys: Iterable[str]) -> list[str]:
+    """Those of the row keys that no finished run tells of, as a killed night or `dvc pull` leaves them.
+
+    Raises:
+        OutputError: the store cannot be read.
+    """
+    known = known_keys(STORE_DIR, night.store)
+    missing = []
+    for key in keys:
+        if key not in known and is_recorded(night, key):
+            remember(STORE_DIR, night.store, key)
+        elif key not in known:
+            missing.append(key)
+    return missing
 
 
 def is_recorded(night: NightRun, key: str) -> bool:
-    """Whether a finished run of this row key exists, in this night or an earlier one.
+    """Whether the store holds a finished run of this row key, of this night or an earlier one.
 
-    A night that was killed may leave finished rows that no run tells of.
+    Raises:
+        OutputError: the store cannot be read.
     """
     with _store(night.tracking_uri) as client:
         query = f"tags.`nada.key` = '{key}' and attributes.status = 'FINISHED'"
@@ -113,6 +134,7 @@ def record_row(night: NightRun, record: Mapping[str, Any], folder: Path) -> str:
             if (folder / name).is_file():
                 client.log_artifact(run_id, str(folder / name))
         client.set_terminated(run_id, "FINISHED", end_time=ended)
+    remember(STORE_DIR, night.store, record["key"])
     return run_id
 
 

@@ -100,9 +100,9 @@ def test_the_parent_tells_parameters_prompts_and_tags(project: Path, night: trac
 
 
 def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path, night: tracking.NightRun) -> None:
-    assert not tracking.is_recorded(night, KEY)
+    assert tracking.unrecorded(night, [KEY]) == [KEY]
     run_id = tracking.record_row(night, record(), folder_of_a_row(project))
-    assert tracking.is_recorded(night, KEY)
+    assert tracking.unrecorded(night, [KEY, "f" * 64]) == ["f" * 64]
 
     run = client(night).get_run(run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "sketch")
@@ -148,6 +148,25 @@ def test_a_failed_row_is_one_failed_child_with_its_reason(night: tracking.NightR
     assert run.info.status == "FAILED"
     assert run.data.tags["nada.error"].startswith("NonFiniteLossError: loss is nan at step 3")
     assert not tracking.is_recorded(night, "c" * 64)
+
+
+def test_a_store_is_asked_about_a_row_only_until_it_is_known(
+    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking.record_row(night, {**record(), "key": "d" * 64}, folder_of_a_row(project))
+    known = project / ".mlflow" / "recorded"
+    known.write_text("torn line\n")
+    assert tracking.unrecorded(night, ["d" * 64]) == []  # asked, and remembered again
+    monkeypatch.setattr(tracking, "is_recorded", lambda *_: pytest.fail("asked again"))
+    assert tracking.unrecorded(night, ["d" * 64]) == []
+
+
+def test_a_store_that_was_made_anew_knows_nothing(
+    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking.record_row(night, {**record(), "key": "e" * 64}, folder_of_a_row(project))
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
+    assert tracking.unrecorded(tracking.start_night(params(), [ROW], "night"), ["e" * 64]) == ["e" * 64]
 
 
 @pytest.mark.parametrize(("failed", "status"), [(False, "FINISHED"), (True, "FAILED")])

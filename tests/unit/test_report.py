@@ -138,6 +138,16 @@ def test_a_missing_picture_and_trace_cost_nothing_but_themselves(adapted: Path) 
     assert "<svg" not in html
 
 
+def test_a_page_of_very_many_domains_shows_the_new_and_the_best(adapted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.report.CARDS", 2)
+    monkeypatch.setattr("tasks.report.LINES", 3)
+    scores = {"best": 0.9, "good": 0.8, "fair": 0.7, "poor": 0.6, "sketch": 0.1}
+    html = render(adapted, [record(domain, retrieval_accuracy=score) for domain, score in scores.items()])
+    assert [domain for domain in scores if f'<article id="{domain}"' in html] == ["best", "sketch"]
+    assert [domain for domain in scores if f'<td data-value="{domain}"' in html] == ["best", "good", "fair", "sketch"]
+    assert "Pictures of 2 and scores of 4 of the 5 domains; reports/leaderboard.csv has the scores of all." in html
+
+
 def test_large_sheets_are_shrunk(adapted: Path) -> None:
     Image.new("RGB", (4000, 10)).save(adapted / "sketch" / "samples.png")
     assert "data:image/webp;base64," in render(adapted, [record("sketch")])
