@@ -348,5 +348,6 @@ def catch_up(stage: Stage, run: tracking.NightRun) -> None:
 def finish_tracking(stage: Stage, run: tracking.NightRun) -> None:
     """Leaderboard and report on the parent run."""
     board = metrics.leaderboard(list(stage.records.values()))
-    artifacts = [path for path in [stage.report_path] if path is not None]
+    page = stage.report_path
+    artifacts = [] if page is None else [page, page.with_name(metrics.CONFUSION_NAME)]
     tracking.finish_night(run, board, failed=bool(stage.failures), artifacts=artifacts)

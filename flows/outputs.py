@@ -33,13 +33,14 @@ def check_reports_writable() -> None:
 
 
 def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Path:
-    """Write the page and night.json into a folder, and the metrics into REPORTS_DIR; returns the page's path.
+    """Write page, night.json and confusion.csv into a folder, the metrics into REPORTS_DIR; returns the page's path.
 
     Raises:
         OutputError: it cannot be written.
     """
     metrics.write_metrics(records, {failure.domain: failure.reason for failure in night.failures}, REPORTS_DIR)
     path = write_report(records, night, folder / REPORT_NAME)
+    metrics.write_confusion(records, folder)
     save_night(night, folder)
     return path
 

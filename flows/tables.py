@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.plan import Plan, PlannedRow
-from tasks.meanings import MEANINGS, Meaning
+from tasks.meanings import FIRST, Meaning
 from tasks.report import lasted, stored
 
 ROWS_SHOWN = 40  # of a long plan
@@ -20,14 +20,6 @@ BASES = {  # of the estimates, the worst last
     "other recipes": "by earlier rows of other recipes",
     "guess": "partly a guess; nada plan --measure runs a few steps",
 }
-SCORES_SHOWN = (
-    "retrieval_accuracy",
-    "clip_similarity_target",
-    "directional_similarity",
-    "frechet_to_reference",
-    "frechet_to_source",
-    "diversity_ratio",
-)
 
 
 def headline(record: Mapping[str, Any]) -> str:
@@ -37,7 +29,7 @@ def headline(record: Mapping[str, Any]) -> str:
     if "frechet_to_reference" in scores:
         before, after = scores["frechet_source_to_reference"], scores["frechet_to_reference"]
         words.append(f"distance to the truth {before:.3f} -> {after:.3f}")
-    words.append(f"diversity kept {scores['diversity_ratio']:.0%}")
+    words.append(f"variety kept {scores['structure_ratio']:.0%}")
     if record.get("storage", {}).get("rounding"):
         words.append(stored(record["storage"]))
     return ", ".join(words)
@@ -99,8 +91,7 @@ def leaderboard_table(board: Sequence[Mapping[str, Any]], failures: Mapping[str,
     """Domains and their scores, lost rows below in red."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("domain", no_wrap=True)
-    names = [name for name in SCORES_SHOWN if any(entry.get(name) is not None for entry in board)]
-    meanings = [meaning for meaning in MEANINGS if meaning.name in names]
+    meanings = [meaning for meaning in FIRST if any(entry.get(meaning.name) is not None for entry in board)]
     for meaning in meanings:
         table.add_column(meaning.label, justify="right", no_wrap=True)
     table.add_column("time", justify="right")
@@ -115,10 +106,11 @@ def leaderboard_table(board: Sequence[Mapping[str, Any]], failures: Mapping[str,
 
 
 def _score(meaning: Meaning, entry: Mapping[str, Any]) -> str:
-    value, before = entry.get(meaning.name), entry.get(meaning.before or "")
-    if value is None:
+    name = meaning.name
+    if entry.get(name) is None:
         return ""
-    shown = meaning.pattern.format(value)
+    before = entry.get(meaning.before or "")
+    shown = meaning.shown({"value": entry[name], "low": entry.get(f"{name}_low"), "high": entry.get(f"{name}_high")})
     return shown if before is None else f"{shown} (from {meaning.pattern.format(before)})"
 
 

@@ -52,6 +52,11 @@ class ClipModel:
         self.class_embedding = cache(self._class_embedding)
         self.text_direction = cache(self._text_direction)
 
+    @property
+    def resizing(self) -> str:
+        """How `embed_images` reaches the model's size, in words."""
+        return f"bicubic{' antialiased' if self.antialias else ''} to {self.image_size} px, centre"
+
     @cached_property
     def fingerprint(self) -> str:
         """Hexadecimal sha256 of the weights: of the file, or of the tensors where open_clip fetched them.

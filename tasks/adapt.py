@@ -27,12 +27,12 @@ from nada.errors import ParamsError
 from nada.families import Network
 from nada.guide import ClipModel, Guide, load_clip, load_guide
 from nada.images import before_after, save_png
-from nada.judge.features import Features
+from nada.judge import SetFeatures, Verdict
 from nada.layers import num_selected
 from nada.state import Step
 from tasks import rowcache, unfinished
 from tasks.job import RowJob
-from tasks.judge import SampleSet, judge_ws, reference_embeddings, sample_set, score_row
+from tasks.judge import SampleSet, judge_ws, reference_features, sample_set, score_row, scores_as_json
 from tasks.storage import round_as_stored, store
 from tasks.training import ProgressCallback, notify, train
 
@@ -45,7 +45,7 @@ class WarmModels:
     """What every row of a night needs; loaded at first use."""
 
     job: RowJob
-    _references: dict[str, Features] = field(default_factory=dict)
+    _references: dict[str, SetFeatures] = field(default_factory=dict)
 
     @cached_property
     def generator(self) -> Network:
@@ -73,13 +73,13 @@ class WarmModels:
         """The source's samples."""
         return sample_set(self.generator, self.judge, self.ws, self.job.params, self.job.device)
 
-    def references(self, path: str | None) -> Features | None:
+    def references(self, path: str | None) -> SetFeatures | None:
         """Features of a row's true images, if it has any."""
         if path is None:
             return None
         if path not in self._references:
             job, resolution = self.job, self.generator.resolution
-            self._references[path] = reference_embeddings(path, self.judge, job.params, resolution, job.device)
+            self._references[path] = reference_features(path, self.judge, job.params, resolution, job.device)
         return self._references[path]
 
 
@@ -141,7 +141,7 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
 
     notify(progress, job, job.adapt.iterations, "judge")
     samples = sample_set(target, models.judge, models.ws, job.params, job.device)
-    scores = score_row(models.judge, job.row, source, samples, references, job.all_targets)
+    verdict = score_row(models.judge, job.row, source, samples, references, job.all_targets)
     clock.lap("judge")
 
     notify(progress, job, job.adapt.iterations, "save")
@@ -150,8 +150,8 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
         storage = {**store(partial, target, job), "rounding": rounding}
         save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), partial / "samples.png")
         write_trace(partial / "trace.csv", adaptation.trace, len(target.conv_layers()))
-        (partial / "metrics.json").write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n")
-        record = rowcache.write_record(partial, make_record(job, models, scores, storage, adaptation, clock))
+        (partial / "metrics.json").write_text(json.dumps(scores_as_json(verdict), indent=2, sort_keys=True) + "\n")
+        record = rowcache.write_record(partial, make_record(job, models, verdict, storage, adaptation, clock))
         rowcache.publish(partial, job.row.domain)
         unfinished.remove(job.row.domain)
     except BaseException:
@@ -175,7 +175,7 @@ def write_trace(path: Path, trace: Sequence[Step], num_layers: int) -> None:
 def make_record(
     job: RowJob,
     models: WarmModels,
-    scores: dict[str, Any],
+    verdict: Verdict,
     storage: dict[str, Any],
     adaptation: Adaptation,
     clock: Clock,
@@ -191,7 +191,8 @@ def make_record(
         "resolution": models.generator.resolution,
         "guides": [clip.name for clip in models.guide.models],
         "judge": models.judge.name,
-        "scores": scores,
+        "scores": scores_as_json(verdict),
+        "nearest": verdict.nearest,
         "storage": storage,
         "loss": {"first": adaptation.trace[0].loss.item(), "last": adaptation.trace[-1].loss.item()},
         "seconds": {**clock.seconds, "total": sum(clock.seconds.values())},

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,8 +17,7 @@ from nada.config import Params
 from nada.generator import Generator
 from nada.guide import ClipModel
 from nada.images import read_images, to_u8
-from nada.judge import embed_images_batched, judge_domain
-from nada.judge.features import Features
+from nada.judge import SetFeatures, Verdict, judge_domain, set_features
 from nada.latents import draw_z, seeded_rng
 from nada.memory import MicroBatch
 from tasks.prompts import Row
@@ -31,8 +29,8 @@ JUDGE_SEED = 20_210_802  # no row trains on these latents; the same for all, so 
 class SampleSet:
     """What judging keeps of a generator's samples."""
 
-    emb: Features
-    """Embeddings of the first `judge.num_images` samples, [M, D]."""
+    features: SetFeatures
+    """Of the first `judge.num_images` samples, M of them."""
     pictures: Tensor
     """The first `samples.count` samples, img_u8 [M, 3, R, R]."""
 
@@ -61,26 +59,26 @@ def judge_ws(generator: Generator, params: Params) -> Tensor:
 
 def sample_set(generator: Generator, clip: ClipModel, ws: Tensor, params: Params, device: str) -> SampleSet:
     """Render ws batch by batch, embed what is judged and keep what is shown."""
-    emb: list[Features] = []
+    features: list[SetFeatures] = []
     pictures: list[Tensor] = []
     seen = 0
     for img_u8 in render(generator, ws, params.judge.batch_size):
         judged = img_u8[: max(0, params.judge.num_images - seen)]
         if len(judged):
-            emb.append(embed_images_batched(clip, judged, params.judge.batch_size, device))
+            features.append(set_features(clip, judged, params.judge.batch_size, device))
         pictures.append(img_u8[: max(0, params.samples.count - seen)])
         seen += len(img_u8)
-    return SampleSet(np.concatenate(emb), torch.cat(pictures))
+    return SampleSet(SetFeatures.joined(features), torch.cat(pictures))
 
 
-def reference_embeddings(path: str, clip: ClipModel, params: Params, resolution: int, device: str) -> Features:
-    """Embeddings [M, D] of true images of a target domain, at the generator's resolution.
+def reference_features(path: str, clip: ClipModel, params: Params, resolution: int, device: str) -> SetFeatures:
+    """Features of true images of a target domain, at the generator's resolution.
 
     Raises:
         ImageError: the folder or zip holds an unreadable image, or none.
     """
     img_u8 = read_images(Path(path), resolution)
-    return embed_images_batched(clip, img_u8, params.judge.batch_size, device)
+    return set_features(clip, img_u8, params.judge.batch_size, device)
 
 
 def score_row(
@@ -88,9 +86,13 @@ def score_row(
     row: Row,
     source: SampleSet,
     target: SampleSet,
-    references: Features | None,
+    references: SetFeatures | None,
     all_targets: dict[str, str],
-) -> dict[str, dict[str, Any]]:
-    """Every score of a row by name, ready for JSON."""
-    scores = judge_domain(clip, row.source, row.target, source.emb, target.emb, references, all_targets)
-    return {name: asdict(score) for name, score in scores.items()}
+) -> Verdict:
+    """Every score of a row, and the prompts that its pictures find."""
+    return judge_domain(clip, row.source, row.target, source.features, target.features, references, all_targets)
+
+
+def scores_as_json(verdict: Verdict) -> dict[str, dict[str, Any]]:
+    """Every score by name, ready for JSON."""
+    return {name: asdict(score) for name, score in verdict.scores.items()}

@@ -1,8 +1,10 @@
-"""What each score is called and what it says, wherever a reader meets it."""
+"""What each score is called and what it says, wherever a reader meets it; docs/scores.md defines them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,16 @@ class Meaning:
     text: str
     before: str | None = None
     """The score of the unadapted generator that this one should fall below."""
+    first: bool = False
+    """Whether it stands in tables, with its interval; the others are in a domain's details."""
+
+    def shown(self, score: Mapping[str, Any]) -> str:
+        """The figure with half its interval, the wider half: `98% ±1%`."""
+        shown = self.pattern.format(score["value"])
+        if score.get("low") is None:
+            return shown
+        half = max(score["high"] - score["value"], score["value"] - score["low"])
+        return f"{shown} ±{self.pattern.format(half)}"
 
 
 MEANINGS = (
@@ -23,6 +35,52 @@ MEANINGS = (
         "finds its prompt",
         "{:.0%}",
         "Share of the pictures whose nearest text, among all prompts of their night, is their own target.",
+        first=True,
+    ),
+    Meaning(
+        "directional_similarity",
+        "direction",
+        "{:.2f}",
+        "Mean cosine between the change of each picture and the change of the text.",
+        first=True,
+    ),
+    Meaning(
+        "frechet_to_reference",
+        "distance to truth",
+        "{:.3f}",
+        "Frechet distance between the adapted pictures and true pictures of the target domain; beside it, in grey, "
+        "the same distance before adaptation.",
+        before="frechet_source_to_reference",
+        first=True,
+    ),
+    Meaning(
+        "frechet_drift_from_source",
+        "drift from source",
+        "{:.3f}",
+        "Frechet distance between the adapted pictures and the source's: how far the domain moved, not how well.",
+        first=True,
+    ),
+    Meaning(
+        "structure_ratio",
+        "variety kept",
+        "{:.0%}",
+        "How much the adapted pictures differ among themselves in what they show where, colours and contrast aside, as "
+        "a share of the source's. Near zero: all pictures are one.",
+        first=True,
+    ),
+    Meaning(
+        "intra_cluster_ratio",
+        "variety within groups",
+        "{:.0%}",
+        "The same within ten groups of similar pictures. Near zero: a few pictures are repeated.",
+    ),
+    Meaning(
+        "consistency",
+        "portraits kept",
+        "{:.2f}",
+        "Whether two pictures differ as much as their sources did: 1 where every portrait stayed itself, 0 where the "
+        "pictures have nothing to do with their sources.",
+        first=True,
     ),
     Meaning(
         "clip_similarity_target",
@@ -37,35 +95,41 @@ MEANINGS = (
         "Mean cosine between the adapted pictures and the source text.",
     ),
     Meaning(
-        "directional_similarity",
-        "direction",
+        "kid_to_reference",
+        "kernel distance to truth",
         "{:.3f}",
-        "Mean cosine between the change of each picture and the change of the text.",
+        "Kernel distance (KID) between the adapted pictures and true pictures, without the bias of small sets.",
     ),
     Meaning(
-        "frechet_to_reference",
-        "distance to truth",
-        "{:.4f}",
-        "Frechet distance between the adapted pictures and true pictures of the target domain; beside it, in grey, "
-        "the same distance before adaptation.",
-        before="frechet_source_to_reference",
-    ),
-    Meaning(
-        "frechet_to_source",
-        "distance from source",
-        "{:.4f}",
-        "Frechet distance between the adapted pictures and the source's: how far the domain moved, not how well.",
-    ),
-    Meaning(
-        "diversity",
-        "diversity",
-        "{:.3f}",
-        "Mean of 1 - cosine over all pairs of adapted pictures. Near zero: all pictures are one.",
-    ),
-    Meaning(
-        "diversity_ratio",
-        "diversity kept",
+        "precision_to_reference",
+        "precision",
         "{:.0%}",
-        "Diversity of the adapted pictures as a share of the source's on the same latents.",
+        "Share of the pictures that lie among true pictures of the target domain.",
+    ),
+    Meaning(
+        "recall_to_reference",
+        "recall",
+        "{:.0%}",
+        "Share of the true pictures that lie among the adapted ones.",
+    ),
+    Meaning(
+        "density_to_reference",
+        "density",
+        "{:.2f}",
+        "How many true pictures surround an adapted one, of what is usual among them.",
+    ),
+    Meaning(
+        "coverage_to_reference",
+        "coverage",
+        "{:.0%}",
+        "Share of the true pictures that have an adapted one nearby.",
+    ),
+    Meaning(
+        "diversity",
+        "diversity to the judge",
+        "{:.3f}",
+        "Mean of 1 - cosine over all pairs of adapted pictures. Style fills the embeddings, so it says little about "
+        "how different the pictures look.",
     ),
 )
+FIRST = tuple(meaning for meaning in MEANINGS if meaning.first)

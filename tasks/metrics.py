@@ -1,4 +1,4 @@
-"""The night's scores as files: metrics.json for DVC's metrics, leaderboard.csv for its plots."""
+"""The night's scores as files: metrics.json for DVC's metrics, leaderboard.csv for its plots, confusion.csv."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from statistics import fmean
 from typing import Any
 
 from nada.atomic import replacing
+from tasks.meanings import FIRST
 
 METRICS_NAME = "metrics.json"
 LEADERBOARD_NAME = "leaderboard.csv"
+CONFUSION_NAME = "confusion.csv"
 RANKED_BY = ("retrieval_accuracy", "directional_similarity")
 
 
 def leaderboard(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One flat mapping a record: domain, prompts, recipe, the value of every score, seconds.
+    """One flat mapping a record: domain, prompts, recipe, every score, intervals of the first ones, seconds.
 
-    The best retrieval comes first, then the best directional similarity. A score that a domain lacks is None.
+    The best retrieval comes first, then the best directional similarity. A score that a domain lacks is None; the
+    ends of an interval are `NAME_low` and `NAME_high`.
     """
     names = list(dict.fromkeys(name for record in records for name in record["scores"]))
     rows = [
@@ -28,6 +31,7 @@ def leaderboard(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "domain": record["domain"],
             **{name: record["row"][name] for name in ("source", "target", "recipe")},
             **{name: record["scores"].get(name, {}).get("value") for name in names},
+            **_ends(record["scores"], names),
             "seconds": record["seconds"]["total"],
         }
         for record in records
@@ -38,6 +42,8 @@ def leaderboard(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def write_metrics(records: Sequence[Mapping[str, Any]], failures: Mapping[str, str], folder: Path) -> None:
     """Write metrics.json and leaderboard.csv, each whole or not at all.
 
+    metrics.json holds the scores that come first, so that `dvc metrics diff` stays readable; leaderboard.csv all.
+
     Args:
         records: of the finished rows.
         failures: domain -> reason, of the failed ones.
@@ -46,33 +52,63 @@ def write_metrics(records: Sequence[Mapping[str, Any]], failures: Mapping[str, s
     Raises:
         OutputError: it cannot be written.
     """
-    rows = leaderboard(records)
-    domains = {
-        record["domain"]: {name: score["value"] for name, score in record["scores"].items()} for record in records
-    }
-    means = {name: fmean(values) for name in _score_names(rows) if (values := _values(rows, name))}
+    shown = [name for meaning in FIRST for name in (meaning.name, meaning.before) if name]
+    domains: dict[str, dict[str, float]] = {}
+    intervals: dict[str, dict[str, list[float]]] = {}
+    for record in sorted(records, key=lambda record: str(record["domain"])):
+        scores = {name: record["scores"][name] for name in shown if name in record["scores"]}
+        domains[record["domain"]] = {name: score["value"] for name, score in scores.items()}
+        intervals[record["domain"]] = {
+            name: [score["low"], score["high"]] for name, score in scores.items() if "low" in score
+        }
+    values = {name: [scores[name] for scores in domains.values() if name in scores] for name in shown}
     content = {
-        "domains": dict(sorted(domains.items())),
-        "mean": means,
+        "domains": domains,
+        "intervals": intervals,
+        "mean": {name: fmean(of) for name, of in values.items() if of},
         "num_domains": len(records),
         "num_failed": len(failures),
     }
     _write(folder / METRICS_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    _write(folder / LEADERBOARD_NAME, _csv(rows))
+    _write(folder / LEADERBOARD_NAME, _csv(leaderboard(records), ["domain"]))
 
 
-def _score_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    texts = {"domain", "source", "target", "recipe", "seconds"}
-    return [name for name in rows[0] if name not in texts] if rows else []
+def confusion(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The night's confusion matrix, one entry a domain and prompt: the share of its pictures nearest to that prompt.
+
+    Entries of zero are left out, so that thousands of domains stay a file of thousands of lines. A row that was kept
+    from an earlier night was judged among the prompts of that night.
+    """
+    return [
+        {
+            "domain": record["domain"],
+            "target": record["row"]["target"],
+            "prompt": prompt,
+            "share": num / sum(record["nearest"].values()),
+        }
+        for record in sorted(records, key=lambda record: str(record["domain"]))
+        for prompt, num in sorted(record.get("nearest", {}).items(), key=lambda entry: (-entry[1], entry[0]))
+    ]
 
 
-def _values(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    return [row[name] for row in rows if row[name] is not None]
+def write_confusion(records: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write confusion.csv, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    _write(folder / CONFUSION_NAME, _csv(confusion(records), ["domain", "target", "prompt", "share"]))
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def _ends(scores: Mapping[str, Any], names: Sequence[str]) -> dict[str, float | None]:
+    first = [meaning.name for meaning in FIRST if meaning.name in names]
+    return {f"{name}_{end}": scores.get(name, {}).get(end) for name in first for end in ("low", "high")}
+
+
+def _csv(rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> str:
+    """The rows under the columns of the first; `header` where there are none."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["domain"], lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else header, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -13,7 +13,7 @@ from typing import Any
 
 from nada.atomic import replacing
 from nada.errors import NadaError
-from tasks.meanings import MEANINGS, Meaning
+from tasks.meanings import FIRST, MEANINGS, Meaning
 from tasks.metrics import leaderboard
 from tasks.rowcache import ADAPTED_DIR
 
@@ -111,7 +111,7 @@ def write_report(
     pictured = pictured_domains([record["domain"] for record in ranked], night)
     listed = [record for place, record in enumerate(ranked) if place < LINES or record["domain"] in pictured]
     cards = [make_card(record, night, adapted_dir / record["domain"], pictured) for record in listed]
-    shown = [meaning for meaning in MEANINGS if any(meaning.name in record["scores"] for record in records)]
+    shown = [meaning for meaning in FIRST if any(meaning.name in record["scores"] for record in records)]
     page = environment.get_template(TEMPLATE).render(
         night=night,
         cards=cards,
@@ -189,15 +189,23 @@ def shown_score(meaning: Meaning, scores: Mapping[str, Any]) -> dict[str, Any]:
     value = score["value"]
     before = scores.get(meaning.before, {}).get("value") if meaning.before else None
     against = "" if score["reference"].startswith("none") else f" Against: {score['reference']}."
-    tip = f"{meaning.text}{against} {score['num_images']} pictures, by {score['network']}."
+    tip = f"{meaning.text}{against} {score['num_images']} pictures, by {score['network']}.{_interval(meaning, score)}"
     return {
         "meaning": meaning,
         "value": value,
-        "shown": meaning.pattern.format(value),
+        "shown": meaning.shown(score) if meaning.first else meaning.pattern.format(value),
         "tip": tip,
         "before": None if before is None else meaning.pattern.format(before),
         "mark": "" if before is None else "fell" if value < before else "rose",
     }
+
+
+def _interval(meaning: Meaning, score: Mapping[str, Any]) -> str:
+    """Where other pictures of the same generator would likely put the figure; nothing for a record without it."""
+    if score.get("low") is None:
+        return ""
+    low, high = (meaning.pattern.format(score[end]) for end in ("low", "high"))
+    return f" 95% interval {low} to {high}."
 
 
 def picture_uri(path: Path) -> str | None:

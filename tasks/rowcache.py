@@ -5,7 +5,8 @@
 folder is whole by itself, whatever params.yaml says later. row.json is the record:
 
     {"format": 1, "key": ..., "domain": ..., "row": {...}, "adapt": {...}, "seed": 0,
-     "scores": {name: {"value", "reference", "num_images", "network"}},
+     "scores": {name: {"value", "low", "high", "reference", "num_images", "network", "resizing"}},
+     "nearest": {prompt: pictures nearest to it among the night's prompts, where there are any},
      "storage": {"kind": "delta", "parent": sha256, "rounding": null},
      "seconds": {"load", "adapt", "judge", "total"}, "device": "cpu", "threads": 1, "micro_batch": 8,
      "provenance": {name: hash or version}, "all_targets": {domain: prompt}, "finished": ISO 8601,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.meanings import FIRST
 from tasks.rowcache import WEIGHTS_NAME
 
 Point = tuple[str, float, int, int]
@@ -39,8 +40,11 @@ def curves(path: Path, started: int, ended: int) -> Iterator[Point]:
 
 
 def final_points(record: Mapping[str, Any], when: int) -> Iterator[Point]:
-    """Scores under their own names, seconds under `seconds/<phase>`."""
+    """Scores under their own names, intervals of the first ones under `<name>/low`, seconds under `seconds/<phase>`."""
     values = {name: score["value"] for name, score in record["scores"].items()}
+    for meaning in FIRST:
+        score = record["scores"].get(meaning.name, {})
+        values |= {f"{meaning.name}/{end}": score.get(end) for end in ("low", "high")}
     values |= {f"seconds/{name}": value for name, value in record["seconds"].items()}
     for name, value in values.items():
         if value is not None and math.isfinite(value):

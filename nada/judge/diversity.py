@@ -18,7 +18,6 @@ from nada.judge.manifold import squared_distances
 
 NUM_CENTRES = 10  # of clusters, and
 MAX_MEMBERS = 50  # images of each, as Ojha et al. 2021 (arXiv:2104.06820) have them
-SEED = 20_210_406  # of the choice of centres
 COLLAPSED = 1e-12  # a diversity below this is rounding: all images are one
 
 
@@ -55,41 +54,35 @@ def spread(features: Features) -> Statistic:
     return statistic
 
 
-def diversity_ratio(target: Features, source: Features) -> Estimate:
-    """Diversity as a share of the source's on the same latents, with its interval; 0 where the source has none.
+def ratio(of_target: Statistic, of_source: Statistic, num: int) -> Estimate:
+    """A diversity as a share of the source's on the same latents, with its interval; 0 where the source has none.
 
     Args:
-        target: features of the adapted images, [M, D].
-        source: features of the source's images of the same latents, [M, D].
+        of_target: `spread` or `within_clusters` of the adapted images.
+        of_source: the same of the source's images.
+        num: latents.
     """
-    of_target, of_source = spread(target), spread(source)
-    if diversity(source) <= COLLAPSED:
+    if of_source(np.ones((1, num)))[0] <= COLLAPSED:
         return Estimate(0.0, 0.0, 0.0)
-
-    def ratio(counts: Counts) -> Features:
-        return quotient(of_target(counts), of_source(counts))
-
-    return estimate(ratio, len(target))
+    return estimate(lambda counts: quotient(of_target(counts), of_source(counts)), num)
 
 
 def clusters(features: Features) -> list[list[int]]:
     """Images grouped around at most NUM_CENTRES of themselves; each group holds at most MAX_MEMBERS, first come.
 
-    The centres are drawn one after the other with a probability that grows with the squared distance to those
-    already there (k-means++), so a generator that knows ten pictures or fewer gets one centre a picture. Ojha et al.
+    The first centre is the image with the smallest total distance, each further one the image farthest from those
+    before (Gonzalez 1985), so a generator that knows ten pictures or fewer gets one centre a picture. Ojha et al.
     take the ten training images as centres; a domain made from text has none.
 
     Returns:
         Indices into the set, one list a centre; a set with fewer different images has fewer lists.
     """
-    rng = np.random.default_rng(SEED)
     to_all = squared_distances(features, features)
-    chosen = [int(rng.integers(len(features)))]
-    while len(chosen) < NUM_CENTRES:
-        nearest = to_all[chosen].min(axis=0)
-        if nearest.sum() == 0:
-            break
-        chosen.append(int(rng.choice(len(features), p=nearest / nearest.sum())))
+    chosen = [int(to_all.sum(axis=1).argmin())]
+    nearest = to_all[chosen[0]]
+    while len(chosen) < NUM_CENTRES and nearest.max() > 0:
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, to_all[chosen[-1]])
     owner = to_all[chosen].argmin(axis=0)
     return [np.flatnonzero(owner == index)[:MAX_MEMBERS].tolist() for index in range(len(chosen))]
 
@@ -99,29 +92,28 @@ def distances(features: Features) -> Features:
     return squared_distances(features, features) / 2
 
 
-def intra_cluster_diversity(members: Sequence[Sequence[int]], within: Sequence[Features], num: int) -> Estimate:
-    """Mean distance within clusters, averaged over clusters, with its interval (Ojha et al., arXiv:2104.06820).
+def within_clusters(members: Sequence[Sequence[int]], within: Sequence[Features]) -> Statistic:
+    """Mean distance within clusters, averaged over clusters, as a function of counts (Ojha et al., arXiv:2104.06820).
 
     It falls to zero when a generator repeats a few pictures, which the mean over all pairs hardly notices.
 
     Args:
         members: `clusters` of the set.
         within: distances of every pair of each cluster, [K, K] each, with a zero diagonal.
-        num: images of the set.
 
     Returns:
         The mean over clusters of two images or more; 0 where there is none.
     """
     paired = [(np.asarray(one), pairs) for one, pairs in zip(members, within, strict=True) if len(one) > 1]
-    if not paired:
-        return Estimate(0.0, 0.0, 0.0)
 
     def statistic(counts: Counts) -> Features:
+        if not paired:
+            return np.zeros(len(counts))
         means = np.stack([mean_over_pairs(pairs, counts[:, indices]) for indices, pairs in paired])
         present = np.isfinite(means)
         return quotient(np.where(present, means, 0.0).sum(axis=0), present.sum(axis=0).astype(np.float64))
 
-    return estimate(statistic, num)
+    return statistic
 
 
 def consistency(target: Features, source: Features) -> Estimate:

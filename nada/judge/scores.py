@@ -1,21 +1,29 @@
-"""The scores of one adapted domain, each with its reference, number of images and feature network.
+"""The scores of one adapted domain, each with its interval, reference, number of images and feature network.
 
-Legend: M images, D CLIP width, P prompts.
+Legend: M images of the domain and of its source, K references, P prompts.
 Never rank by similarity alone: a collapsed generator scores highest on it and near zero on diversity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nada.errors import ShapeError
-from nada.judge.features import Embedder, Features, network_name, unit
-from nada.judge.frechet import frechet_distance
+from nada.judge.bootstrap import Estimate, estimate, mean_estimate
+from nada.judge.diversity import clusters, consistency, distances, ratio, spread, within_clusters
+from nada.judge.features import Embedder, Features, SetFeatures, network_name
+from nada.judge.frechet import frechet_estimate
+from nada.judge.kernel import kernel_estimate
+from nada.judge.manifold import manifolds
+from nada.judge.structure import LEVELS_PX, NAME
+from nada.judge.texts import directional_similarities, embed_prompts, nearest_texts, similarities
 
-COLLAPSED = 1e-12  # a diversity below this is rounding: all images are one
+MAX_PAIRED = 2000  # images of a set in figures over all pairs, the first ones: a gigabyte and a second at most
+CONSISTENCY_MIN = 3  # images that have a correlation over pairs
 
 
 @dataclass(frozen=True)
@@ -23,105 +31,170 @@ class Score:
     """One figure and what it is measured against."""
 
     value: float
+    low: float
+    """Lower end of the 95% interval over resampled images."""
+    high: float
     reference: str
     num_images: int
     """Images judged; where a reference is a set of images, its number is in `reference`."""
     network: str
     """Feature network: architecture@first digits of its weights' sha256."""
+    resizing: str
+    """How an image reaches the network's size."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What judging a domain gives."""
+
+    scores: dict[str, Score]
+    nearest: dict[str, int]
+    """Prompt -> images that are nearest to it among all, where there are any: the domain's line of the night's
+    confusion matrix."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """A feature space, as scores name it."""
+
+    network: str
+    resizing: str
+
+    def score(self, figure: Estimate, reference: str, num_images: int) -> Score:
+        """A figure measured in this space."""
+        return Score(figure.value, figure.low, figure.high, reference, num_images, self.network, self.resizing)
+
+
+STRUCTURE = Space(NAME, f"area average to {', '.join(map(str, LEVELS_PX))} px")
 
 
 def judge_domain(
     clip: Embedder,
     pair_source: str,
     pair_target: str,
-    source_emb: Features,
-    target_emb: Features,
-    reference_emb: Features | None,
+    source: SetFeatures,
+    target: SetFeatures,
+    references: SetFeatures | None,
     all_targets: Mapping[str, str],
     all_sources: Iterable[str] = (),
-) -> dict[str, Score]:
-    """Every score of one domain, from embeddings alone.
+) -> Verdict:
+    """Every score of one domain, from features alone.
 
     Args:
         clip: the judge, which must not have guided.
         pair_source: prompt of the source domain.
         pair_target: prompt of the target domain.
-        source_emb: embeddings of the source generator's samples, [M, D], unit norm.
-        target_emb: embeddings of the adapted generator's samples on the same latents, [M, D], unit norm.
-        reference_emb: embeddings of true images of the target domain, [K, D], or None where there are none.
+        source: the source generator's samples, M.
+        target: the adapted generator's samples on the same latents, M.
+        references: true images of the target domain, K, or None where there are none.
         all_targets: target prompt of every domain of the night.
         all_sources: further source prompts of the night; `pair_source` always takes part.
 
     Returns:
-        Scores by name. `frechet_to_reference` and `frechet_source_to_reference` only with references.
+        Scores by name; those that end in `_to_reference` only with references. Distances to the source's samples
+        are called drift: they tell how far a domain moved, not how well.
 
     Raises:
         ShapeError: the two sets do not come from the same latents, or hold fewer than two images.
     """
-    if source_emb.shape != target_emb.shape or target_emb.shape[0] < 2:
-        shapes = f"{list(source_emb.shape)} and {list(target_emb.shape)}"
-        raise ShapeError(f"source and target embeddings: expected the same [M, D] with M >= 2, got {shapes}")
-    num, network = target_emb.shape[0], network_name(clip)
-    candidates = sorted({pair_target, pair_source, *all_targets.values(), *all_sources})
-
-    def score(value: float, reference: str) -> Score:
-        return Score(float(value), reference, num, network)
-
-    samples = f"{num} samples of the source generator"
-    spread, source_spread = diversity(target_emb), diversity(source_emb)
+    if len(source) != len(target) or len(target) < 2:
+        counts = f"{len(source)} and {len(target)}"
+        raise ShapeError(f"source and target: expected the same M >= 2 latents, got {counts} images")
+    space = Space(network_name(clip), clip.resizing)
+    prompts = sorted({pair_target, pair_source, *all_targets.values(), *all_sources})
+    nearest = nearest_texts(target.emb, embed_prompts(clip, prompts))
+    found = np.asarray(nearest == prompts.index(pair_target), dtype=np.float64)
+    against = f"prompt '{pair_target}' among {len(prompts)} prompts"
     scores = {
-        "clip_similarity_target": score(similarity(target_emb, clip, pair_target), f"prompt '{pair_target}'"),
-        "clip_similarity_source": score(similarity(target_emb, clip, pair_source), f"prompt '{pair_source}'"),
-        "directional_similarity": score(
-            directional_similarity(clip, pair_source, pair_target, source_emb, target_emb),
-            f"text direction '{pair_source}' -> '{pair_target}', {samples} on the same latents",
-        ),
-        "frechet_to_source": score(frechet_distance(target_emb, source_emb), samples),
-        "diversity": score(spread, "none: mean of 1 - cosine over all pairs of samples"),
-        "diversity_ratio": score(spread / source_spread if source_spread > COLLAPSED else 0.0, samples),
-        "retrieval_accuracy": score(
-            retrieval_accuracy(target_emb, clip, pair_target, candidates),
-            f"prompt '{pair_target}' among {len(candidates)} prompts",
-        ),
+        "retrieval_accuracy": space.score(mean_estimate(found), against, len(target)),
+        **_text_scores(clip, space, pair_source, pair_target, source, target),
+        **_variety_scores(space, source, target),
     }
-    if reference_emb is not None:
-        reference = f"{reference_emb.shape[0]} images of the target domain"
-        scores["frechet_to_reference"] = score(frechet_distance(target_emb, reference_emb), reference)
-        scores["frechet_source_to_reference"] = score(
-            frechet_distance(source_emb, reference_emb), f"{reference}, from {samples}"
-        )
+    if references is not None:
+        scores |= _reference_scores(space, source.emb, target.emb, references.emb)
+    scores |= _compared(space, target.emb, source.emb, "drift_from_source", _samples, scale=1.0, paired=True)
+    return Verdict(scores, dict(Counter(prompts[index] for index in nearest)))
+
+
+def _text_scores(
+    clip: Embedder, space: Space, pair_source: str, pair_target: str, source: SetFeatures, target: SetFeatures
+) -> dict[str, Score]:
+    to_target, to_source = (similarities(target.emb, emb) for emb in embed_prompts(clip, [pair_target, pair_source]))
+    text_dir = clip.text_direction(pair_source, pair_target).detach().double().cpu().numpy()
+    followed = directional_similarities(source.emb, target.emb, text_dir / np.linalg.norm(text_dir))
+    direction = f"text direction '{pair_source}' -> '{pair_target}', {_samples(len(source))} on the same latents"
+    references = {
+        "clip_similarity_target": (to_target, f"prompt '{pair_target}'"),
+        "clip_similarity_source": (to_source, f"prompt '{pair_source}'"),
+        "directional_similarity": (followed, direction),
+    }
+    return {name: space.score(mean_estimate(of), text, len(target)) for name, (of, text) in references.items()}
+
+
+def _variety_scores(space: Space, source: SetFeatures, target: SetFeatures) -> dict[str, Score]:
+    """Diversity and consistency, by the judge and by structure."""
+    num = len(target)
+    samples, none = f"{_samples(num)} on the same latents", "none: mean distance over all pairs of samples"
+    grouped = "none: mean distance of pairs within clusters of the samples"
+    members, source_members = clusters(target.structure[:MAX_PAIRED]), clusters(source.structure[:MAX_PAIRED])
+    by_structure = within_clusters(members, _within(target.structure, members))
+    of_source = within_clusters(source_members, _within(source.structure, source_members))
+    by_clip = within_clusters(members, _within(target.emb, members))
+    near = min(num, MAX_PAIRED)
+    scores = {
+        "diversity": space.score(estimate(spread(target.emb), num), none, num),
+        "diversity_ratio": space.score(ratio(spread(target.emb), spread(source.emb), num), samples, num),
+        "structure_diversity": STRUCTURE.score(estimate(spread(target.structure), num), none, num),
+        "structure_ratio": STRUCTURE.score(
+            ratio(spread(target.structure), spread(source.structure), num), samples, num
+        ),
+        "intra_cluster_structure": STRUCTURE.score(estimate(by_structure, near), grouped, near),
+        "intra_cluster_ratio": STRUCTURE.score(ratio(by_structure, of_source, near), samples, near),
+        "intra_cluster_clip": space.score(estimate(by_clip, near), grouped, near),
+    }
+    if num >= CONSISTENCY_MIN:
+        kept = consistency(target.structure[:MAX_PAIRED], source.structure[:MAX_PAIRED])
+        scores["consistency"] = STRUCTURE.score(kept, samples, near)
     return scores
 
 
-def similarity(emb: Features, clip: Embedder, prompt: str) -> float:
-    """Mean cosine between images [M, D] and a prompt, in [-1, 1]."""
-    return float((unit(emb) @ _text(clip, prompt)).mean())
+def _reference_scores(space: Space, source: Features, target: Features, references: Features) -> dict[str, Score]:
+    """The domain against true images, and as a start its source against the same."""
+    before = f"{_truth(len(references))}, from {_samples(len(source))}"
+    return {
+        **_compared(space, target, references, "to_reference", _truth, scale=1.0, paired=False),
+        "frechet_source_to_reference": space.score(frechet_estimate(source, references), before, len(source)),
+    }
 
 
-def directional_similarity(
-    clip: Embedder, source: str, target: str, source_emb: Features, target_emb: Features
-) -> float:
-    """Mean cosine between each image edit and the text edit, in [-1, 1]; an image that did not move counts 0."""
-    text_dir = unit(clip.text_direction(source, target).detach().double().cpu().numpy())
-    return float((unit(target_emb - source_emb) @ text_dir).mean())
+def _compared(
+    space: Space,
+    images: Features,
+    others: Features,
+    suffix: str,
+    named: Callable[[int], str],
+    scale: float | None,
+    paired: bool,
+) -> dict[str, Score]:
+    """The figures of one set against another; `scale` is that of the kernel distance."""
+    near, near_others = images[:MAX_PAIRED], others[:MAX_PAIRED]
+    over_pairs = {
+        "kid": kernel_estimate(near, near_others, scale, paired),
+        **manifolds(near, near_others).estimates(),
+    }
+    frechet = space.score(frechet_estimate(images, others, paired), named(len(others)), len(images))
+    reference = named(len(near_others))
+    scores = {name: space.score(figure, reference, len(near)) for name, figure in over_pairs.items()}
+    return {f"{name}_{suffix}": score for name, score in {"frechet": frechet, **scores}.items()}
 
 
-def diversity(emb: Features) -> float:
-    """Mean of 1 - cosine over all pairs of different images, in [0, 1 + 1/(M - 1)]; 0 is a collapse.
-
-    The sum over pairs follows from the norm of the sum of unit vectors, so no M x M matrix is built.
-    """
-    num = emb.shape[0]
-    total = float(np.square(unit(emb).sum(axis=0)).sum())
-    return float(max(0.0, 1.0 - (total - num) / (num * (num - 1))))
+def _within(features: Features, members: Sequence[Sequence[int]]) -> list[Features]:
+    return [distances(features[one]) for one in members]
 
 
-def retrieval_accuracy(emb: Features, clip: Embedder, own: str, prompts: list[str]) -> float:
-    """Share of the images [M, D] whose nearest prompt, among all, is their own; in [0, 1]."""
-    text_emb = np.stack([_text(clip, prompt) for prompt in prompts])  # [P, D]
-    nearest = np.argmax(unit(emb) @ text_emb.T, axis=1)
-    return float(np.count_nonzero(nearest == prompts.index(own)) / len(nearest))
+def _samples(num: int) -> str:
+    return f"{num} samples of the source generator"
 
 
-def _text(clip: Embedder, prompt: str) -> Features:
-    return unit(clip.class_embedding(prompt).detach().double().cpu().numpy())
+def _truth(num: int) -> str:
+    return f"{num} images of the target domain"

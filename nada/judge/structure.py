@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nada.errors import ShapeError
-from nada.judge.features import Features
 
 LEVELS_PX = (32, 16, 8)  # sides of the shrunken copies; finer ones would count the grain of a picture
 SIGMA_PX = 1.5  # of the window of local mean and contrast, as in SSIM
@@ -25,7 +25,7 @@ NAME = f"structure {'-'.join(map(str, LEVELS_PX))} px, sigma {SIGMA_PX:g}, visib
 
 
 @torch.no_grad()
-def structure_features(img_u8: Tensor) -> Features:
+def structure_features(img_u8: Tensor) -> NDArray[np.float64]:
     """Luminance with its local mean removed and its local contrast evened out, at three sizes.
 
     These are the normalised coefficients of natural scene statistics (Ruderman 1994; used by BRISQUE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -103,6 +104,33 @@ def test_scores_name_their_reference_and_number(night: tuple[Path, Outcome]) -> 
     metrics = json.loads((night[0] / "reports/metrics.json").read_text())
     assert metrics["num_failed"] == 1
     assert set(metrics["domains"]) == {"sketch", "robot"}
+
+
+def test_every_score_has_an_interval_and_a_resizing_and_none_without_truth_is_called_a_distance_to_it(
+    night: tuple[Path, Outcome],
+) -> None:
+    sketch, robot = (
+        json.loads((night[0] / f"weights/adapted/{domain}/row.json").read_text())["scores"]
+        for domain in ("sketch", "robot")
+    )
+    for score in sketch.values():
+        assert score["low"] <= score["value"] <= score["high"]
+        assert score["resizing"]
+    assert any(name.endswith("_to_reference") for name in sketch)
+    assert not any(name.endswith("_to_reference") for name in robot)
+    assert robot["frechet_drift_from_source"]["reference"] == "16 samples of the source generator"
+
+
+def test_the_confusion_matrix_of_the_night_is_kept(night: tuple[Path, Outcome]) -> None:
+    (path,) = (night[0] / "reports").glob("*/confusion.csv")
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    for domain in ("robot", "sketch"):
+        own = [row for row in rows if row["domain"] == domain]
+        assert sum(float(row["share"]) for row in own) == pytest.approx(1)
+        assert {row["prompt"] for row in own} <= {"broken glass", "pencil sketch", "portrait", "robot"}
+        found = sum(float(row["share"]) for row in own if row["prompt"] == row["target"])
+        record = json.loads((night[0] / f"weights/adapted/{domain}/row.json").read_text())
+        assert found == record["scores"]["retrieval_accuracy"]["value"]
 
 
 def test_the_report_shows_pictures_and_the_lost_row(night: tuple[Path, Outcome]) -> None:

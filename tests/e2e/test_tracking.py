@@ -49,14 +49,24 @@ def params() -> Params:
 
 
 def record() -> dict[str, Any]:
-    score = {"value": 0.75, "reference": "prompts of the night", "num_images": 400, "network": "judge"}
+    score = {
+        "value": 0.75,
+        "low": 0.7,
+        "high": 0.8,
+        "reference": "prompts of the night",
+        "num_images": 400,
+        "network": "judge",
+    }
     return {
         "key": KEY,
         "domain": ROW.domain,
         "row": {"domain": ROW.domain, "source": ROW.source, "target": ROW.target, "iterations": None},
         "adapt": {"learning_rate": 0.0016, "selection": {"k": "auto"}},
         "seed": 0,
-        "scores": {"retrieval_accuracy": score, "frechet_to_reference": {**score, "value": None}},
+        "scores": {
+            "retrieval_accuracy": score,
+            "frechet_to_reference": {**score, "value": None, "low": None, "high": None},
+        },
         "seconds": {"adapt": 20.0, "total": 30.0},
         "device": "cpu",
         "threads": 1,
@@ -114,7 +124,8 @@ def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path
     assert "iterations" not in run.data.params
     assert run.data.metrics["retrieval_accuracy"] == 0.75
     assert set(run.data.metrics) == {
-        "retrieval_accuracy", "seconds/adapt", "seconds/total", "train/loss", "train/directional",
+        "retrieval_accuracy", "retrieval_accuracy/low", "retrieval_accuracy/high",
+        "seconds/adapt", "seconds/total", "train/loss", "train/directional",
     }  # fmt: skip
 
     curve = client(night).get_metric_history(run_id, "train/loss")
@@ -139,7 +150,7 @@ def test_three_hundred_steps_are_written_in_few_calls(
 
     monkeypatch.setattr(MlflowClient, "log_batch", counting)
     tracking.record_row(night, {**record(), "key": "b" * 64}, folder_of_a_row(project))
-    assert [size for size in sizes if size] == [2 * NUM_STEPS + 3]
+    assert [size for size in sizes if size] == [2 * NUM_STEPS + 5]
 
 
 def test_a_failed_row_is_one_failed_child_with_its_reason(night: tracking.NightRun) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nada.judge import frechet_distance
-from nada.judge.scores import diversity
+from nada.judge.diversity import diversity
+from nada.judge.features import unit
 
 seeds = st.integers(0, 2**32 - 1)
 counts = st.integers(2, 40)
@@ -84,4 +85,4 @@ def test_fewer_images_than_dimensions_give_the_exact_distance():
 
 @given(seeds, counts, widths)
 def test_diversity_lies_between_collapse_and_the_simplex(seed: int, num: int, width: int):
-    assert 0 <= diversity(features(seed, num, width)) <= 1 + 1 / (num - 1) + 1e-9
+    assert 0 <= diversity(unit(features(seed, num, width))) <= 1 + 1 / (num - 1) + 1e-9

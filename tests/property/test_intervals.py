@@ -13,9 +13,9 @@ from nada.judge.diversity import (
     consistency,
     distances,
     diversity,
-    diversity_ratio,
-    intra_cluster_diversity,
+    ratio,
     spread,
+    within_clusters,
 )
 from nada.judge.frechet import frechet_distance, frechet_estimate
 from nada.judge.kernel import kernel_distance, kernel_estimate
@@ -37,8 +37,8 @@ def every_estimate(a: np.ndarray, b: np.ndarray) -> dict[str, Estimate]:
     return {
         "mean": mean_estimate(a[:, 0]),
         "diversity": estimate(spread(a), len(a)),
-        "ratio": diversity_ratio(a, a[::-1]),
-        "intra": intra_cluster_diversity(members, [distances(a[one]) for one in members], len(a)),
+        "ratio": ratio(spread(a), spread(a[::-1]), len(a)),
+        "intra": estimate(within_clusters(members, [distances(a[one]) for one in members]), len(a)),
         "consistency": consistency(a, a[::-1]),
         "frechet": frechet_estimate(a, b),
         "paired frechet": frechet_estimate(a, a[::-1], paired=True),

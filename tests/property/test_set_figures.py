@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nada.errors import ShapeError
-from nada.judge.diversity import clusters, consistency, distances, diversity, diversity_ratio, intra_cluster_diversity
+from nada.judge.bootstrap import estimate
+from nada.judge.diversity import clusters, consistency, distances, diversity, ratio, spread, within_clusters
 from nada.judge.features import unit
 from nada.judge.kernel import kernel_distance
 from nada.judge.manifold import manifolds, squared_distances
@@ -121,14 +122,15 @@ def test_diversity_of_unit_vectors_is_one_minus_cosine(seed: int, num: int, widt
 @given(seeds, counts, widths, st.floats(0.05, 0.9))
 def test_pulling_images_together_lowers_diversity_by_the_square(seed: int, num: int, width: int, pull: float) -> None:
     a = features(seed, num, width)
-    ratio = diversity_ratio(a.mean(axis=0) + pull * (a - a.mean(axis=0)), a)
-    assert ratio.value == pytest.approx(pull**2, rel=1e-6)
-    assert ratio.low == pytest.approx(ratio.high, rel=1e-6)  # both vary together
+    pulled = a.mean(axis=0) + pull * (a - a.mean(axis=0))
+    kept = ratio(spread(pulled), spread(a), num)
+    assert kept.value == pytest.approx(pull**2, rel=1e-6)
+    assert kept.low == pytest.approx(kept.high, rel=1e-6)  # both vary together
 
 
 def intra(a: np.ndarray) -> float:
     members = clusters(a)
-    return intra_cluster_diversity(members, [distances(a[one]) for one in members], len(a)).value
+    return estimate(within_clusters(members, [distances(a[one]) for one in members]), len(a)).value
 
 
 @settings(max_examples=30)

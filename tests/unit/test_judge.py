@@ -1,4 +1,4 @@
-"""Scores on embeddings whose geometry is known."""
+"""Scores on features whose geometry is known."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from nada.errors import ShapeError
-from nada.judge import embed_images_batched, frechet_distance, judge_domain
-from nada.judge.scores import directional_similarity, diversity, retrieval_accuracy, similarity
+from nada.judge import SetFeatures, Verdict, embed_images_batched, frechet_distance, judge_domain, set_features
+from nada.judge.diversity import diversity
+from nada.judge.texts import directional_similarities, embed_prompts, nearest_texts, similarities
 
 WIDTH = 4
 PROMPTS = {"portrait": 0, "sketch": 1, "neon": 2}  # each prompt is one axis
@@ -20,6 +21,7 @@ class FakeClip:
 
     name = "Fake-4"
     fingerprint = "0123456789abcdef" * 4
+    resizing = "none"
 
     def __init__(self) -> None:
         self.batch_sizes: list[int] = []
@@ -41,6 +43,15 @@ def near(axis: int, num: int, spread: float, seed: int = 0) -> np.ndarray:
     return emb / np.linalg.norm(emb, axis=1, keepdims=True)
 
 
+def image_set(emb: np.ndarray, seed: int = 0) -> SetFeatures:
+    """These embeddings, with a structure that tells the images apart."""
+    return SetFeatures(emb=emb, structure=np.random.default_rng(seed).standard_normal((len(emb), 6)))
+
+
+def axis(prompt: str) -> np.ndarray:
+    return embed_prompts(FakeClip(), [prompt])[0]
+
+
 def test_features_are_unit_norm_float64_whatever_the_batch_size():
     img_u8 = torch.randint(0, 256, (7, 3, 4, 4), dtype=torch.uint8)
     clip = FakeClip()
@@ -55,82 +66,123 @@ def test_features_of_no_images_are_refused():
         embed_images_batched(FakeClip(), torch.zeros(0, 3, 4, 4, dtype=torch.uint8), 5)
 
 
+def test_batches_of_a_set_join_to_the_set():
+    img_u8 = torch.randint(0, 256, (7, 3, 8, 8), dtype=torch.uint8)
+    whole = set_features(FakeClip(), img_u8, 7)
+    joined = SetFeatures.joined([set_features(FakeClip(), part, 7) for part in img_u8.split(3)])
+    assert len(joined) == len(whole) == 7
+    assert np.allclose(joined.emb, whole.emb, atol=1e-7) and np.array_equal(joined.structure, whole.structure)
+
+
 def test_adapted_images_on_their_prompt_score_one():
     source_emb, target_emb = near(0, 20, 0.0), near(1, 20, 0.0)
-    clip = FakeClip()
-    assert similarity(target_emb, clip, "sketch") == pytest.approx(1)
-    assert similarity(target_emb, clip, "portrait") == pytest.approx(0)
-    assert directional_similarity(clip, "portrait", "sketch", source_emb, target_emb) == pytest.approx(1)
-    assert retrieval_accuracy(target_emb, clip, "sketch", ["neon", "portrait", "sketch"]) == 1
+    assert similarities(target_emb, axis("sketch")) == pytest.approx(1)
+    assert similarities(target_emb, axis("portrait")) == pytest.approx(0)
+    text_dir = (axis("sketch") - axis("portrait")) / np.sqrt(2)
+    assert directional_similarities(source_emb, target_emb, text_dir) == pytest.approx(1)
 
 
 def test_images_that_did_not_move_have_no_direction_and_score_zero():
     emb = near(0, 20, 0.1)
-    assert directional_similarity(FakeClip(), "portrait", "sketch", emb, emb) == 0
+    assert not directional_similarities(emb, emb, axis("sketch")).any()
 
 
-def test_retrieval_counts_only_images_nearest_to_their_own_prompt():
+def test_each_image_finds_the_nearest_text():
     emb = np.concatenate([near(1, 3, 0.0), near(2, 1, 0.0)])
-    assert retrieval_accuracy(emb, FakeClip(), "sketch", ["neon", "portrait", "sketch"]) == 0.75
-
-
-def test_diversity_is_the_mean_over_pairs():
-    emb = near(0, 30, 0.5)
-    pairs = [1 - emb[i] @ emb[j] for i in range(30) for j in range(i)]
-    assert diversity(emb) == pytest.approx(np.mean(pairs), abs=1e-12)
+    texts = embed_prompts(FakeClip(), ["neon", "portrait", "sketch"])
+    assert nearest_texts(emb, texts).tolist() == [2, 2, 2, 0]
 
 
 def test_collapsed_images_have_no_diversity():
     assert diversity(near(0, 30, 0.0)) == pytest.approx(0, abs=1e-12)
 
 
-def judged(reference: bool) -> dict:
-    reference_emb = near(1, 50, 0.1, seed=3) if reference else None
-    source_emb, target_emb = near(0, 40, 0.2, seed=1), near(1, 40, 0.1, seed=2)
+def verdict(reference: bool) -> Verdict:
+    references = image_set(near(1, 50, 0.1, seed=3)) if reference else None
+    source, target = image_set(near(0, 40, 0.2, seed=1)), image_set(near(1, 40, 0.1, seed=2))
     targets = {"sketch": "sketch", "neon": "neon"}
-    return judge_domain(FakeClip(), "portrait", "sketch", source_emb, target_emb, reference_emb, targets)
+    return judge_domain(FakeClip(), "portrait", "sketch", source, target, references, targets)
 
 
-def test_every_score_names_its_images_and_network():
-    scores = judged(reference=True)
+def test_every_score_names_its_images_network_and_resizing():
+    scores = verdict(reference=True).scores
     assert {score.num_images for score in scores.values()} == {40}
-    assert {score.network for score in scores.values()} == {"Fake-4@0123456789ab"}
-    assert all(score.reference for score in scores.values())
-    assert all(type(score.value) is float for score in scores.values())
+    by_structure = {"structure_diversity", "structure_ratio", "intra_cluster_structure", "intra_cluster_ratio"}
+    for name, score in scores.items():
+        network = "structure" if name in by_structure | {"consistency"} else "Fake-4@0123456789ab"
+        assert score.network.startswith(network), name
+        assert score.reference and score.resizing
+        assert type(score.value) is type(score.low) is type(score.high) is float
+        assert score.low <= score.value <= score.high, name
 
 
 def test_references_are_named_with_their_number():
-    scores = judged(reference=True)
+    scores = verdict(reference=True).scores
     assert scores["frechet_to_reference"].reference == "50 images of the target domain"
-    assert scores["frechet_to_source"].reference == "40 samples of the source generator"
+    assert scores["frechet_drift_from_source"].reference == "40 samples of the source generator"
     assert scores["retrieval_accuracy"].reference == "prompt 'sketch' among 3 prompts"
 
 
-def test_distances_to_references_need_references():
-    assert judged(reference=True).keys() - judged(reference=False).keys() == {
-        "frechet_to_reference", "frechet_source_to_reference",
+def test_scores_against_references_need_references_and_all_others_of_sets_are_called_drift():
+    figures = ("frechet", "kid", "precision", "recall", "density", "coverage")
+    with_truth, without = verdict(reference=True).scores, verdict(reference=False).scores
+    assert with_truth.keys() - without.keys() == {
+        "frechet_source_to_reference", *(f"{figure}_to_reference" for figure in figures)
     }  # fmt: skip
+    for figure in figures:
+        assert "source" in without[f"{figure}_drift_from_source"].reference
+    assert not {"fid", "frechet", "kid"} & without.keys()
 
 
 def test_good_adaptation_is_nearer_to_the_references_than_its_source():
-    scores = judged(reference=True)
+    scores = verdict(reference=True).scores
     assert scores["frechet_to_reference"].value < scores["frechet_source_to_reference"].value / 10
+    assert scores["frechet_to_reference"].high < scores["frechet_source_to_reference"].low
     assert scores["retrieval_accuracy"].value == 1
     assert scores["directional_similarity"].value > 0.9
     assert scores["diversity_ratio"].value == pytest.approx(
         scores["diversity"].value / diversity(near(0, 40, 0.2, seed=1))
     )
+    assert scores["consistency"].value == pytest.approx(1)  # the same structure
+
+
+def test_the_verdict_counts_the_images_nearest_to_each_prompt():
+    assert verdict(reference=False).nearest == {"sketch": 40}
+
+
+def test_a_collapse_shows_in_every_diversity_and_keeps_the_similarity():
+    source, collapsed = image_set(near(0, 30, 0.2)), SetFeatures(emb=near(1, 30, 0.0), structure=np.ones((30, 6)))
+    scores = judge_domain(FakeClip(), "portrait", "sketch", source, collapsed, None, {"sketch": "sketch"}).scores
+    assert scores["clip_similarity_target"].value == pytest.approx(1)
+    for name in ("diversity", "structure_ratio", "intra_cluster_ratio", "intra_cluster_clip", "consistency"):
+        assert scores[name].value == pytest.approx(0, abs=1e-12), name
 
 
 def test_ratio_to_a_collapsed_source_is_zero():
-    collapsed = near(0, 10, 0.0)
-    scores = judge_domain(FakeClip(), "portrait", "sketch", collapsed, near(1, 10, 0.1), None, {"sketch": "sketch"})
+    source, target = image_set(near(0, 10, 0.0)), image_set(near(1, 10, 0.1))
+    scores = judge_domain(FakeClip(), "portrait", "sketch", source, target, None, {"sketch": "sketch"}).scores
     assert scores["diversity_ratio"].value == 0
 
 
+def test_two_images_are_enough_for_all_but_consistency():
+    source, target = image_set(near(0, 2, 0.1)), image_set(near(1, 2, 0.1))
+    scores = judge_domain(FakeClip(), "portrait", "sketch", source, target, target, {}).scores
+    assert "consistency" not in scores
+    assert all(np.isfinite([score.value, score.low, score.high]).all() for score in scores.values())
+
+
+def test_figures_over_pairs_use_a_bounded_number_of_images(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nada.judge.scores.MAX_PAIRED", 10)
+    scores = verdict(reference=True).scores
+    assert scores["kid_to_reference"].num_images == scores["consistency"].num_images == 10
+    assert scores["kid_to_reference"].reference == "10 images of the target domain"
+    assert scores["frechet_to_reference"].num_images == 40
+
+
 def test_sets_from_different_latents_are_refused():
-    with pytest.raises(ShapeError, match=r"expected the same \[M, D\] with M >= 2, got \[5, 4\] and \[6, 4\]"):
-        judge_domain(FakeClip(), "portrait", "sketch", near(0, 5, 0.1), near(1, 6, 0.1), None, {})
+    source, target = image_set(near(0, 5, 0.1)), image_set(near(1, 6, 0.1))
+    with pytest.raises(ShapeError, match=r"expected the same M >= 2 latents, got 5 and 6 images"):
+        judge_domain(FakeClip(), "portrait", "sketch", source, target, None, {})
 
 
 @pytest.mark.parametrize("shapes", [((1, 4), (5, 4)), ((5, 4), (5, 3)), ((5,), (5, 4))])

@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from nada.errors import OutputError
-from tasks.metrics import leaderboard, write_metrics
+from tasks.meanings import FIRST, MEANINGS
+from tasks.metrics import confusion, leaderboard, write_confusion, write_metrics
 
 
 def record(domain: str, **scores: float) -> dict[str, Any]:
     return {
         "domain": domain,
         "row": {"source": "a portrait", "target": f"a {domain}", "recipe": "style"},
-        "scores": {name: {"value": value, "reference": "", "num_images": 4} for name, value in scores.items()},
+        "scores": {
+            name: {"value": value, "low": value - 0.25, "high": value + 0.25, "reference": "", "num_images": 4}
+            for name, value in scores.items()
+        },
         "seconds": {"total": 12.5},
     }
 
@@ -42,14 +46,15 @@ def test_metrics_and_leaderboard_are_written_whole(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "reports" / "metrics.json").read_text())
     assert content == {
         "domains": {"a": {"retrieval_accuracy": 1.0}, "b": {"retrieval_accuracy": 0.5}},
+        "intervals": {"a": {"retrieval_accuracy": [0.75, 1.25]}, "b": {"retrieval_accuracy": [0.25, 0.75]}},
         "mean": {"retrieval_accuracy": 0.75},
         "num_domains": 2,
         "num_failed": 1,
     }
     assert (tmp_path / "reports" / "leaderboard.csv").read_text() == (
-        "domain,source,target,recipe,retrieval_accuracy,seconds\n"
-        "a,a portrait,a a,style,1.0,12.5\n"
-        "b,a portrait,a b,style,0.5,12.5\n"
+        "domain,source,target,recipe,retrieval_accuracy,retrieval_accuracy_low,retrieval_accuracy_high,seconds\n"
+        "a,a portrait,a a,style,1.0,0.75,1.25,12.5\n"
+        "b,a portrait,a b,style,0.5,0.25,0.75,12.5\n"
     )
     assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["leaderboard.csv", "metrics.json"]
 
@@ -64,3 +69,38 @@ def test_an_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "reports").touch()
     with pytest.raises(OutputError, match=r"reports/metrics.json: cannot be written \((File exists|Not a directory)\)"):
         write_metrics([], {}, tmp_path / "reports")
+
+
+def test_metrics_hold_the_scores_that_come_first_and_the_leaderboard_all(tmp_path: Path) -> None:
+    write_metrics([record("a", retrieval_accuracy=1.0, density_drift_from_source=0.5)], {}, tmp_path)
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    assert content["domains"] == {"a": {"retrieval_accuracy": 1.0}}
+    assert "density_drift_from_source,retrieval_accuracy_low" in (tmp_path / "leaderboard.csv").read_text()
+
+
+def test_the_confusion_matrix_tells_which_prompts_the_pictures_of_a_domain_find(tmp_path: Path) -> None:
+    night = [
+        {**record("sepia"), "nearest": {"a sketch, in ink": 1, "a sepia": 3}},
+        {**record("kept"), "nearest": {"a kept": 4}},
+        record("older"),
+    ]
+    assert confusion(night)[1] == {"domain": "sepia", "target": "a sepia", "prompt": "a sepia", "share": 0.75}
+    write_confusion(night, tmp_path)
+    assert (tmp_path / "confusion.csv").read_text() == (
+        "domain,target,prompt,share\n"
+        "kept,a kept,a kept,1.0\n"
+        "sepia,a sepia,a sepia,0.75\n"
+        'sepia,a sepia,"a sketch, in ink",0.25\n'
+    )
+
+
+def test_a_night_without_a_finished_row_has_an_empty_confusion_matrix(tmp_path: Path) -> None:
+    write_confusion([], tmp_path)
+    assert (tmp_path / "confusion.csv").read_text() == "domain,target,prompt,share\n"
+
+
+def test_a_figure_is_shown_with_the_wider_half_of_its_interval() -> None:
+    (found,) = [meaning for meaning in FIRST if meaning.name == "retrieval_accuracy"]
+    assert found.shown({"value": 0.98, "low": 0.93, "high": 0.99}) == "98% ±5%"
+    assert found.shown({"value": 0.98}) == "98%"
+    assert len({meaning.name for meaning in MEANINGS}) == len(MEANINGS)

@@ -40,7 +40,7 @@ class Balance(HTMLParser):
 
 
 def record(domain: str, target: str = "pencil sketch", **scores: float) -> dict[str, Any]:
-    values = {"retrieval_accuracy": 0.9, "directional_similarity": 0.5, "diversity_ratio": 0.8, **scores}
+    values = {"retrieval_accuracy": 0.9, "directional_similarity": 0.5, "structure_ratio": 0.8, **scores}
     return {
         "domain": domain,
         "key": "0" * 64,
@@ -54,9 +54,18 @@ def record(domain: str, target: str = "pencil sketch", **scores: float) -> dict[
         },
         "seed": 0,
         "scores": {
-            name: {"value": value, "reference": f"prompt '{target}'", "num_images": 16, "network": "judge@1"}
+            name: {
+                "value": value,
+                "low": value - 0.02,
+                "high": value + 0.01,
+                "reference": f"prompt '{target}'",
+                "num_images": 16,
+                "network": "judge@1",
+                "resizing": "bicubic to 64 px",
+            }
             for name, value in values.items()
         },
+        "nearest": {target: 15, "portrait": 1},
         "seconds": {"total": 61.0},
         "device": "cpu",
         "threads": 1,
@@ -113,7 +122,17 @@ def test_hostile_prompts_stay_text_everywhere(adapted: Path) -> None:
 
 def test_scores_carry_their_meaning_reference_and_network(adapted: Path) -> None:
     html = render(adapted, [record("sketch")])
-    assert "Against: prompt &#39;pencil sketch&#39;. 16 pictures, by judge@1." in html
+    assert "Against: prompt &#39;pencil sketch&#39;. 16 pictures, by judge@1. 95% interval 88% to 91%." in html
+    assert "90% ±2%" in html
+
+
+def test_a_record_without_intervals_is_shown_without_them(adapted: Path) -> None:
+    old = record("sketch")
+    for score in old["scores"].values():
+        del score["low"], score["high"]
+    html = render(adapted, [old])
+    assert "95% interval" not in html
+    assert "±" not in html
 
 
 def test_a_lost_row_is_shown_with_its_reason_and_the_command(adapted: Path) -> None:

@@ -23,7 +23,7 @@ __all__ = ["project"]
 
 def record(domain: str) -> dict[str, Any]:
     score = {"value": 0.75, "reference": "", "num_images": 8, "network": ""}
-    return {"domain": domain, "scores": {"retrieval_accuracy": score, "diversity_ratio": score}}
+    return {"domain": domain, "scores": {"retrieval_accuracy": score, "structure_ratio": score}}
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_running_night_is_readable_from_its_file(keeper: Keeper) -> None:
     assert status is not None
     assert (status.state, status.pid, status.num_rows, status.current) == ("running", os.getpid(), 6, 1)
     assert [(row.domain, row.step, row.total, row.loss) for row in status.running] == [("runs", 50, 200, 0.41)]
-    assert status.done == {"done": "75% find their prompt, diversity kept 75%"}
+    assert status.done == {"done": "75% find their prompt, variety kept 75%"}
     assert status.failed == {"lost": "step 0: the loss is inf"}
     assert status.waiting == ["long", "waits"]
     assert status.left == ["long"]

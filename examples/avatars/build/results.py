@@ -24,7 +24,8 @@ COLUMNS = {
     "distance to true target": ("frechet_to_reference", "{:.3f}"),
     "unadapted": ("frechet_source_to_reference", "{:.3f}"),
     "found by the judge": ("retrieval_accuracy", "{:.0%}"),
-    "diversity, of the source's": ("diversity_ratio", "{:.2f}"),
+    "variety kept": ("structure_ratio", "{:.0%}"),
+    "portraits kept": ("consistency", "{:.2f}"),
     "directional": ("directional_similarity", "{:.2f}"),
 }
 
