@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nada.lean_ops import lean_leaky_relu, scaled_conv
+
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2)  # keeps the variance of a unit normal through the activation
 DEMODULATION_EPS = 1e-8
@@ -67,11 +69,10 @@ def modulated_conv(x: Tensor, weight: Tensor, styles: Tensor, kernel: Tensor | N
         kernel: the low-pass filter of a layer that doubles the resolution, else None.
         demodulate: divide by the expected standard deviation of the output.
     """
-    x = x * styles[:, :, None, None]
     if kernel is None:
-        x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        x = scaled_conv(x, styles, weight, padding=weight.shape[-1] // 2)
     else:
-        x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # 2H + 1 pixels
+        x = scaled_conv(x, styles, weight, double=True)  # 2H + 1 pixels
         x = blur(x, kernel, padding=(1, 1), gain=4.0)
     if demodulate:
         x = x * demodulation(weight, styles)[:, :, None, None]
@@ -80,5 +81,4 @@ def modulated_conv(x: Tensor, weight: Tensor, styles: Tensor, kernel: Tensor | N
 
 def leaky_relu(x: Tensor, clamp: float | None = None) -> Tensor:
     """Leaky ReLU with the gain that keeps the variance, optionally clamped to [-clamp, clamp]."""
-    x = F.leaky_relu(x, LRELU_SLOPE) * LRELU_GAIN
-    return x if clamp is None else x.clamp(-clamp, clamp)
+    return lean_leaky_relu(x, LRELU_SLOPE, LRELU_GAIN, clamp)
