@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
 from flows.tables import count, workers_in_words
 from nada.errors import NadaError
 from tasks import metrics, parents, rowcache, tracking
+from tasks.ledger import Ledger
 from tasks.nightlock import only_night
 from tasks.report import Failure, Night
 from tasks.rowcache import Record
@@ -86,6 +87,12 @@ class Stage:
     def reasons(self) -> dict[str, str]:
         """Domain -> why it was lost."""
         return {failure.domain: failure.reason for failure in self.failures}
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What goes to MLflow; the night's run there is opened by the first entry."""
+        rows = [planned.row for planned in self.plan.rows]
+        return Ledger(partial(tracking.start_night, self.plan.params, rows, self.name, started=self.started))
 
     @cached_property
     def planned(self) -> dict[str, PlannedRow]:
@@ -170,14 +177,11 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
         if stage is None:
             stage = stack.enter_context(set_stage(make_plan(Path(params_path)), make_display()))
         stack.enter_context(stage.pool)  # ends the workers before Prefect waits for the threads that use them
-        run = start_tracking(stage)
+        book_current(stage)
         for planned, result in train_rows(stage):
-            settle(stage, run, planned, result)
+            settle(stage, planned, result)
         write_outputs(stage)
-        with lenient(stage.display):
-            catch_up(stage, run)
-        with lenient(stage.display):
-            finish_tracking(stage, run)
+        close_books(stage)
         stage.closed = True
     if stage.failures:
         raise RowsFailedError(f"{len(stage.failures)} of {len(stage.plan.rows)} rows failed")
@@ -251,19 +255,15 @@ def adapt_row(domain: str, stage: Stage) -> Record:
     return record
 
 
-@task(name="open the night in MLflow", cache_policy=NO_CACHE)
-def start_tracking(stage: Stage) -> tracking.NightRun:
-    """Open the parent run, and read the records of what is finished."""
-    rows = [planned.row for planned in stage.plan.rows]
-    run = tracking.start_night(stage.plan.params, rows, stage.name)
+def book_current(stage: Stage) -> None:
+    """Take up the rows that are finished already."""
     for planned in stage.plan.rows:
         domain = planned.row.domain
         if planned.state == "current":
             stage.records[domain] = rowcache.read_record(domain)
-    return run
 
 
-def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, result: Record | Exception) -> None:
+def settle(stage: Stage, planned: PlannedRow, result: Record | Exception) -> None:
     """Book a row's end, good or bad."""
     row = planned.row
     if not isinstance(result, Exception):
@@ -272,8 +272,8 @@ def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, result: Re
         stage.waiting.lasted(row.domain, result["seconds"]["total"])
         stage.keeper.finished(result)
         stage.display.finished(result)
-        with lenient(stage.display):
-            record_row(row.domain, stage, run)
+        stage.ledger.add(partial(tracking.record_row, record=result, folder=rowcache.ADAPTED_DIR / row.domain))
+        write_ledger(stage)
         return
     reason = " ".join(str(result).split())[:REASON_LENGTH] or type(result).__name__
     details = result.details if isinstance(result, RowFailedError) else ""
@@ -282,23 +282,21 @@ def settle(stage: Stage, run: tracking.NightRun, planned: PlannedRow, result: Re
     )
     stage.keeper.failed(row.domain, reason)
     stage.display.failed(row.domain, reason)
-    with lenient(stage.display):
-        tracking.record_failure(run, row, planned.key, reason)
+    stage.ledger.add(partial(tracking.record_failure, row=row, key=planned.key, error=reason))
+    write_ledger(stage)
 
 
-@contextmanager
-def lenient(display: Display) -> Iterator[None]:
-    """Go on when MLflow cannot be written: the night matters more, and the next one records finished rows."""
+@task(name="record in MLflow", cache_policy=NO_CACHE)
+def write_ledger(stage: Stage, last: bool = False) -> None:
+    """Write to MLflow what waits for it. A store that refuses costs nothing else: the night matters more."""
     try:
-        yield
+        if last:
+            stage.ledger.write_last()
+        else:
+            stage.ledger.write()
     except NadaError as err:
-        display.say(f"MLflow: not recorded now, the next night will ({err})", "yellow")
-
-
-@task(name="record", task_run_name="record {domain}", cache_policy=NO_CACHE)
-def record_row(domain: str, stage: Stage, run: tracking.NightRun) -> None:
-    """Write a finished row to MLflow."""
-    tracking.record_row(run, stage.records[domain], rowcache.ADAPTED_DIR / domain)
+        when = "the next night will" if last else "tried again in minutes, at the end, and by the next night"
+        stage.display.say(f"MLflow: not recorded now, {when} ({err})", "yellow")
 
 
 @task(name="report", cache_policy=NO_CACHE)
@@ -327,7 +325,16 @@ def write_outputs(stage: Stage) -> None:
             stage.display.say(f"Prefect: the leaderboard is not in its pages ({err})", "yellow")
 
 
-@task(name="record what earlier nights did not", cache_policy=NO_CACHE)
+def close_books(stage: Stage) -> None:
+    """What earlier nights did not record, then leaderboard and report on MLflow's parent run."""
+    board = metrics.leaderboard(list(stage.records.values()))
+    page, failed = stage.report_path, bool(stage.failures)
+    artifacts = [] if page is None else [page, page.with_name(metrics.CONFUSION_NAME)]
+    stage.ledger.add(partial(catch_up, stage))
+    stage.ledger.add(partial(tracking.finish_night, leaderboard=board, failed=failed, artifacts=artifacts))
+    write_ledger(stage, last=True)
+
+
 def catch_up(stage: Stage, run: tracking.NightRun) -> None:
     """Write finished rows to MLflow that no run tells of: an interrupted night's, or those that came by `dvc pull`.
 
@@ -342,12 +349,3 @@ def catch_up(stage: Stage, run: tracking.NightRun) -> None:
             return
         domain = domains[key]
         tracking.record_row(run, stage.records[domain], rowcache.ADAPTED_DIR / domain)
-
-
-@task(name="close the night in MLflow", cache_policy=NO_CACHE)
-def finish_tracking(stage: Stage, run: tracking.NightRun) -> None:
-    """Leaderboard and report on the parent run."""
-    board = metrics.leaderboard(list(stage.records.values()))
-    page = stage.report_path
-    artifacts = [] if page is None else [page, page.with_name(metrics.CONFUSION_NAME)]
-    tracking.finish_night(run, board, failed=bool(stage.failures), artifacts=artifacts)

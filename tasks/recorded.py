@@ -10,6 +10,8 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
+from nada.atomic import replacing
+
 NAME = "recorded"
 KEY_LENGTH = 64
 
@@ -35,3 +37,15 @@ def remember(folder: Path, store: str, key: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / NAME).open("a", encoding="utf-8") as file:
             file.write(f"{store} {key}\n")
+
+
+def forget(folder: Path, store: str, key: str) -> None:
+    """Drop a key whose run is about to be replaced.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    kept = known_keys(folder, store) - {key}
+    if kept != known_keys(folder, store):
+        with replacing(folder / NAME) as partial:
+            partial.write_text("".join(f"{store} {known}\n" for known in sorted(kept)), encoding="utf-8")

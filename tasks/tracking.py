@@ -14,11 +14,13 @@ import logging
 import os
 import re
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +28,10 @@ from typing import TYPE_CHECKING, Any
 from nada.config import Params
 from nada.errors import OutputError
 from tasks.prompts import Row
-from tasks.recorded import known_keys, remember, store_name
+from tasks.recorded import forget, known_keys, remember, store_name
 from tasks.rowcache import process_lives
 from tasks.runlog import Point, curves, ended_ms, final_points, flat, hash_tags
+from tasks.sqlite import check_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,6 +43,7 @@ PARAMS_PER_BATCH = 100  # MLflow's limit
 VALUE_LENGTH = 6000  # MLflow's limit for a parameter
 REASON_LENGTH = 5000  # a tag holds 8000
 ARTIFACTS = ("samples.png", "metrics.json", "trace.csv")
+PLACE_TAGS = ("nada.host", "nada.project")
 _WRITER = threading.Lock()  # SQLite has one writer; rows finish on several threads
 
 
@@ -65,7 +69,13 @@ def ui_command() -> str:
     return f"mlflow ui --backend-store-uri {_without_secret(tracking_uri())}"
 
 
-def start_night(params: Params, rows: Sequence[Row], name: str, tags: Mapping[str, str] | None = None) -> NightRun:
+def start_night(
+    params: Params,
+    rows: Sequence[Row],
+    name: str,
+    tags: Mapping[str, str] | None = None,
+    started: datetime | None = None,
+) -> NightRun:
     """Open the night's parent run; runs whose process died are closed as KILLED first.
 
     The first call creates the database (seconds), so it comes before anything runs in parallel.
@@ -75,15 +85,20 @@ def start_night(params: Params, rows: Sequence[Row], name: str, tags: Mapping[st
         rows: logged as the dataset `prompts`.
         name: of the night, also shown in the UI.
         tags: further tags, such as hashes of the pretrained weights.
+        started: when the night began, if not now.
 
     Raises:
-        OutputError: the store cannot be reached or written.
+        OutputError: the store cannot be reached or written; calling again makes no second run.
     """
     uri = tracking_uri()
     with _store(uri) as client:
         experiment_id = _experiment(client)
         _sweep(client, experiment_id)
-        run = client.create_run(experiment_id, run_name=name, tags={**_own_tags("night"), **(tags or {})})
+        own = _own_tags("night")
+        unfinished = f"attributes.run_name = '{name}' and attributes.status = 'RUNNING'"
+        _remove(client, experiment_id, f"{unfinished} and tags.`nada.pid` = '{own['nada.pid']}'")
+        start_ms = None if started is None else round(1000 * started.timestamp())
+        run = client.create_run(experiment_id, start_time=start_ms, run_name=name, tags={**own, **(tags or {})})
         _log_params(client, run.info.run_id, params.model_dump(mode="json"))
         _log_prompts(client, run.info.run_id, params.night.prompts, rows)
         store = store_name(uri, experiment_id, client.get_experiment(experiment_id).creation_time)
@@ -120,13 +135,17 @@ def is_recorded(night: NightRun, key: str) -> bool:
 def record_row(night: NightRun, record: Mapping[str, Any], folder: Path) -> str:
     """One finished child run: parameters, the curves of trace.csv, scores, the grid, hashes. Returns its id.
 
+    It replaces what this project recorded of the same row key before, whole or half.
+
     Raises:
-        OutputError: the store cannot be written.
+        OutputError: the store cannot be written; calling again makes no second run.
     """
     ended = ended_ms(record)
     started = ended - round(1000 * float(record["seconds"]["total"]))
     tags = hash_tags(record, folder)
     with _store(night.tracking_uri) as client:
+        forget(STORE_DIR, night.store, record["key"])
+        _remove(client, night.experiment_id, f"{_of_row(record['key'])} and attributes.status != 'FAILED'")
         run_id = _child(client, night, record["domain"], record["key"], tags, started)
         _log_params(client, run_id, {**record["row"], "seed": record["seed"], "adapt": record["adapt"]})
         _log_points(client, run_id, [*curves(folder / "trace.csv", started, ended), *final_points(record, ended)])
@@ -142,10 +161,11 @@ def record_failure(night: NightRun, row: Row, key: str, error: str) -> str:
     """One FAILED child run, with the reason as tag and note. Returns its id.
 
     Raises:
-        OutputError: the store cannot be written.
+        OutputError: the store cannot be written; calling again makes no second run.
     """
     reason = {"nada.error": error[:REASON_LENGTH], "mlflow.note.content": error[:REASON_LENGTH]}
     with _store(night.tracking_uri) as client:
+        _remove(client, night.experiment_id, f"{_of_row(key)} and attributes.status = 'RUNNING'")
         run_id = _child(client, night, row.domain, key, reason, _now())
         _log_params(client, run_id, asdict(row))
         client.set_terminated(run_id, "FAILED")
@@ -186,13 +206,15 @@ def _store(uri: str) -> Iterator[MlflowClient]:
     from mlflow.exceptions import MlflowException
 
     for noisy in ("alembic", "mlflow"):  # after the import, which sets levels of its own
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)  # every error reaches us as an exception
     with _WRITER:
         try:
             if uri == f"sqlite:///{STORE_DIR.resolve() / 'mlflow.db'}":
                 STORE_DIR.mkdir(parents=True, exist_ok=True)
+            if uri.startswith("sqlite:///"):
+                check_database(Path(uri.removeprefix("sqlite:///")))
             yield _client(uri)
-        except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as err:
+        except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as err:
             lines = str(err).strip().splitlines() or [type(err).__name__]
             raise OutputError(f"MLflow at {_without_secret(uri)}: {_without_secret(lines[0])}") from err
 
@@ -214,15 +236,35 @@ def _experiment(client: MlflowClient) -> str:
 
 
 def _sweep(client: MlflowClient, experiment_id: str) -> None:
-    """Close runs that a SIGKILL left RUNNING, where they ran on this machine and their process is gone."""
+    """Close runs that a SIGKILL left RUNNING, where they ran on this machine and their process is gone.
+
+    In this project no other night runs now, so that a process with such an id is another one.
+    """
+    own = _own_tags("night")
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
-        pid = run.data.tags.get("nada.pid", "")
-        if run.data.tags.get("nada.host") == socket.gethostname() and pid.isdigit() and not process_lives(int(pid)):
+        theirs = {name: run.data.tags.get(name, "") for name in own}
+        pid = theirs["nada.pid"]
+        if theirs["nada.host"] != own["nada.host"] or not pid.isdigit() or pid == own["nada.pid"]:
+            continue
+        if theirs["nada.project"] == own["nada.project"] or not process_lives(int(pid)):
             client.set_terminated(run.info.run_id, "KILLED")
 
 
+def _of_row(key: str) -> str:
+    """The runs that this project has recorded of a row key, as a filter."""
+    own = _own_tags("row")
+    return " and ".join([f"tags.`nada.key` = '{key}'", *(f"tags.`{name}` = '{own[name]}'" for name in PLACE_TAGS)])
+
+
+def _remove(client: MlflowClient, experiment_id: str, query: str) -> None:
+    """Move runs to MLflow's bin, from where `mlflow runs restore` brings them back."""
+    for run in client.search_runs([experiment_id], query):
+        client.delete_run(run.info.run_id)
+
+
 def _own_tags(kind: str) -> dict[str, str]:
-    tags = {"nada.kind": kind, "nada.pid": str(os.getpid()), "nada.host": socket.gethostname()}
+    place = {"nada.host": socket.gethostname(), "nada.project": Path.cwd().as_posix()}
+    tags = {"nada.kind": kind, "nada.pid": str(os.getpid()), **place}
     try:
         return {**tags, "mlflow.user": getpass.getuser()}
     except (OSError, KeyError, ImportError):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -200,14 +204,78 @@ def test_a_run_that_a_kill_left_running_is_closed_at_the_next_start(night: track
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     dead = {**tracking._own_tags("night"), "nada.pid": str(process.pid)}
+    reused = {**dead, "nada.pid": str(os.getppid())}  # its id belongs to another process by now
+    neighbour = {**reused, "nada.project": "/another/project"}
     elsewhere = {**dead, "nada.host": "another machine"}
-    runs = [client(night).create_run(night.experiment_id, tags=tags) for tags in (dead, elsewhere, {})]
+    every = (dead, reused, neighbour, elsewhere, {})
+    runs = [client(night).create_run(night.experiment_id, tags=tags) for tags in every]
 
     tracking.start_night(params(), [ROW], "next night")
     statuses = [
         client(night).get_run(run.info.run_id).info.status for run in (*runs, client(night).get_run(night.run_id))
     ]
-    assert statuses == ["KILLED", "RUNNING", "RUNNING", "RUNNING"]
+    assert statuses == ["KILLED", "KILLED", "RUNNING", "RUNNING", "RUNNING", "RUNNING"]
+
+
+def runs_of(night: tracking.NightRun, key: str) -> list[str]:
+    runs = client(night).search_runs([night.experiment_id], f"tags.`nada.key` = '{key}'")
+    return [run.info.status for run in runs]
+
+
+def test_a_locked_store_refuses_within_seconds_and_takes_the_row_later_once(
+    project: Path, night: tracking.NightRun
+) -> None:
+    key, folder = "1" * 64, folder_of_a_row(project)
+    with closing(sqlite3.connect(project / ".mlflow" / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OutputError, match=r"mlflow.db: database is locked"):
+            tracking.record_row(night, {**record(), "key": key}, folder)
+    assert tracking.unrecorded(night, [key]) == [key]
+    tracking.record_row(night, {**record(), "key": key}, folder)
+    assert runs_of(night, key) == ["FINISHED"]
+
+
+def test_a_row_that_was_recorded_by_half_or_before_has_one_run_in_the_end(
+    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, folder = "2" * 64, folder_of_a_row(project)
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
+        with pytest.raises(OutputError, match="No space left"):
+            tracking.record_row(night, {**record(), "key": key}, folder)
+    assert runs_of(night, key) == ["RUNNING"]
+    for _ in range(2):
+        tracking.record_row(night, {**record(), "key": key}, folder)
+    assert runs_of(night, key) == ["FINISHED"]
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
+        with pytest.raises(OutputError, match="No space left"):
+            tracking.record_row(night, {**record(), "key": key}, folder)
+    assert tracking.unrecorded(night, [key, KEY]) == [key]  # though it was, for a while
+
+
+def test_a_night_that_could_not_be_opened_has_one_parent_in_the_end(
+    night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.log_dict", refuse)
+        with pytest.raises(OutputError, match="No space left"):
+            tracking.start_night(params(), [ROW], "late night")
+    tracking.start_night(params(), [ROW], "late night")
+    runs = client(night).search_runs([night.experiment_id], "attributes.run_name = 'late night'")
+    assert len(runs) == 1
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_damaged_store_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = tmp_path / "mlflow.db"
+    database.write_bytes(b"no database at all" * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    with pytest.raises(OutputError, match=r"mlflow.db: file is not a database"):
+        tracking.start_night(params(), [ROW], "night")
 
 
 def test_a_store_that_cannot_be_made_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
