@@ -26,7 +26,7 @@ class Parent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     """For people: the file that it was made from."""
     sha256: Sha256
     """Of its file."""

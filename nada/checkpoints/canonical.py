@@ -52,7 +52,7 @@ def save_generator(path: Path, generator: Network) -> None:
 
 
 def save_half(path: Path, generator: Network) -> None:
-    """Write the parameters in float16: half the bytes, and pictures that differ a little.
+    """Write the synthesis network in float16: about half the bytes, and pictures that differ a little.
 
     Raises:
         CheckpointError: a value is beyond float16's range.

@@ -1,4 +1,8 @@
-"""Weights rounded to float16: half the bytes, and no longer quite the same generator."""
+"""Weights rounded to float16: about half the bytes, and no longer quite the same generator.
+
+The mapping network stays as it is: it is small, no adaptation trains it, its weights reach furthest, and so a latent
+keeps its w in every domain.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from nada.families import Network
 
 
 def halves(where: Path, generator: Network) -> dict[str, Tensor]:
-    """Every tensor by name, parameters rounded to float16; buffers, such as filters and the mean w, stay as they are.
+    """Every tensor by name, the synthesis network's parameters in float16; its buffers, such as filters, stay too.
 
     Args:
         where: the file to be, for messages.
@@ -23,7 +27,7 @@ def halves(where: Path, generator: Network) -> dict[str, Tensor]:
         CheckpointError: a value is beyond float16's range.
     """
     tensors = tensors_of(generator)
-    for name, parameter in generator.named_parameters():
+    for name, parameter in generator.synthesis.named_parameters(prefix="synthesis"):
         tensors[name] = tensors[name].half()
         if not tensors[name].isfinite().all():
             largest, limit = parameter.detach().abs().max().item(), torch.finfo(torch.float16).max
@@ -35,11 +39,11 @@ def halves(where: Path, generator: Network) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def round_to_half(where: Path, generator: Network) -> None:
-    """Round the parameters in place to what a file in float16 gives back.
+    """Round in place to what a file in float16 gives back.
 
     Raises:
         CheckpointError: as for `halves`.
     """
     rounded = halves(where, generator)
     for name, parameter in generator.named_parameters():
-        parameter.copy_(rounded[name])
+        parameter.copy_(rounded[name])  # exact where nothing was rounded
