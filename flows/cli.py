@@ -111,15 +111,17 @@ def run(
     """
     from flows.display import make_display
     from flows.outputs import current_records, refresh_report
-    from flows.plan import make_plan
+    from flows.plan import plan_to_run
     from flows.tables import leaderboard_table, listed, plan_summary, plan_table
     from tasks import metrics, parents, rowcache
 
-    planned = make_plan(params, only or [])
+    planned, restored = plan_to_run(params, only or [])
     display = make_display()
     display.console.print(plan_table(planned))
     display.console.print()
     display.say(plan_summary(planned), "bold")
+    if restored:
+        display.say(f"Brought back from DVC's cache, where an earlier night left them: {', '.join(restored)}.")
     domains = {row.row.domain for row in planned.rows}
     for domain in rowcache.prune(domains) if prune else []:
         display.say(f"{domain}: no longer in {planned.params.night.prompts}; its results were removed")

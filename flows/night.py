@@ -25,7 +25,7 @@ from prefect.tasks import Task
 from flows.display import Display, make_display
 from flows.keeper import Keeper
 from flows.outputs import REPORTS_DIR, check_reports_writable, folder_name, publish_report, ui_commands
-from flows.plan import Plan, PlannedRow, make_plan
+from flows.plan import Plan, PlannedRow, plan_to_run
 from flows.schedule import Waiting
 from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
 from flows.tables import count, workers_in_words
@@ -171,11 +171,11 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
 
     Raises:
         RowsFailedError: a row was lost.
-        InputError: see `make_plan` and `set_stage`.
+        InputError: see `plan_to_run` and `set_stage`.
     """
     with ExitStack() as stack:
         if stage is None:
-            stage = stack.enter_context(set_stage(make_plan(Path(params_path)), make_display()))
+            stage = stack.enter_context(set_stage(plan_to_run(Path(params_path))[0], make_display()))
         stack.enter_context(stage.pool)  # ends the workers before Prefect waits for the threads that use them
         book_current(stage)
         for planned, result in train_rows(stage):

@@ -20,7 +20,7 @@ from nada.config import AdaptConfig, Params
 from nada.deadline import deadline_after
 from nada.errors import OutputError, ParamsError, PromptsError
 from nada.hashing import sha256_file
-from tasks import pretrained, rowcache, rowkey
+from tasks import pretrained, rowcache, rowhistory, rowkey
 from tasks.job import RowJob, resolve_adapt, resolve_seed
 from tasks.params import load_params, nearest
 from tasks.prompts import Row, load_prompts
@@ -178,6 +178,20 @@ def make_plan(params_path: Path, only: Sequence[str] = ()) -> Plan:
         provenance=provenance(generator_sha256, clips),
         first=frozenset(left_by_the_last_night()),
     )
+
+
+def plan_to_run(params_path: Path, only: Sequence[str] = ()) -> tuple[Plan, list[str]]:
+    """`make_plan` for a night that begins now: rows that DVC's cache still holds are brought back first.
+
+    Returns:
+        The plan, and the domains brought back.
+
+    Raises:
+        InputError: as for `make_plan`, or a row cannot be written.
+    """
+    plan = make_plan(params_path, only)
+    restored = rowhistory.restore({planned.row.domain: planned.key for planned in plan.to_train}, plan.generator_path)
+    return (make_plan(params_path, only) if restored else plan), restored
 
 
 def find_workers(params: Params, num_rows: int) -> list[WorkerSpec]:

@@ -37,6 +37,7 @@ __all__ = [
     "check_writable",
     "clip_hashes",
     "is_finished",
+    "is_whole",
     "leftovers",
     "partial_dir",
     "process_lives",
@@ -63,12 +64,18 @@ _UNFINISHED = re.compile(r"\.(partial|old)-.+-(?P<pid>\d+)")
 def is_finished(domain: str, key: str) -> bool:
     """Whether the row's result is there, whole, and made from exactly this key.
 
-    Every file that the record lists must have its size and sha256; further files are ignored. A difference rebuilds
-    from the generator whose hash is in the key: whoever knows the key has that generator.
+    A difference rebuilds from the generator whose hash is in the key: whoever knows the key has that generator.
     """
-    folder = ADAPTED_DIR / domain
+    return is_whole(ADAPTED_DIR / domain, domain, key)
+
+
+def is_whole(folder: Path, domain: str, key: str) -> bool:
+    """Whether a folder holds a domain's result, made from exactly this key.
+
+    Every file that the record lists must have its size and sha256; further files are ignored.
+    """
     try:
-        record = read_record(domain)
+        record = _read_record(folder)
         files: dict[str, Any] = record["files"]
         if record["key"] != key or record["domain"] != domain or WEIGHTS_NAME not in files:
             return False
@@ -84,9 +91,13 @@ def read_record(domain: str) -> Record:
         OSError: there is none.
         ValueError: it is truncated, or no record.
     """
-    record = json.loads((ADAPTED_DIR / domain / RECORD_NAME).read_text(encoding="utf-8"))
+    return _read_record(ADAPTED_DIR / domain)
+
+
+def _read_record(folder: Path) -> Record:
+    record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
     if not isinstance(record, dict):
-        raise ValueError(f"{ADAPTED_DIR / domain / RECORD_NAME}: not a record")
+        raise ValueError(f"{folder / RECORD_NAME}: not a record")
     return record
 
 

@@ -49,6 +49,15 @@ def push(root: Path) -> str:
     return _dvc(root, "push")
 
 
+def cache_dir(root: Path) -> Path | None:
+    """Where DVC keeps every version of what it versions; None where this is no project of DVC's.
+
+    Raises:
+        InputError: dvc refuses, with its reason.
+    """
+    return Path(_dvc(root, "cache", "dir")) if (root / ".dvc" / "config").is_file() else None
+
+
 def status(root: Path) -> list[str]:
     """What differs from dvc.lock, in DVC's words; empty when everything is up to date.
 
