@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from nada.errors import ShapeError
@@ -25,6 +26,12 @@ class StyleGAN2Config(NetworkConfig):
     """The architecture: min(channel_base // r, channel_max) feature maps at r px."""
 
     family: Literal["stylegan2"] = "stylegan2"
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> StyleGAN2Config:
+        if self.channels(self.resolution) < 1:
+            raise ValueError(f"channel_base is {self.channel_base}; at {self.resolution} px no channels would be left")
+        return self
 
     def channels(self, resolution: int) -> int:
         """Feature maps at a resolution."""

@@ -26,7 +26,8 @@ from nada.checkpoints.inert import (
 from nada.errors import CheckpointError, shown
 
 WORK_PER_BYTE = 4  # bytes travel through up to three calls; a short file that asks for long work is an attack
-SIZED = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
+WORK_PER_ITEM = 4  # an item is in one call
+TEXTS, CONTAINERS = (str, bytes, bytearray), (list, tuple, dict, set, frozenset)
 MAX_INT_BITS = 128  # the magic number of torch has 77
 
 
@@ -110,7 +111,8 @@ class InertUnpickler(pickle._Unpickler):
         function = self.stack[-1]
         if not isinstance(function, StandIn) or not isinstance(args, tuple):
             raise RefusedError(f"the pickle calls a {type(function).__name__}; {WAY_OUT}")
-        self.work_left -= sum(len(arg) for arg in args if isinstance(arg, SIZED))
+        self.work_left -= sum(len(arg) for arg in args if isinstance(arg, TEXTS))
+        self.work_left -= WORK_PER_ITEM * sum(len(arg) for arg in args if isinstance(arg, CONTAINERS))
         if self.work_left < 0:
             raise RefusedError(f"the pickle repeats its content endlessly; {WAY_OUT}")
         self.stack[-1] = function.call(*args)

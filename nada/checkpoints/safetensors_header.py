@@ -13,6 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from nada.checkpoints.inert import MAX_DIMENSIONS
 from nada.errors import CheckpointError, one_line, shown
 
 LENGTH_BYTES = 8
@@ -34,12 +35,18 @@ def read_metadata(path: Path) -> dict[str, str]:
             raise CheckpointError(f"{path}: not a whole safetensors file ({problem}); copy or fetch it again")
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
-        parse_json(header.decode())
+        _check_entries(parse_json(header.decode()))
     except (SafetensorError, OSError, ValueError) as err:
         raise CheckpointError(
             f"{path}: not a whole safetensors file ({one_line(err)}); copy or fetch it again"
         ) from err
     return metadata
+
+
+def _check_entries(header: dict[str, Any]) -> None:
+    for name, entry in header.items():
+        if name != "__metadata__" and len(entry["shape"]) > MAX_DIMENSIONS:
+            raise ValueError(f"{shown(name)} has {len(entry['shape'])} dimensions")
 
 
 def parse_json(text: str) -> Any:

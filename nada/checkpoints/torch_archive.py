@@ -16,7 +16,9 @@ from nada.errors import shown
 
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a record: signature, ..., lengths of its name and of its padding
 LOCAL_MAGIC = b"PK\x03\x04"
-END_MAGIC, END_BYTES = b"PK\x05\x06", 22
+END = struct.Struct("<4s4H2IH")  # of the archive: signature, ..., number of records, ..., place of the directory
+END_MAGIC = b"PK\x05\x06"
+ELSEWHERE_16, ELSEWHERE_32 = 0xFFFF, 0xFFFFFFFF  # the number is in the 64-bit end that comes before
 ENCRYPTED_FLAG = 0x1
 
 
@@ -31,6 +33,9 @@ def check_archive(file: BinaryIO, archive: zipfile.ZipFile) -> str:
     folders = {name.split("/")[0] for name in names}
     if len(folders) != 1:
         raise RefusedError(f"{len(folders)} folders in the archive; torch writes one, fetch it again")
+    folder = folders.pop()
+    if f"{folder}/data.pkl" not in names:
+        raise RefusedError("no 'data.pkl' in the archive; expected a file of torch.save")
     if len(set(names)) != len(names):
         raise RefusedError("a record twice in the archive; fetch it again")
     end = 0
@@ -41,11 +46,21 @@ def check_archive(file: BinaryIO, archive: zipfile.ZipFile) -> str:
         if info.header_offset < end:
             raise RefusedError("overlapping records in the archive; fetch it again")
         end = _check_local_header(file, info)
-    file.seek(-END_BYTES, 2)
-    is_last = file.read(END_BYTES).startswith(END_MAGIC)
-    if records[0].header_offset != 0 or end > archive.start_dir or archive.comment or not is_last:
+    if records[0].header_offset != 0 or end > archive.start_dir or not _is_sound_end(file, archive):
         raise RefusedError("content before, behind or between the records of the archive; fetch it again")
-    return folders.pop()
+    return folder
+
+
+def _is_sound_end(file: BinaryIO, archive: zipfile.ZipFile) -> bool:
+    """Whether the file ends with the archive's end, which agrees with its directory."""
+    file.seek(-END.size, 2)
+    magic, _, _, _, count, _, place, comment_bytes = END.unpack(file.read(END.size))
+    return (
+        magic == END_MAGIC
+        and count in (len(archive.filelist), ELSEWHERE_16)
+        and place in (archive.start_dir, ELSEWHERE_32)
+        and comment_bytes == 0
+    )
 
 
 def _problem(info: zipfile.ZipInfo) -> str:

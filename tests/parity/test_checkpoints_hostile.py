@@ -1,231 +1,161 @@
-"""Files that attack or are broken: every one ends in one clear error, and nothing in them ever runs."""
+"""Files that attack or are broken: every one ends in one clear error, and nothing in them ever runs.
+
+The corpus of `tests.hostile` is read by one process of its own, with little memory to spare, that listens to
+Python's audit events.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-import pickle
-import struct
+import subprocess
 import sys
-import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
-from nada.checkpoints import read_any, save_generator
-from nada.checkpoints.torch_file import STREAM_MAGIC
+from nada.checkpoints import read_any
 from nada.errors import CheckpointError
-from tests.checkpoint_files import as_nvidia_dict, nvidia_tree, rosinality_state, write_nvidia
-from tests.conftest import tiny_generator
+from tests.checkpoint_files import write_nvidia
+from tests.hostile.common import SOUND, Files, tiny_dict
+from tests.hostile.corpus import attacks, flips, whole_files
 
-OPENING = b"\x80\x04"  # pickle protocol 4
-
-
-class Attack:
-    """Runs a command when unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.marker}",)
+ROOT = Path(__file__).parents[2]
+NUM_FLIPS = 40  # of each sound file
+MAX_PEAK_BYTES = 256 << 20  # over what torch takes by itself; the largest file has 5 MiB
+HANG_SECONDS = 300
+LONGEST_MESSAGE = 400
 
 
-class NestedAttack:
-    """Hides the command in the torch file inside a tensor."""
+@dataclass(frozen=True)
+class Corpus:
+    """What came of every file."""
 
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    def __reduce__(self) -> Any:
-        return torch.storage._load_from_bytes, (self.content,)
-
-
-@pytest.fixture
-def marker(tmp_path: Path) -> Path:
-    return tmp_path / "executed"
-
-
-def refusal(path: Path, marker: Path | None = None) -> str:
-    with pytest.raises(CheckpointError) as err:
-        read_any(path)
-    assert marker is None or not marker.exists(), "the checkpoint executed something"
-    assert str(err.value).startswith(f"{path}: ") and len(str(err.value).splitlines()) == 1
-    return str(err.value)
-
-
-def tiny_dict() -> dict[str, Any]:
-    return as_nvidia_dict(nvidia_tree(tiny_generator().state_dict()))
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_global_outside_the_list_is_named_and_never_called(tmp_path: Path, marker: Path, protocol: int):
-    path = write_nvidia(tmp_path / "evil.pkl", {**tiny_dict(), "extra": Attack(marker)}, protocol)
-    assert f"the pickle asks for '{os.system.__module__}.system', which is no part" in refusal(path, marker)
-
-
-def test_attack_among_a_layers_attributes_is_refused(tmp_path: Path, marker: Path):
-    content = tiny_dict()
-    content["G_ema"].state["_modules"]["mapping"].state["hook"] = Attack(marker)
-    assert ".system'" in refusal(write_nvidia(tmp_path / "evil.pkl", content), marker)
-
-
-@pytest.mark.parametrize("new_format", [True, False])
-def test_attack_nested_inside_a_tensor_is_refused(tmp_path: Path, marker: Path, new_format: bool):
-    torch.save({"weights": Attack(marker)}, tmp_path / "inner.pt", _use_new_zipfile_serialization=new_format)
-    content = {**tiny_dict(), "extra": NestedAttack((tmp_path / "inner.pt").read_bytes())}
-    message = refusal(write_nvidia(tmp_path / "evil.pkl", content), marker)
-    assert "a tensor's storage is not a torch file" in message if new_format else ".system'" in message
-
-
-@pytest.mark.parametrize("inner", [b"", b"\x80\x04N.", pickle.dumps(print), STREAM_MAGIC])
-def test_storage_that_is_no_tensor_is_refused(tmp_path: Path, inner: bytes):
-    refusal(write_nvidia(tmp_path / "evil.pkl", {**tiny_dict(), "extra": NestedAttack(inner)}))
-
-
-@pytest.mark.parametrize("new_format", [True, False])
-def test_attack_in_a_torch_file_is_named_and_never_called(tmp_path: Path, marker: Path, new_format: bool):
-    path = tmp_path / "evil.pt"
-    state = rosinality_state(tiny_generator())
-    torch.save({"g_ema": state, "hook": Attack(marker)}, path, _use_new_zipfile_serialization=new_format)
-    assert f"asks for '{os.system.__module__}.system'" in refusal(path, marker)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["builtins eval", "builtins exec", "builtins getattr", "builtins __import__", "torch load", "torch.hub load",
-     "numpy load", "subprocess Popen", "torch.serialization load", "collections OrderedDict.fromkeys",
-     "torch_utils.persistence import_hook", "nada.errors NadaError", "functools partial", "copyreg _reconstructor"],
-)  # fmt: skip
-def test_every_other_global_is_refused_by_name(tmp_path: Path, name: str):
-    path = tmp_path / "evil.pkl"
-    module, member = (f"\x8c{chr(len(part))}{part}".encode("latin1") for part in name.split(" "))
-    path.write_bytes(OPENING + module + member + b"\x93.")
-    assert f"the pickle asks for '{name.replace(' ', '.')}'" in refusal(path)
-
-
-STAND_IN = b"ccollections\nOrderedDict\n"
-
-INSTRUCTIONS = {
-    "build a class by instruction OBJ": b"(cos\nsystem\nX\x04\x00\x00\x00trueo.",
-    "build a class by instruction INST": b"(X\x04\x00\x00\x00trueios\nsystem\n.",
-    "fetch by registered extension": b"\x82\x01.",
-    "fetch by persistent id": b"Pid\n.",
-    "call a string": b"X\x02\x00\x00\x00hi)R.",
-    "call with a list of arguments": STAND_IN + b"]R.",
-    "set attributes of an admitted name": STAND_IN + b"}X\x08\x00\x00\x00__call__K\x01sb.",
-    "set slots of an admitted name": STAND_IN + b"N}X\x04\x00\x00\x00callK\x01s\x86b.",
-    "set attributes of a list": b"]}X\x01\x00\x00\x00aK\x01sb.",
-    "items for an admitted name": STAND_IN + b"K\x01K\x02s.",
-    "append to an admitted name": STAND_IN + b"K\x01a.",
-    "a tuple as a key, which can take for ever to hash": b"}K\x01K\x02\x86K\x03s.",
-    "a tuple in a set": b"\x8f(K\x01K\x02\x86\x90.",
-    "a class name that is a structure": b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n"
-    b"}(X\x04\x00\x00\x00typeX\x05\x00\x00\x00classX\x0a\x00\x00\x00class_name]X\x05\x00\x00\x00state}u\x85R.",
-    "a numpy object": b"cnumpy._core.multiarray\nscalar\ncnumpy\ndtype\nX\x01\x00\x00\x00O\x85RC\x08AAAAAAAA\x86R.",
-    "memory by a memo index": b"Nr\xff\xff\xff\x7f.",
-    "memory by a length": b"\x8e" + struct.pack("<Q", 1 << 62) + b"short.",
-    "memory by a frame": b"\x95" + struct.pack("<Q", 1 << 62) + b"N.",
-    "a text that is no text": b"\x8c\x02\xff\xfe.",
-    "an empty stack": b"0000.",
-    "an instruction that does not exist": b"\xfe.",
-    "no end": b"}",
-}
-
-
-@pytest.mark.parametrize("attack", INSTRUCTIONS)
-def test_every_other_instruction_is_refused(tmp_path: Path, attack: str):
-    path = tmp_path / "evil.pkl"
-    path.write_bytes(OPENING + INSTRUCTIONS[attack])
-    refusal(path)
-
-
-def test_structures_that_double_at_every_step_are_refused_at_once(tmp_path: Path):
-    path = tmp_path / "evil.pkl"
-    doubling = b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86q" + bytes([i + 1]) for i in range(60))
-    path.write_bytes(OPENING + b"}K\x01q\x00" + doubling + b"K\x02s.")
-    refusal(path)
-
-
-class FakeTensor:
-    """A tensor whose shape claims what its storage does not hold."""
-
-    def __init__(self, offset: Any, shape: Any, stride: Any) -> None:
-        self.numbers = (offset, shape, stride)
-
-    def __reduce__(self) -> Any:
-        torch.save(torch.zeros(6), buffer := __import__("io").BytesIO(), _use_new_zipfile_serialization=False)
-        del buffer
-        storage = torch.zeros(6).storage()
-        return torch._utils._rebuild_tensor_v2, (storage, *self.numbers, False, {})
-
-
-@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
-@pytest.mark.parametrize(
-    "numbers",
-    [(0, (7,), (1,)), (1, (6,), (1,)), (0, (2, 3), (6, 1)), (0, (1 << 40,), (0,)), (-1, (2,), (1,)), (0, (-2,), (1,)),
-     (0, (2,), (-1,)), (0, (1 << 70,), (1,)), (0, (2, 3), (1,)), (0, "22", "11"), (0.5, (2,), (1,)),
-     (0, (0, 1 << 70), (1, 1)), (1 << 70, (1,), (1,))],
-)  # fmt: skip
-def test_tensor_that_reaches_beyond_its_storage_is_refused(tmp_path: Path, numbers: tuple[Any, ...]):
-    refusal(write_nvidia(tmp_path / "evil.pkl", {**tiny_dict(), "extra": FakeTensor(*numbers)}))
+    attacks: dict[str, Files]
+    flips: Files
+    verdicts: dict[str, dict[str, Any]]
+    folder: Path
+    marker: Path
+    peak_bytes: int
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("whole")
-    generator = tiny_generator()
-    write_nvidia(folder / "a.pkl", tiny_dict())
-    torch.save({"g_ema": rosinality_state(generator)}, folder / "new.pt")
-    torch.save({"g_ema": rosinality_state(generator)}, folder / "old.pt", _use_new_zipfile_serialization=False)
-    save_generator(folder / "c.safetensors", generator)
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    home = tmp_path_factory.mktemp("hostile")
+    folder, marker = home / "files", home / "executed"
+    folder.mkdir()
+    made = attacks(marker, home)
+    (home / "_parents").mkdir()  # where a delta's parent is looked for
+    (home / "parent.safetensors").rename(home / "_parents" / "parent.safetensors")
+    flipped = flips(whole_files(home), NUM_FLIPS)
+    for files in (*made.values(), flipped):
+        for name, content in files.items():
+            assert not (folder / name).exists(), f"two files of one name: {name}"
+            (folder / name).write_bytes(content)
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.hostile.reader", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=HANG_SECONDS)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, f"died after {lines[-1:]}: {done.stderr[-2000:]}"
+    verdicts = {line["name"]: line for line in lines[:-1]}
+    return Corpus(made, flipped, verdicts, folder, marker, lines[-1]["peak_bytes"])
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.0002, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.9999])
-@pytest.mark.parametrize("name", ["a.pkl", "new.pt", "old.pt", "c.safetensors"])
-def test_truncated_file_is_refused(tmp_path: Path, whole: dict[str, bytes], name: str, kept: float):
-    (tmp_path / name).write_bytes(whole[name][: int(kept * len(whole[name]))])
-    refusal(tmp_path / name)
+KINDS = (
+    "names to call, in a pickle", "objects that call when unpickled", "instructions of a pickle",
+    "memory and time, in a pickle", "tensors that are none, in a pickle", "networks that are none, in a pickle",
+    "pickles inside a torch zip", "records of a torch zip", "torch's older format", "headers of safetensors", "deltas",
+    "cut off", "something else",
+)  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore")  # torch warns of some broken files before it refuses them
-@pytest.mark.parametrize("seed", range(40))
-@pytest.mark.parametrize("name", ["a.pkl", "new.pt", "old.pt", "c.safetensors"])
-def test_flipped_bits_are_refused_or_harmless(tmp_path: Path, whole: dict[str, bytes], name: str, seed: int):
-    """Half of the flips hit the first 4 KiB, where the structure is; a flip in a weight may go unnoticed."""
-    rng = np.random.default_rng(seed)
-    content = np.frombuffer(whole[name], np.uint8).copy()
-    reach = 4096 if seed % 2 else len(content)
-    for at in rng.integers(0, reach, size=1 + seed % 4):
-        content[at] ^= 1 << rng.integers(8)
-    (tmp_path / name).write_bytes(content.tobytes())
-    try:
-        generator = read_any(tmp_path / name)
-    except CheckpointError as err:
-        assert str(err).startswith(f"{tmp_path / name}: ")
-    else:
-        assert generator.resolution == 16
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_files_are_refused_in_one_clear_line(corpus: Corpus, kind: str):
+    problems = []
+    for name in corpus.attacks[kind]:
+        verdict = corpus.verdicts[name]
+        message, start = verdict["message"], f"{corpus.folder / name}: "
+        is_clear = message.startswith(start) and message.isprintable() and len(message) < LONGEST_MESSAGE + len(start)
+        if SOUND in name:
+            problems += [] if verdict["kind"] == "read" else [f"{name}: {verdict}"]
+        elif verdict["kind"] != "refused" or not is_clear:
+            problems.append(f"{name}: {verdict['kind']}: {message[:200]}")
+    assert not problems, "\n".join(problems)
 
 
-def test_torch_file_of_an_unknown_zip_version_is_refused(tmp_path: Path, whole: dict[str, bytes]):
-    directory = whole["new.pt"].rfind(b"PK\x01\x02")
-    content = bytearray(whole["new.pt"])
-    content[directory + 6] = 200  # the version needed to unpack the last member
-    (tmp_path / "new.pt").write_bytes(bytes(content))
-    assert "truncated or damaged torch file (zip file version 20.0)" in refusal(tmp_path / "new.pt")
+def test_nothing_in_them_is_looked_up_or_run(corpus: Corpus):
+    assert not corpus.marker.exists()
+    assert not {name: verdict["events"] for name, verdict in corpus.verdicts.items() if verdict["events"]}
+    assert {path.name for path in corpus.folder.iterdir()} == corpus.verdicts.keys(), "a file was written"
 
 
-def test_path_tricks_in_a_torch_file_write_nothing(tmp_path: Path):
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    with zipfile.ZipFile(inner / "evil.pt", "w") as archive:
-        archive.writestr("../../escaped", b"x")
-        archive.writestr("archive/data.pkl", pickle.dumps({}))
-    refusal(inner / "evil.pt")
-    assert {file.name for file in tmp_path.rglob("*")} == {"inner", "evil.pt"}
+def test_memory_stays_bounded(corpus: Corpus):
+    assert corpus.peak_bytes < MAX_PEAK_BYTES
+
+
+def test_flipped_bits_are_refused_or_leave_a_finite_generator(corpus: Corpus):
+    kinds = {name: corpus.verdicts[name]["kind"] for name in corpus.flips}
+    assert set(kinds.values()) == {"read", "refused"}, {n: k for n, k in kinds.items() if k not in ("read", "refused")}
+    starts = {name: corpus.verdicts[name]["message"].startswith(f"{corpus.folder / name}: ") for name in kinds}
+    assert all(starts[name] for name, kind in kinds.items() if kind == "refused")
+
+
+def test_corpus_has_at_least_200_distinct_files(corpus: Corpus):
+    """Prints the counts that docs/results.md states."""
+    assert set(corpus.attacks) == set(KINDS)
+    hostile = {
+        name: content for files in corpus.attacks.values() for name, content in files.items() if SOUND not in name
+    }
+    distinct = {hashlib.sha256(content).hexdigest() for content in hostile.values()}
+    read = sum(corpus.verdicts[name]["kind"] == "read" for name in corpus.flips)
+    for kind, files in corpus.attacks.items():
+        print(f"{sum(SOUND not in name for name in files):5} {kind}")
+    print(f"{len(distinct):5} distinct hostile files, each refused")
+    print(f"{len(corpus.flips):5} files with flipped bits: {len(corpus.flips) - read} refused, {read} read")
+    assert len(distinct) == len(hostile) >= 200
+
+
+SETTINGS = {
+    "night": {},
+    "recipes": {"style": {}},
+    "guide": {"models": [{"name": "ViT-B-32", "weights": "openai"}]},
+    "judge": {"model": {"name": "ViT-B-16", "weights": "openai"}},
+}
+SAMPLE = (
+    "global os system.pkl", "beside (4).pkl", "call a string.pkl", "one list made a dict again and again.pkl",
+    "giant size.pkl", "an architecture of control codes.pkl", "a storage with a path for its key.pt",
+    "a member 'rosinality|..|..|escaped'.pt", "an attack for part 3 (older format).pt",
+    "endless brackets in metadata.safetensors", "a bomb for a stream (delta).safetensors", "cut-0.5-rosinality.pt",
+    "a page.pkl",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+@pytest.mark.parametrize("command", ["pretrained", "weights inspect"])
+def test_command_line_prints_the_one_line_and_no_traceback(
+    corpus: Corpus, command: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from flows.cli import main
+
+    path = Path("files", name)
+    monkeypatch.chdir(corpus.folder.parent)
+    Path("params.yaml").write_text(json.dumps({**SETTINGS, "generator": {"weights": str(path)}}))
+    monkeypatch.setattr(sys, "argv", ["nada", *command.split(), *([str(path)] if "inspect" in command else [])])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    shown = capsys.readouterr()
+    assert ended.value.code == 2 and shown.out == ""
+    assert shown.err.startswith(f"{path}: ") and len(shown.err.splitlines()) == 1
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(CheckpointError) as err:
+        read_any(path)
+    assert str(err.value).startswith(f"{path}: ")
+    return str(err.value).removeprefix(f"{path}: ")
 
 
 @pytest.mark.parametrize(
@@ -243,9 +173,11 @@ def test_other_files_are_named_for_what_they_are(tmp_path: Path, content: bytes,
     assert message in refusal(tmp_path / "weights.pkl")
 
 
-def test_missing_file_and_folder_are_refused(tmp_path: Path):
+def test_what_is_no_file_is_refused(tmp_path: Path):
     assert "cannot be read (No such file or directory); expected nada's" in refusal(tmp_path / "nowhere.pkl")
     assert "cannot be read (Is a directory)" in refusal(tmp_path)
+    os.mkfifo(tmp_path / "pipe.pkl")
+    assert refusal(tmp_path / "pipe.pkl").startswith("a pipe or device; expected")
 
 
 def test_reading_imports_none_of_the_names_in_a_checkpoint(tmp_path: Path):
