@@ -82,6 +82,7 @@ class JudgeConfig(Section):
     num_images: int = Field(400, ge=2, le=100_000)
     """Samples per domain behind every score."""
     batch_size: int = Field(50, ge=1, le=4096)
+    """Pictures embedded at once; rendered are at most a megapixel at once, and half as many where memory runs out."""
 
 
 class SamplesConfig(Section):

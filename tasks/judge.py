@@ -24,6 +24,8 @@ from tasks.prompts import Row
 
 JUDGE_SEED = 20_210_802  # no row trains on these latents; the same for all, so that domains compare
 
+PIXELS_AT_ONCE = 1 << 20  # one picture of 1024 px takes about 1 GiB to render; more at once are no faster
+
 
 @dataclass(frozen=True)
 class SampleSet:
@@ -39,12 +41,13 @@ class SampleSet:
 def render(generator: Generator, ws: Tensor, batch_size: int) -> Iterator[Tensor]:
     """Batches of img_u8 [N, 3, R, R] for ws [M, L, W_DIM], with the noise maps stored in the weights.
 
-    Smaller ones than `batch_size` from where memory runs out.
+    Smaller ones than `batch_size` where that would be more than a megapixel at once, or memory runs out.
 
     Raises:
         OutOfMemoryError: not even one picture fits.
     """
-    yield from MicroBatch(batch_size).each(
+    at_once = MicroBatch(max(1, min(batch_size, PIXELS_AT_ONCE // generator.resolution**2)))
+    yield from at_once.each(
         "rendering", ws.shape[0], lambda part: to_u8(generator.synthesis(ws[part], noise="const")).cpu()
     )
 

@@ -71,7 +71,7 @@ def film(
     for frame, (leaves, nears, share) in enumerate(stations(len(domains), num_frames)):
         if len(domains) > 1:
             _move(mixed, source, [(generators[leaves], 1 - share), (generators[nears], share)])
-        (img_u8,) = render(mixed, walks[:, frame], count)
+        img_u8 = torch.cat(list(render(mixed, walks[:, frame], count)))
         yield _enlarged(grid(img_u8, math.ceil(math.sqrt(count))), mixed.resolution)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from nada.errors import ShapeError
 from nada.images import from_u8
 from nada.judge.structure import structure_features
+from nada.memory import MicroBatch
 
 Features = NDArray[np.float64]
 FINGERPRINT_DIGITS = 12  # enough to tell weights apart, short enough to read
@@ -96,7 +97,7 @@ def embed_images_batched(clip: Embedder, img_u8: Tensor, batch_size: int, device
     Args:
         clip: the judge.
         img_u8: [M, 3, H, W] bytes.
-        batch_size: images per forward pass.
+        batch_size: images per forward pass; half as many from where memory runs out.
         device: where the judge's weights are.
 
     Returns:
@@ -104,13 +105,15 @@ def embed_images_batched(clip: Embedder, img_u8: Tensor, batch_size: int, device
 
     Raises:
         ShapeError: no images, or a batch size below one.
+        OutOfMemoryError: not even one image fits.
     """
     if img_u8.shape[0] == 0 or batch_size < 1:
         raise ShapeError(f"{img_u8.shape[0]} images in batches of {batch_size}; needs at least one of each")
-    batches = []
-    for start in range(0, img_u8.shape[0], batch_size):
-        img = from_u8(img_u8[start : start + batch_size].to(device))
-        batches.append(clip.embed_images(img).double().cpu())
+
+    def embed(part: slice) -> Tensor:
+        return clip.embed_images(from_u8(img_u8[part].to(device))).double().cpu()
+
+    batches = list(MicroBatch(batch_size).each("judging", img_u8.shape[0], embed))
     return unit(torch.cat(batches).numpy())
 
 

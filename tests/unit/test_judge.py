@@ -61,6 +61,22 @@ def test_features_are_unit_norm_float64_whatever_the_batch_size():
     assert np.allclose(emb, embed_images_batched(FakeClip(), img_u8, 100), atol=1e-7)
 
 
+def test_images_that_do_not_fit_together_are_embedded_in_halves():
+    sizes = []
+
+    class SmallClip(FakeClip):
+        def embed_images(self, img: Tensor) -> Tensor:
+            sizes.append(len(img))
+            if len(img) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return super().embed_images(img)
+
+    img_u8 = torch.randint(0, 256, (7, 3, 4, 4), dtype=torch.uint8)
+    halved = embed_images_batched(SmallClip(), img_u8, 5)
+    assert sizes == [5, 3, 2, 2, 2, 1]
+    assert np.array_equal(halved, embed_images_batched(FakeClip(), img_u8, 2))
+
+
 def test_features_of_no_images_are_refused():
     with pytest.raises(ShapeError, match="0 images in batches of 5"):
         embed_images_batched(FakeClip(), torch.zeros(0, 3, 4, 4, dtype=torch.uint8), 5)

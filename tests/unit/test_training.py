@@ -15,6 +15,7 @@ from nada.stylegan2 import SynthesisNetwork
 from tasks import rowcache, training, unfinished
 from tasks.adapt import run_row
 from tasks.job import RowJob
+from tasks.judge import render
 from tasks.prompts import Row
 from tasks.workers import Progress
 
@@ -202,3 +203,14 @@ def test_judging_goes_on_in_halves_where_memory_runs_out(job: RowJob, monkeypatc
     monkeypatch.setattr(SynthesisNetwork, "forward", forward)
     disturbed, _ = run(job)
     assert disturbed == undisturbed
+
+
+def test_no_more_than_a_megapixel_is_rendered_at_once() -> None:
+    class Huge:
+        resolution = 512
+
+        def synthesis(self, ws: torch.Tensor, noise: str) -> torch.Tensor:
+            return ws[:, :1, :1, None].expand(-1, 3, 1, 1)
+
+    batches = render(Huge(), torch.zeros(9, 2, 8), batch_size=50)  # type: ignore[arg-type]
+    assert [len(img_u8) for img_u8 in batches] == [4, 4, 1]
