@@ -145,6 +145,8 @@ class Worker:
         self.kill()
         code = self.process.returncode
         cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        if code == -signal.SIGKILL:
+            cause += ", as Linux sends when memory runs out: lower night.micro_batch or night.workers"
         size = os.fstat(self._log.fileno()).st_size
         tail = os.pread(self._log.fileno(), LAST_BYTES, max(0, size - LAST_BYTES))
         words = tail.decode(errors="replace").strip().splitlines()[-LAST_LINES:]

@@ -98,7 +98,8 @@ def test_a_killed_worker_loses_its_row_and_is_replaced(pool: WorkerPool) -> None
     with pytest.raises(WorkerDiedError) as caught:
         run(pool, "die")
     assert str(caught.value) == (
-        "the worker process died (signal SIGKILL; its last words: out of memory, said the kernel)"
+        "the worker process died (signal SIGKILL, as Linux sends when memory runs out: lower night.micro_batch or "
+        "night.workers; its last words: out of memory, said the kernel)"
     )
     after = run(pool, "b")
     assert after["pid"] != before
