@@ -1,0 +1,79 @@
+"""What came of a domain, in a word, with the figures that say so and what to try next.
+
+Computed from a finished row's record whenever it is shown, so that a better rule needs no new night.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["good", "weak", "off-target", "collapsed", "failed"]
+KINDS: tuple[Kind, ...] = ("good", "weak", "off-target", "collapsed", "failed")
+
+COLLAPSED = 0.5
+"""Share of the source's structural diversity: a domain that surely keeps less has lost its variety."""
+BARELY_FOLLOWS = 0.1
+"""Cosine of picture edits and text edit: a domain that surely stays below has hardly moved along the text."""
+FOUND = 0.5
+"""Share of a good domain's pictures that find their own prompt, at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Triage:
+    """A verdict, why, and what to try."""
+
+    kind: Kind
+    evidence: str
+    advice: str = ""
+    """Empty where nothing is wrong."""
+
+
+def triage(record: Mapping[str, Any]) -> Triage:
+    """The verdict on a finished row; the gravest that its figures prove, by the near ends of their intervals."""
+    scores, nearest = record["scores"], record["nearest"]
+    adapt, source, target = record["adapt"], record["row"]["source"], record["row"]["target"]
+    kept, follows = scores["structure_ratio"], scores["directional_similarity"]
+    total = sum(nearest.values())
+    own = nearest.get(target, 0) / total
+    rivals = {prompt: count / total for prompt, count in nearest.items() if prompt != target}
+    rival = max(rivals, key=lambda prompt: rivals[prompt])
+    if kept["high"] < COLLAPSED:
+        evidence = f"keeps {kept['value']:.0%} of the source's variety (at most {kept['high']:.0%})"
+        return Triage(kind="collapsed", evidence=evidence, advice=_less(adapt))
+    if follows["high"] < BARELY_FOLLOWS:
+        evidence = f"its pictures hardly follow the text (direction {follows['value']:.2f})"
+        return Triage(kind="weak", evidence=evidence, advice=_more(adapt))
+    if own >= FOUND:
+        return Triage(kind="good", evidence=f"{own:.0%} find their prompt, {kept['value']:.0%} of the variety kept")
+    evidence = f"{own:.0%} find their prompt; {rivals[rival]:.0%} are taken for {rival!r}"
+    if rival == source:
+        return Triage(kind="weak", evidence=evidence, advice=_more(adapt))
+    return Triage(kind="off-target", evidence=evidence, advice=_other_words(adapt, rival))
+
+
+def _more(adapt: Mapping[str, Any]) -> str:
+    """What moves a domain further."""
+    advice = [f"iterations {2 * adapt['iterations']} (now {adapt['iterations']})"]
+    if adapt["selection"]["k"] != "all":
+        advice.append("a recipe with selection.k: all")
+    elif adapt["train"] == "rgb":
+        advice.append("a recipe that trains convolutions as well, such as style")
+    return f"try {', or '.join(advice)}"
+
+
+def _less(adapt: Mapping[str, Any]) -> str:
+    """What leaves a domain more of its variety."""
+    advice = [f"iterations {max(1, adapt['iterations'] // 2)} (now {adapt['iterations']})"]
+    if adapt["global_weight"] > 0:
+        advice.append("a smaller global_weight: it rewards one picture for all")
+    if adapt["selection"]["k"] == "all" and adapt["train"] != "rgb":
+        advice.append("a recipe with selection.k: auto")
+    return f"try {', or '.join(advice)}"
+
+
+def _other_words(adapt: Mapping[str, Any], rival: str) -> str:
+    """What leads a domain away from another prompt."""
+    words = f"try a target text that sets it apart from {rival!r} (nada plan shows what the guides confuse)"
+    return f"{words}, or iterations {2 * adapt['iterations']} (now {adapt['iterations']})"
