@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type bench report ui clean
+.PHONY: help setup demo test lint type browser bench report ui clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -18,7 +18,7 @@ setup: $(STAMP)  ## install everything into .venv, once
 demo: setup  ## adapt the bundled night of domains and show the report; nothing is done twice
 	@dvc repro && nada report
 
-test: lint type  ## ruff, mypy and every test
+test: lint type browser  ## ruff, mypy and every test
 	$(BIN)/python -m pytest -q
 
 lint: setup  ## ruff: rules and format
@@ -26,6 +26,13 @@ lint: setup  ## ruff: rules and format
 
 type: setup  ## mypy --strict on nada/ and tasks/
 	$(BIN)/mypy
+
+browser: setup  ## a Chromium for the tests of the report: the system's, Playwright's own, or Debian's package
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+		command -v $$name >/dev/null && exit; done; \
+	$(BIN)/playwright install chromium >/dev/null 2>&1 \
+	|| { apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; } \
+	|| { echo "Install Chromium, then run this again: the report is tested in it" >&2; exit 1; }
 
 bench: setup  ## seconds per step, by phase
 	$(BIN)/python benchmarks/step.py

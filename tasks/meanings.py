@@ -23,8 +23,6 @@ class Meaning:
     def shown(self, score: Mapping[str, Any]) -> str:
         """The figure with half its interval, the wider half: `98% ±1%`."""
         shown = self.pattern.format(score["value"])
-        if score.get("low") is None:
-            return shown
         half = max(score["high"] - score["value"], score["value"] - score["low"])
         return f"{shown} ±{self.pattern.format(half)}"
 

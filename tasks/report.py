@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,18 +11,17 @@ from typing import Any
 
 from nada.atomic import replacing
 from nada.errors import NadaError
+from tasks.charts import confusion, loss_curve
 from tasks.meanings import FIRST, MEANINGS, Meaning
 from tasks.metrics import leaderboard
 from tasks.rowcache import ADAPTED_DIR
+from tasks.thumbnails import read_sheet, sheet_uri, strip_uris
+from tasks.triage import KINDS, triage
 
 TEMPLATE = "report.html.j2"
 NIGHT_NAME = "night.json"
 REPORT_NAME = "index.html"
-EMBEDDED_WIDTH_PX = 1600  # wider sheets are shrunk: a hundred domains at 1024 px would not open in a browser
 CARDS, LINES = 200, 1000  # domains shown with pictures, and in the table: more would not open in a browser
-CURVE_SIZE = (560, 120)
-CURVE_POINTS = 280
-SMOOTHING = 0.05  # of the curve's length is averaged around each point
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +108,7 @@ def write_report(
     pictured = pictured_domains([record["domain"] for record in ranked], night)
     listed = [record for place, record in enumerate(ranked) if place < LINES or record["domain"] in pictured]
     cards = [make_card(record, night, adapted_dir / record["domain"], pictured) for record in listed]
+    verdicts = Counter([card["triage"].kind for card in cards] + ["failed"] * len(night.failures))
     shown = [meaning for meaning in FIRST if any(meaning.name in record["scores"] for record in records)]
     page = environment.get_template(TEMPLATE).render(
         night=night,
@@ -119,6 +117,8 @@ def write_report(
         lasted=lasted(night.seconds),
         summary=summary(night, len(records)),
         cut="" if len(pictured) == len(records) else cut(len(records), len(listed), len(pictured)),
+        verdicts={kind: verdicts[kind] for kind in KINDS if verdicts[kind]},
+        confusion=confusion([record for record in ranked if record["domain"] in pictured]),
     )
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -156,13 +156,16 @@ def summary(night: Night, num_records: int) -> str:
 def make_card(record: Mapping[str, Any], night: Night, folder: Path, pictured: Collection[str]) -> dict[str, Any]:
     """What the template shows of one domain; without a picture and a curve unless it is `pictured`."""
     is_pictured = record["domain"] in pictured
+    sheet = read_sheet(folder / "samples.png") if is_pictured else None
     scores = [shown_score(meaning, record["scores"]) for meaning in MEANINGS if meaning.name in record["scores"]]
     return {
         "record": record,
         "scores": scores,
         "by_name": {score["meaning"].name: score for score in scores},
+        "triage": triage(record),
         "is_pictured": is_pictured,
-        "picture": picture_uri(folder / "samples.png") if is_pictured else None,
+        "picture": None if sheet is None else sheet_uri(sheet, len(pictured)),
+        "strips": None if sheet is None else strip_uris(sheet, record["resolution"]),
         "curve": loss_curve(folder / "trace.csv") if is_pictured else None,
         "is_new": record["domain"] in night.trained,
         "lasted": lasted(record["seconds"]["total"]),
@@ -201,70 +204,9 @@ def shown_score(meaning: Meaning, scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _interval(meaning: Meaning, score: Mapping[str, Any]) -> str:
-    """Where other pictures of the same generator would likely put the figure; nothing for a record without it."""
-    if score.get("low") is None:
-        return ""
+    """Where other pictures of the same generator would likely put the figure."""
     low, high = (meaning.pattern.format(score[end]) for end in ("low", "high"))
     return f" 95% interval {low} to {high}."
-
-
-def picture_uri(path: Path) -> str | None:
-    """A picture as a data URI, shrunk when it is very large; None when it is missing or damaged."""
-    from PIL import Image
-
-    try:
-        content, kind = path.read_bytes(), "png"
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            if image.width > EMBEDDED_WIDTH_PX:
-                image.thumbnail((EMBEDDED_WIDTH_PX, image.height), Image.Resampling.LANCZOS)
-                buffer = io.BytesIO()
-                image.convert("RGB").save(buffer, "WEBP", quality=88)
-                content, kind = buffer.getvalue(), "webp"
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def loss_curve(path: Path) -> dict[str, Any] | None:
-    """The trace as points of an SVG polyline, raw and smoothed; None without a readable trace."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            losses = [float(line["loss"]) for line in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return None
-    if len(losses) < 2:
-        return None
-    low, high = min(losses), max(losses)
-    return {
-        "raw": polyline(losses, low, high),
-        "smooth": polyline(smoothed(losses), low, high),
-        "low": f"{low:.3f}",
-        "high": f"{high:.3f}",
-        "steps": len(losses),
-        "width": CURVE_SIZE[0],
-        "height": CURVE_SIZE[1],
-    }
-
-
-def smoothed(values: Sequence[float]) -> list[float]:
-    """Mean over a centred window, narrower at the ends.
-
-    >>> smoothed([1.0, 1.0, 1.0])
-    [1.0, 1.0, 1.0]
-    """
-    reach = max(1, round(len(values) * SMOOTHING / 2))
-    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
-    return [sum(window) / len(window) for window in windows]
-
-
-def polyline(values: Sequence[float], low: float, high: float) -> str:
-    """SVG points over CURVE_SIZE, at most CURVE_POINTS of them; low is at the bottom."""
-    width, height = CURVE_SIZE
-    stride = max(1, -(-len(values) // CURVE_POINTS))
-    chosen = sorted({*range(0, len(values), stride), len(values) - 1})
-    span = (high - low) or 1.0
-    points = ((i / (len(values) - 1) * width, (1 - (values[i] - low) / span) * height) for i in chosen)
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
 def lasted(seconds: float) -> str:

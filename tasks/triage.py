@@ -38,7 +38,7 @@ def triage(record: Mapping[str, Any]) -> Triage:
     total = sum(nearest.values())
     own = nearest.get(target, 0) / total
     rivals = {prompt: count / total for prompt, count in nearest.items() if prompt != target}
-    rival = max(rivals, key=lambda prompt: rivals[prompt])
+    rival = max(rivals, key=lambda prompt: rivals[prompt], default="")
     if kept["high"] < COLLAPSED:
         evidence = f"keeps {kept['value']:.0%} of the source's variety (at most {kept['high']:.0%})"
         return Triage(kind="collapsed", evidence=evidence, advice=_less(adapt))
@@ -47,7 +47,7 @@ def triage(record: Mapping[str, Any]) -> Triage:
         return Triage(kind="weak", evidence=evidence, advice=_more(adapt))
     if own >= FOUND:
         return Triage(kind="good", evidence=f"{own:.0%} find their prompt, {kept['value']:.0%} of the variety kept")
-    evidence = f"{own:.0%} find their prompt; {rivals[rival]:.0%} are taken for {rival!r}"
+    evidence = f"{own:.0%} find their prompt; {rivals.get(rival, 0):.0%} are taken for {rival!r}"
     if rival == source:
         return Triage(kind="weak", evidence=evidence, advice=_more(adapt))
     return Triage(kind="off-target", evidence=evidence, advice=_other_words(adapt, rival))

@@ -136,7 +136,7 @@ def test_the_confusion_matrix_of_the_night_is_kept(night: tuple[Path, Outcome]) 
 def test_the_report_shows_pictures_and_the_lost_row(night: tuple[Path, Outcome]) -> None:
     (page,) = (night[0] / "reports").glob("*/index.html")
     html = page.read_text()
-    assert html.count("data:image/png;base64,") == 2
+    assert html.count("data:image/webp;base64,") == 1 + 2 * 2  # the source's strip, a sheet and a strip a domain
     assert "step 0: the loss is inf" in html
     assert "nada run --only broken" in html
 
@@ -225,7 +225,7 @@ def test_the_report_can_be_written_again_from_what_is_there(after_night: Project
     outcome = after_night.nada("report")
     assert outcome.status == 0
     (page,) = (after_night.folder / "reports").glob("*/index.html")
-    assert page.read_text().count("data:image/png;base64,") == 2
+    assert page.read_text().count("data:image/webp;base64,") == 1 + 2 * 2
     assert "1 domain still to train: nada run" in outcome.out
 
 

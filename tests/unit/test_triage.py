@@ -30,6 +30,10 @@ def test_a_domain_that_is_found_and_varied_is_good_and_needs_no_advice() -> None
     assert found.evidence == "90% find their prompt, 90% of the variety kept"
 
 
+def test_a_domain_that_every_picture_finds_has_no_rival() -> None:
+    assert triage(record({"sketch": 100})).kind == "good"
+
+
 def test_a_domain_without_variety_is_collapsed_however_well_it_is_found() -> None:
     found = triage(record({"sketch": 100, "portrait": 0}, kept=0.1))
     assert found.kind == "collapsed"

@@ -1,0 +1,88 @@
+"""Numbers of a night as geometry for SVG: curves and the confusion heat map."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+CURVE_SIZE = (560, 120)
+CURVE_POINTS = 280
+SMOOTHING = 0.05  # of the curve's length is averaged around each point
+MISTAKES_SHOWN = 10
+MISTAKE_SHARE = 0.05  # of a domain's pictures; rarer mistakes are not worth a line
+
+
+def loss_curve(path: Path) -> dict[str, Any] | None:
+    """The trace as points of an SVG polyline, raw and smoothed; None without a readable trace."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            losses = [float(line["loss"]) for line in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return None
+    if len(losses) < 2:
+        return None
+    low, high = min(losses), max(losses)
+    return {
+        "raw": polyline(losses, low, high),
+        "smooth": polyline(smoothed(losses), low, high),
+        "low": f"{low:.3f}",
+        "high": f"{high:.3f}",
+        "steps": len(losses),
+        "width": CURVE_SIZE[0],
+        "height": CURVE_SIZE[1],
+    }
+
+
+def smoothed(values: Sequence[float]) -> list[float]:
+    """Mean over a centred window, narrower at the ends.
+
+    >>> smoothed([1.0, 1.0, 1.0])
+    [1.0, 1.0, 1.0]
+    """
+    reach = max(1, round(len(values) * SMOOTHING / 2))
+    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
+    return [sum(window) / len(window) for window in windows]
+
+
+def polyline(values: Sequence[float], low: float, high: float) -> str:
+    """SVG points over CURVE_SIZE, at most CURVE_POINTS of them; low is at the bottom."""
+    width, height = CURVE_SIZE
+    stride = max(1, -(-len(values) // CURVE_POINTS))
+    chosen = sorted({*range(0, len(values), stride), len(values) - 1})
+    span = (high - low) or 1.0
+    points = ((i / (len(values) - 1) * width, (1 - (values[i] - low) / span) * height) for i in chosen)
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def confusion(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Which prompts the pictures of each domain find, as cells of a heat map; None without a record.
+
+    A row a domain, a column a prompt: the domains' own first, in their order, so that what is found lies on the
+    diagonal, then the others, such as the sources'. Only cells that hold a picture are listed.
+
+    Returns:
+        `domains`, `prompts`, `cells` (row, column, share, whether it is the domain's own), and `mistakes`: the most
+        frequent ones as (domain, prompt, share), largest first.
+    """
+    if not records:
+        return None
+    own = [record["row"]["target"] for record in records]
+    others = sorted({prompt for record in records for prompt in record["nearest"]} - set(own))
+    prompts = [*dict.fromkeys(own), *others]
+    column = {prompt: index for index, prompt in enumerate(prompts)}
+    cells = []
+    for row, record in enumerate(records):
+        total = sum(record["nearest"].values())
+        for prompt, count in record["nearest"].items():
+            if count:
+                cells.append((row, column[prompt], count / total, prompt == own[row]))
+    wrong = [(records[row]["domain"], prompts[at], share) for row, at, share, found in cells if not found]
+    mistakes = sorted((mistake for mistake in wrong if mistake[2] >= MISTAKE_SHARE), key=lambda mistake: -mistake[2])
+    return {
+        "domains": [record["domain"] for record in records],
+        "prompts": prompts,
+        "cells": cells,
+        "mistakes": mistakes[:MISTAKES_SHOWN],
+    }
