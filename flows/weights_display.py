@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
+from nada.parents import Parent
 from tasks.download import News
 from tasks.registry import Entry
 
@@ -45,6 +46,7 @@ def inspection_table(path: object, found: Inspection) -> Table:
         "file": str(path),
         "format": f"{FORMATS[found.format]}, {megabytes(found.size_bytes)}",
         "sha256": found.sha256,
+        "holds": _difference(found.parent) if found.parent else "",
         "generator": f"{found.config.family}, {found.config.resolution} px, {found.num_parameters:,} parameters",
         "networks": f"{', '.join(found.networks)}; the averaged one is read" if len(found.networks) > 1 else "",
         "mean w": "" if found.mean_w == "stored" else "not in the file, measured on fixed latents",
@@ -59,6 +61,10 @@ def inspection_table(path: object, found: Inspection) -> Table:
         if fact:
             table.add_row(name, Text(fact))
     return table
+
+
+def _difference(parent: Parent) -> str:
+    return f"what changed against {parent.name!r}, whose canonical file has sha256 {parent.sha256}"
 
 
 def converted_lines(converted: Converted) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from nada.checkpoints.architecture import Reading
-from nada.checkpoints.canonical import load_generator, save_generator
+from nada.checkpoints.canonical import load_generator, read_header, save_generator
 from nada.checkpoints.conversion import losses
 from nada.checkpoints.export_nvidia import save_nvidia
 from nada.checkpoints.nvidia import read_nvidia
@@ -16,6 +16,7 @@ from nada.checkpoints.torch_file import STREAM_MAGIC, ZIP_MAGIC
 from nada.errors import CheckpointError
 from nada.families import Architecture, Network
 from nada.hashing import sha256_file
+from nada.parents import Parent
 
 Format = Literal["nada", "nvidia", "rosinality"]
 
@@ -41,6 +42,8 @@ class Inspection:
     """The named networks in the file; the averaged one is read."""
     mean_w: Literal["stored", "measured"]
     """Whether the file holds the mean w; without it, one is measured on fixed latents."""
+    parent: Parent | None
+    """The generator that a difference rebuilds from; None: the file is whole."""
     notes: tuple[str, ...]
     """What writing this generator in each other format would lose, a sentence each."""
 
@@ -80,6 +83,7 @@ def inspect(path: Path) -> Inspection:
     format = detect(path)
     reading = _read(path, format)
     generator, config = reading.generator, reading.generator.config
+    delta = read_header(path).delta if format == "nada" else None
     return Inspection(
         format=format,
         config=config,
@@ -88,6 +92,7 @@ def inspect(path: Path) -> Inspection:
         sha256=sha256_file(path),
         networks=reading.networks,
         mean_w="measured" if reading.is_mean_measured else "stored",
+        parent=None if delta is None else delta.parent,
         notes=tuple(sentence for other in WRITERS if other != format for sentence in losses(config, other)),
     )
 

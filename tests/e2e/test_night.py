@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from flows.display import Display, make_console
 from flows.plan import make_plan
-from nada.checkpoints import save_generator
+from nada.checkpoints import load_generator, save_generator
 from tasks import parents
 from tasks.workers import Progress
 from tests.conftest import tiny_generator
@@ -192,6 +193,17 @@ def test_the_same_seed_gives_the_same_bytes(after_night: Project) -> None:
     shutil.rmtree(after_night.folder / "weights" / "adapted" / "sketch")
     assert after_night.nada("run", "--only", "sketch").status == 0
     assert after_night.row_bytes("sketch") == before
+
+
+def test_a_domain_can_be_exported_to_stand_alone(
+    after_night: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert "what changed against 'generator.safetensors'" in after_night.nada("weights", "inspect", "sketch").out
+    alone = tmp_path_factory.mktemp("elsewhere") / "sketch.safetensors"
+    assert after_night.nada("weights", "export", "sketch", str(alone)).status == 0
+    whole = load_generator(alone).state_dict()
+    rebuilt = load_generator(parents.ADAPTED_DIR / "sketch" / "generator.safetensors").state_dict()
+    assert all(torch.equal(whole[name], tensor) for name, tensor in rebuilt.items())
 
 
 def test_a_domain_outlives_the_generator_that_it_was_adapted_from(after_night: Project) -> None:

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from nada.checkpoints import load_generator, read_any, save_delta, save_generator, save_half
+from nada.checkpoints import inspect, load_generator, read_any, save_delta, save_generator, save_half
 from nada.checkpoints.canonical import read_header
 from nada.checkpoints.half import round_to_half
 from nada.errors import CheckpointError, ParentError
@@ -103,8 +103,11 @@ def test_a_changed_parent_of_the_same_size_is_refused(delta: Path, parent: Path)
         load_generator(delta)
 
 
-def test_the_header_tells_a_delta_without_its_parent(delta: Path, parent: Path) -> None:
+def test_the_header_tells_of_the_parent_and_needs_none(delta: Path, parent: Path) -> None:
     expected = {"name": "ffhq.pkl", "sha256": sha256_file(parent), "size_bytes": parent.stat().st_size}
+    held = inspect(delta)
+    assert held.parent is not None and held.parent.model_dump() == expected
+    assert inspect(parent).parent is None
     parent.unlink()
     header = read_header(delta)
     assert header.delta is not None and header.delta.parent.model_dump() == expected
