@@ -1,4 +1,4 @@
-"""Commands around a night that nobody watches: `nada status`."""
+"""Commands around a night that nobody watches: `nada status` and `nada serve`."""
 
 # ruff: noqa: D301 (click reads the backslash-b before blocks that it must not reflow)
 
@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,6 +57,34 @@ def status(
             live.update(status_view(now), refresh=True)
     else:
         _follow()
+
+
+@app.command(short_help="Run a night whenever a schedule says so.")
+def serve(
+    cron: Annotated[str, typer.Option(help="Minute, hour, day, month, weekday; in local time.")] = "0 22 * * *",
+    params: Annotated[
+        Path, typer.Option("--params", help="The settings file; paths inside it are relative to where you stand.")
+    ] = Path("params.yaml"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the Prefect server that it starts.")] = 4200,
+) -> None:
+    """Stay, and run a night whenever the schedule says so; start a Prefect server for it, with its pages.
+
+    Everything is checked now, so that a mistake does not wait for the night. A server that PREFECT_API_URL names is
+    used in place of one of its own. Set night.deadline for the morning, and night.webhook to be told how it went.
+
+    \b
+    Examples:
+      nada serve                                every night at ten
+      nada serve --cron "30 21 * * 1-5"         on weekdays at half past nine
+      prefect deployment run night/nightly      one now (PREFECT_API_URL=http://127.0.0.1:4200/api)
+    """
+    from flows.plan import make_plan
+    from flows.tables import plan_summary
+
+    typer.echo(plan_summary(make_plan(params)))
+    from flows.serve import serve as serve_nights
+
+    serve_nights(cron, params, port, typer.echo)
 
 
 def _follow() -> None:

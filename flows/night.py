@@ -22,6 +22,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture, as_completed
 from prefect.tasks import Task
 
+from flows.announce import announce, summary_of, summary_of_refusal
 from flows.display import Display, make_display
 from flows.keeper import Keeper
 from flows.outputs import REPORTS_DIR, check_reports_writable, folder_name, publish_report, ui_commands
@@ -30,9 +31,10 @@ from flows.schedule import Waiting
 from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
 from flows.tables import count, workers_in_words
 from nada.errors import NadaError
-from tasks import metrics, parents, rowcache, tracking
+from tasks import metrics, parents, rowcache, tracking, webhook
 from tasks.ledger import Ledger
 from tasks.nightlock import only_night
+from tasks.params import load_params
 from tasks.report import Failure, Night
 from tasks.rowcache import Record
 from tasks.workers import CHECK_MODELS, Progress, RowFailedError, WorkerDiedError, WorkerPool
@@ -126,7 +128,8 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
     started = datetime.now().astimezone()
     with ExitStack() as stack:
         stack.enter_context(only_night())
-        keeper = stack.enter_context(kept_status(plan, started))
+        keeper = stack.enter_context(kept_status(plan, started, display))
+        webhook.address_of(plan.params.night.webhook)
         rowcache.check_writable()
         check_reports_writable()
         plan.check_disk()
@@ -145,8 +148,8 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
 
 
 @contextmanager
-def kept_status(plan: Plan, started: datetime) -> Iterator[Keeper]:
-    """The night's status, which says in the end how the night ended."""
+def kept_status(plan: Plan, started: datetime, display: Display) -> Iterator[Keeper]:
+    """The night's status, which says in the end how the night ended, as does the one summary that is then sent."""
     keeper = Keeper(night_name(started), started, len(plan.rows), plan.deadline(started))
     try:
         yield keeper
@@ -158,6 +161,8 @@ def kept_status(plan: Plan, started: datetime) -> Iterator[Keeper]:
         raise
     else:
         keeper.state("finished")
+    finally:
+        announce(plan.params.night.webhook, summary_of(keeper.status), display.say)
 
 
 @flow(name="night", flow_run_name="{name}", validate_parameters=False)
@@ -175,7 +180,8 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
     """
     with ExitStack() as stack:
         if stage is None:
-            stage = stack.enter_context(set_stage(plan_to_run(Path(params_path))[0], make_display()))
+            display = make_display()
+            stage = stack.enter_context(set_stage(plan_or_tell(Path(params_path), display), display))
         stack.enter_context(stage.pool)  # ends the workers before Prefect waits for the threads that use them
         book_current(stage)
         for planned, result in train_rows(stage):
@@ -185,6 +191,16 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
         stage.closed = True
     if stage.failures:
         raise RowsFailedError(f"{len(stage.failures)} of {len(stage.plan.rows)} rows failed")
+
+
+def plan_or_tell(params_path: Path, display: Display) -> Plan:
+    """The plan of a night that nobody started by hand: that it cannot begin is sent like the summary of any other."""
+    try:
+        return plan_to_run(params_path)[0]
+    except NadaError as err:
+        with suppress(NadaError):  # params.yaml itself cannot be read
+            announce(load_params(params_path).night.webhook, summary_of_refusal(str(err)), display.say)
+        raise
 
 
 def run_night(plan: Plan, display: Display) -> Stage:

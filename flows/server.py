@@ -15,9 +15,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -53,8 +54,18 @@ class ServerError(NadaError):
 class EmbeddedServer:
     """One server process at a time, on one socket, until this process ends."""
 
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, port: int = 0, settings: Mapping[str, str] = MappingProxyType(EPHEMERAL)) -> None:
+        """Start it.
+
+        Args:
+            port: 0 for any.
+            settings: of the server, as environment variables; by default it has no pages and starts no nights.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self._settings = settings
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
         self._ending = threading.Event()
         self._given_up = threading.Event()
@@ -65,7 +76,7 @@ class EmbeddedServer:
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "flows.server_process", str(self._socket.fileno()), str(os.getpid())],
-            env={**os.environ, **EPHEMERAL, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={**os.environ, **self._settings, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             pass_fds=[self._socket.fileno()],
             stdin=subprocess.DEVNULL,
             process_group=0,  # Ctrl-C and a closing terminal are for us alone

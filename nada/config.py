@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from nada.deadline import parse_deadline
 
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-WEBHOOK = re.compile(r"https?://[^\s/?#]+\S*|\$[A-Za-z_][A-Za-z0-9_]*")
+WEBHOOK = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?|\$[A-Za-z_][A-Za-z0-9_]*")
 WEIGHTS_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz"}
 
 
@@ -186,7 +186,7 @@ class NightConfig(Section):
     @classmethod
     def _is_an_address(cls, value: Any) -> Any:
         if value is not None and not (isinstance(value, str) and WEBHOOK.fullmatch(value)):
-            raise ValueError("expected an address that begins with https:// or http://, or $NAME of a variable")
+            raise ValueError("expected an address (https://host/path) without a user name, or $NAME of a variable")
         return value
 
 

@@ -102,11 +102,15 @@ def test_the_bundled_params_yaml_has_no_invalid_keys() -> None:
         ),
         (
             lambda c: c["night"].update(webhook="ftp://hidden@host/secret"),
-            "night.webhook: expected an address that begins with https:// or http://, or $NAME of a variable",
+            "night.webhook: expected an address (https://host/path) without a user name, or $NAME of a variable",
+        ),
+        (
+            lambda c: c["night"].update(webhook="https://me:secret@host/"),
+            "night.webhook: expected an address (https://host/path) without a user name, or $NAME of a variable",
         ),
         (
             lambda c: c["night"].update(webhook=["https://host/secret"]),
-            "night.webhook: expected an address that begins with https:// or http://, or $NAME of a variable",
+            "night.webhook: expected an address (https://host/path) without a user name, or $NAME of a variable",
         ),
         (lambda c: c["adapt"].update(train="all"), "adapt.train: expected 'convs', 'convs+rgb' or 'rgb', got 'all'"),
         (

@@ -1,0 +1,126 @@
+"""Nights by the clock: Prefect's scheduler starts the flow in a process of its own, each night anew."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from prefect.runner import Runner
+from prefect.schedules import Cron, Schedule
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_UI_API_URL,
+    get_current_settings,
+    temporary_settings,
+)
+from prefect.types.entrypoint import EntrypointType
+
+from flows.night import night
+from flows.server import EmbeddedServer, ServerError, answers
+from nada.errors import ParamsError
+
+NAME = "nightly"
+LOCAL_TIME = Path("/etc/localtime")
+ZONES = "zoneinfo/"
+
+
+def serve(cron: str, params_path: Path, port: int, say: Callable[[str], None]) -> None:
+    """Start or find a Prefect server, and run a night whenever the schedule says so, until Ctrl-C or SIGTERM.
+
+    One night at a time: one that is still running when the next is due lets it wait.
+
+    Args:
+        cron: five fields, in this machine's local time.
+        params_path: params.yaml.
+        port: of a server that is started; PREFECT_API_URL names one that is there.
+        say: told the addresses.
+
+    Raises:
+        ParamsError: the schedule cannot be read.
+        ServerError: the server does not answer, or its port is taken.
+    """
+    schedule = schedule_of(cron)
+    with api(port) as url:
+        say(f"Prefect  {url.removesuffix('/api')}")
+        say(f"Nights   {cron} ({schedule.timezone}); nada status shows the one that runs; Ctrl-C ends")
+        runner = Runner(name=NAME, limit=1)
+        runner.add_flow(
+            night,
+            name=NAME,
+            schedule=schedule,
+            parameters={"params_path": str(params_path)},
+            enforce_parameter_schema=False,  # the flow's own parameters are no JSON
+            entrypoint_type=EntrypointType.MODULE_PATH,  # wherever the user stands
+        )
+        # Prefect's own answer to SIGTERM forgets to wait for what it stops; a shell's `&` has Ctrl-C ignored.
+        runner.handle_sigterm = _interrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            asyncio.run(runner.start())
+
+
+def _interrupt(*_: Any) -> None:
+    """SIGTERM as Ctrl-C in a terminal, which the night that runs hears too."""
+    for pid in _children():
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) == os.getpgrp():  # servers and workers have groups of their own
+                os.kill(pid, signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+
+
+def _children() -> list[int]:
+    """Processes that this one started; none where the system does not tell."""
+    found = Path("/proc/self/task").glob("*/children")
+    return [int(pid) for children in found for pid in children.read_text().split()]
+
+
+def schedule_of(cron: str) -> Schedule:
+    """A schedule in this machine's local time.
+
+    Raises:
+        ParamsError: no such schedule.
+    """
+    try:
+        return Cron(cron, timezone=local_zone())
+    except ValueError as err:
+        raise ParamsError(
+            f"--cron: {cron!r} is no schedule; expected minute, hour, day, month and weekday, such as '0 22 * * *'"
+        ) from err
+
+
+def local_zone() -> str:
+    """The name of this machine's time zone; UTC where it has none."""
+    if name := os.environ.get("TZ", "").removeprefix(":"):
+        return name
+    _, found, name = LOCAL_TIME.resolve().as_posix().partition(ZONES)
+    return name if found else "UTC"
+
+
+@contextmanager
+def api(port: int) -> Iterator[str]:
+    """The address of a Prefect server with its scheduler: the one that the settings name, or one of our own.
+
+    Raises:
+        ServerError: it does not answer, or the port is taken.
+    """
+    if url := get_current_settings().api.url:
+        if not answers():
+            raise ServerError(f"{url}: Prefect does not answer; start it, or unset PREFECT_API_URL to start one here")
+        yield url
+        return
+    url = f"http://127.0.0.1:{port}/api"
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_SERVER_UI_API_URL: url}):
+        try:
+            server = EmbeddedServer(port, settings={"PREFECT_SERVER_UI_API_URL": url})
+        except OSError as err:
+            raise ServerError(f"127.0.0.1:{port}: {err.strerror}; choose another --port") from err
+        try:
+            server.ready()
+            yield url
+        finally:
+            server.stop()

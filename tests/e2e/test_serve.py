@@ -1,0 +1,128 @@
+"""Nights by the clock: the real command, its Prefect server, a night through the API, one summary, and a clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flows.serve import local_zone, schedule_of
+from nada.errors import ParamsError
+from tasks.status import load_status
+from tests.project import BROKEN, PARAMS, SKETCH, Project, project
+from tests.receiver import receiver
+
+__all__ = ["project"]
+
+BOUND_SECONDS = 240.0  # of each step, on a busy machine
+
+
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Ask until it is so, the process ends, or the bound is reached."""
+    deadline = time.monotonic() + BOUND_SECONDS
+    while not what():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_a_served_night_trains_sends_one_summary_and_leaves_no_process(project: Project) -> None:
+    project.prompts(SKETCH, BROKEN)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    api = f"http://127.0.0.1:{port}/api"
+    with receiver(200) as (address, received):
+        environment["HOOK"] = address
+        (project.folder / "params.yaml").write_text(PARAMS.replace("device: cpu", "device: cpu\n  webhook: $HOOK"))
+        with (
+            (project.folder / "serve.log").open("w+") as log,
+            subprocess.Popen(
+                [sys.executable, "-m", "flows.cli", "serve", "--cron", "0 3 1 1 *", "--port", str(port)],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            ) as process,
+        ):
+            try:
+                wait_for(lambda: "Nights   0 3 1 1 *" in said(log.name), process)
+                deployments: list[dict[str, str]] = []
+
+                def deployed() -> bool:
+                    deployments[:] = httpx.post(f"{api}/deployments/filter", json={}).json()
+                    return bool(deployments)
+
+                wait_for(deployed, process)
+                url = f"{api}/deployments/{deployments[0]['id']}/create_flow_run"
+                assert httpx.post(url, json={"state": {"type": "SCHEDULED"}}).status_code == 201
+                wait_for(lambda: bool(received), process)
+                children = descendants(process.pid)
+                process.send_signal(signal.SIGTERM)
+                process.wait(60)
+            finally:
+                process.kill()
+    out = said(log.name)
+    assert process.returncode == 0, out
+    assert "Traceback" not in out
+    deadline = time.monotonic() + 20  # Python's resource tracker sees its parent go, and then goes itself
+    while any(map(lives, children)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [pid for pid in children if lives(pid)] == []
+    status = load_status()
+    assert status is not None
+    assert (status.state, list(status.done), list(status.failed)) == ("finished", ["sketch"], ["broken"])
+    ((_, _, summary),) = received
+    assert (summary["state"], summary["trained"], summary["failed"], summary["left"]) == ("finished", 1, 1, 0)
+    assert Path(summary["report"]).is_file()
+    secret = address.rpartition("/")[2]
+    kept = [path for path in project.folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    assert kept == []
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is still there."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def said(log: str) -> str:
+    """What the command printed so far."""
+    return Path(log).read_text()
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below this one."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(child) for child in task.read_text().split()]
+    return found + [below for child in found for below in descendants(child)]
+
+
+def test_a_schedule_is_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    schedule = schedule_of("0 22 * * *")
+    assert (schedule.cron, schedule.timezone) == ("0 22 * * *", "Europe/Berlin")
+    monkeypatch.delenv("TZ")
+    assert local_zone()
+
+
+def test_a_schedule_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(ParamsError, match=r"^--cron: 'at ten' is no schedule; expected minute, hour, day, month and "):
+        schedule_of("at ten")
+
+
+def test_a_port_that_is_taken_is_refused(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = project.nada("serve", "--port", str(port))
+    assert outcome.status == 1
+    assert outcome.err == f"127.0.0.1:{port}: Address already in use; choose another --port\n"
