@@ -189,6 +189,29 @@ def report(params: ParamsOption = Path("params.yaml")) -> None:
         display.say(f"\n{count(len(planned.to_train), 'domain')} still to train: nada run", "yellow")
 
 
+@app.command(short_help="Compare two nights, or two git revisions.")
+def compare(
+    before: Annotated[str, typer.Argument(help="A folder of reports/, or a git revision such as HEAD~1.")],
+    after: Annotated[str, typer.Argument(help="The same; 'now' is what reports/metrics.json holds.")] = "now",
+) -> None:
+    """Compare the scores of two nights, domain by domain; bold is what the choice of the pictures does not explain.
+
+    \b
+    Examples:
+      nada compare 2026-11-23_22-00-00                       an earlier night with the latest
+      nada compare HEAD~1 HEAD                               two git revisions
+    """
+    from flows.display import make_console
+    from flows.tables import changes_table
+    from tasks.compare import compare as compare_nights
+    from tasks.compare import load_night_metrics
+
+    changes = compare_nights(load_night_metrics(before), load_night_metrics(after))
+    make_console().print(changes_table(changes, (before, after)))
+    clear = sum(change.is_clear for change in changes)
+    typer.echo(f"\n{clear} of {len(changes)} scores changed by more than their 95% intervals.")
+
+
 @app.command(short_help="Check and copy the source generator.")
 def pretrained(params: ParamsOption = Path("params.yaml")) -> None:
     """Check the source generator and copy it to weights/pretrained in nada's own format.

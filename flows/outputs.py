@@ -33,12 +33,16 @@ def check_reports_writable() -> None:
 
 
 def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Path:
-    """Write page, night.json and confusion.csv into a folder, the metrics into REPORTS_DIR; returns the page's path.
+    """Write page, night.json, metrics and confusion.csv into a folder, the metrics into REPORTS_DIR as well.
+
+    Returns:
+        The page's path.
 
     Raises:
         OutputError: it cannot be written.
     """
-    metrics.write_metrics(records, {failure.domain: failure.reason for failure in night.failures}, REPORTS_DIR)
+    for place in (REPORTS_DIR, folder):  # what DVC compares, and what `nada compare` finds of earlier nights
+        metrics.write_metrics(records, {failure.domain: failure.reason for failure in night.failures}, place)
     path = write_report(records, night, folder / REPORT_NAME)
     metrics.write_confusion(records, folder)
     save_night(night, folder)

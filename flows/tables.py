@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.plan import Plan, PlannedRow
+from tasks.compare import Change
 from tasks.meanings import FIRST, Meaning
 from tasks.report import lasted, stored
 
@@ -85,6 +86,28 @@ def workers_in_words(plan: Plan) -> str:
     devices = sorted({spec.device for spec in specs})
     threads = count(specs[0].threads, "thread")
     return f"{count(len(specs), 'worker')} ({', '.join(devices)}, {threads} each)"
+
+
+def changes_table(changes: Sequence[Change], names: tuple[str, str]) -> Table:
+    """Two nights side by side, a line a score; what has clearly changed is bold."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in ("domain", "score", *names, "change"):
+        table.add_column(Text(column), justify="left" if column in ("domain", "score") else "right", no_wrap=True)
+    meanings = {meaning.name: meaning for meaning in FIRST}
+    previous = ""
+    for change in changes:
+        meaning = meanings[change.name]
+        before, after = (
+            "" if value is None else meaning.pattern.format(value) for value in (change.before, change.after)
+        )
+        words = "new" if change.before is None else "gone" if change.after is None else "within the intervals"
+        if change.is_clear and change.before is not None and change.after is not None:
+            words = "more" if change.after > change.before else "less"
+        shown = change.domain if change.domain != previous else ""
+        cells = (shown, meaning.label, before, after, words)
+        table.add_row(*map(Text, cells), style="bold" if change.is_clear else "")
+        previous = change.domain
+    return table
 
 
 def leaderboard_table(board: Sequence[Mapping[str, Any]], failures: Mapping[str, str]) -> Table:

@@ -14,7 +14,7 @@ from tests.project import PARAMS, SKETCH, Project, project
 
 __all__ = ["project"]
 
-COMMANDS = ("plan", "run", "report", "sample", "strip", "mix", "video", "pretrained")
+COMMANDS = ("plan", "run", "report", "compare", "sample", "strip", "mix", "video", "pretrained")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
