@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -10,8 +11,15 @@ import torch
 from nada.errors import OutOfMemoryError
 
 T = TypeVar("T")
-# What PyTorch says where it raises no error of a class of its own: its CPU allocator, and CUDA's libraries.
-SIGNS = ("can't allocate memory", "std::bad_alloc", "_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+# What PyTorch says where it raises no error of a class of its own: its CPU allocator, oneDNN, and CUDA's libraries.
+SIGNS = (
+    "can't allocate memory",
+    "std::bad_alloc",
+    "could not create a primitive",
+    "could not execute a primitive",
+    "_STATUS_ALLOC_FAILED",
+    "CUDA error: out of memory",
+)
 
 
 class MicroBatch:
@@ -46,8 +54,7 @@ class MicroBatch:
                     ) from err
             # Out here the error is gone, and with it the frames that held the failed work's tensors.
             self.size = (size + 1) // 2
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            give_back()
 
     def each(self, where: str, count: int, work: Callable[[slice], T]) -> Iterator[T]:
         """work(slice) for consecutive slices that cover `count`; a slice that does not fit is cut.
@@ -64,6 +71,15 @@ class MicroBatch:
 
             done, result = self.fit(where, count - start, next_slice)
             yield result
+
+
+def give_back() -> None:
+    """Return what is free to the device and the system: allocators keep it, others such as oneDNN need it."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+    if trim is not None:
+        trim(0)
 
 
 def ran_out(err: BaseException) -> bool:

@@ -21,7 +21,12 @@ from tests.conftest import tiny_generator
 
 PAIR = PromptPair("photo", "sketch")
 CPU_MESSAGE = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: tried to allocate 9"
-ERRORS = [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError(CPU_MESSAGE), MemoryError()]
+ERRORS = [
+    torch.OutOfMemoryError("CUDA out of memory."),
+    RuntimeError(CPU_MESSAGE),
+    RuntimeError("could not create a primitive"),  # oneDNN's
+    MemoryError(),
+]
 BUSY = AdaptConfig(
     iterations=3,
     batch_size=5,
@@ -112,7 +117,7 @@ def test_no_more_pictures_than_the_micro_batch_are_rendered_at_once(
     assert max(sizes) == 2
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", ERRORS, ids=["cuda", "cpu", "onednn", "python"])
 def test_a_step_that_runs_out_of_memory_is_done_again_in_halves(
     tiny_guide: Guide, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
