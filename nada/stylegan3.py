@@ -16,7 +16,7 @@ from nada.errors import ShapeError
 from nada.generator import Layer, Noise, NoiseMaps
 from nada.mapping import FullyConnected, MappingNetwork
 from nada.stylegan3_geometry import ConvGeometry, StyleGAN3Config
-from nada.stylegan3_ops import filtered_leaky_relu, modulated_conv
+from nada.stylegan3_ops import Rates, filtered_leaky_relu, modulated_conv
 
 __all__ = ["StyleGAN3", "StyleGAN3Config"]
 
@@ -82,8 +82,7 @@ class SynthesisLayer(nn.Module):
         super().__init__()
         config = layer.config
         fan_in, fan_out = config.channels(layer.previous), config.channels(layer.index)
-        self.up, self.down, self.size = layer.up, layer.down, config.size(layer.index)
-        self.clamp = config.conv_clamp
+        self.rates = Rates(layer.up, layer.down, config.size(layer.index), config.conv_clamp)
         self.affine = FullyConnected(config.w_dim, fan_in, bias=1.0)
         self.weight = nn.Parameter(torch.randn(fan_out, fan_in, config.conv_kernel, config.conv_kernel))
         self.bias = nn.Parameter(torch.zeros(fan_out))
@@ -93,9 +92,7 @@ class SynthesisLayer(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         x = modulated_conv(x, self.weight, self.affine(w), self.magnitude_ema.rsqrt(), demodulate=True)
-        return filtered_leaky_relu(
-            x, self.bias, self.up_filter, self.down_filter, self.up, self.down, self.size, self.clamp
-        )
+        return filtered_leaky_relu(x, self.bias, self.up_filter, self.down_filter, self.rates)
 
 
 class ToRGB(nn.Module):
