@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,15 +10,18 @@ from typing import Any
 import pytest
 import torch
 
+from nada.checkpoints import save_generator
 from nada.config import Params
 from nada.errors import NonFiniteLossError, OutputError
 from nada.stylegan2 import SynthesisNetwork
-from tasks import rowcache, training, unfinished
+from tasks import parents, rowcache, training, unfinished
 from tasks.adapt import run_row
 from tasks.job import RowJob
 from tasks.judge import render
 from tasks.prompts import Row
+from tasks.sample import open_domain, samples
 from tasks.workers import Progress
+from tests.conftest import tiny_stylegan3
 
 STATE = Path("weights/.unfinished/sketch.safetensors")
 
@@ -95,6 +99,25 @@ def test_a_row_whose_process_ended_goes_on_to_the_same_bytes(job: RowJob) -> Non
     assert notes == ["goes on after step 3 of 5"]
     assert resumed == undisturbed
     assert not STATE.parent.exists()
+
+
+def test_a_row_of_a_stylegan3_is_trained_resumed_and_drawn_like_any_other(job: RowJob, tmp_path: Path) -> None:
+    source = tiny_stylegan3()
+    path = tmp_path / "stylegan3.safetensors"
+    save_generator(path, source)
+    parents.keep(path)
+    job = dataclasses.replace(job, generator_path=str(path))
+    undisturbed, _ = run(job)
+    interrupt(job, 4)
+    assert run(job)[0] == undisturbed
+
+    run_row(job, lambda news: None)
+    adapted = open_domain("sketch", Path("params.yaml"), "cpu")
+    assert adapted.config == source.config
+    before, after = source.state_dict(), adapted.state_dict()
+    changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert changed and all(re.fullmatch(r"synthesis\.L[0-3]_\d+_\d+\.(weight|bias)", name) for name in changed)
+    assert len(list(samples(adapted, 3, seed=0, psi=0.7))) == 1
 
 
 def test_a_row_shorter_than_the_interval_saves_nothing(job: RowJob, monkeypatch: pytest.MonkeyPatch) -> None:
