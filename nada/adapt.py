@@ -7,7 +7,8 @@ Legend: N batch, L style layers, W_DIM latent width, D CLIP width.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -22,7 +23,7 @@ from nada.latents import seeded_rng
 from nada.layers import select_layers, train_only, trainable_rgb
 from nada.losses import directional_loss, global_loss
 from nada.memory import MicroBatch
-from nada.state import Step, capture, restore
+from nada.state import Step, capture, restore, trained_weights
 
 BETA1 = 0.0  # StyleGAN2 trains without momentum
 
@@ -31,9 +32,9 @@ class Adaptation:
     """Trains `target`, a copy of `source`, until its pictures differ from the source's as the texts differ.
 
     Iterate over it: it yields one `Step` an iteration, after the weights were updated. The target is whole after
-    every step, and holds the averaged weights (if any) once the iteration ends. Between two steps `state_dict`
-    takes everything that the rest depends on; an Adaptation built from the same arguments goes on from it to the
-    same bytes.
+    every step, and holds the averaged weights (if any) once the iteration ends; whoever leaves it earlier calls
+    `end`. Between two steps `state_dict` takes everything that the rest depends on; an Adaptation built from the
+    same arguments goes on from it to the same bytes.
 
     Args:
         source: the frozen generator.
@@ -102,13 +103,38 @@ class Adaptation:
             self.trace.append(Step(index, loss, terms, tuple(layer.name for layer in layers)))
             yield self.trace[-1]
 
-        self.average.copy_to_weights()
+        with self.averaged():
+            kept = self.weights()
+        self.end(kept)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within it the target is what it would be if training ended here; afterwards training can go on."""
+        self.average.swap()
+        try:
+            yield
+        finally:
+            self.average.swap()
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of what is trained, by name, as it is."""
+        return {name: weight.detach().clone() for name, weight in trained_weights(self)}
+
+    @torch.no_grad()
+    def end(self, weights: Mapping[str, Tensor]) -> None:
+        """Give the target its last weights, which `weights` returned after some step, and train no more.
+
+        Raises:
+            NonFiniteLossError: they are not finite.
+        """
+        for name, weight in trained_weights(self):
+            weight.copy_(weights[name])
         if not all(weight.isfinite().all() for weight in self.candidates):
             raise NonFiniteLossError(
-                f"step {config.iterations - 1}: the last update left weights that are not finite; "
-                f"try a smaller adapt.learning_rate (now {config.learning_rate})"
+                f"step {len(self.trace) - 1}: the last update left weights that are not finite; "
+                f"try a smaller adapt.learning_rate (now {self.config.learning_rate})"
             )
-        train_only(target, [], [])
+        train_only(self.target, [], [])
 
     def accumulate_gradients(self, batch: Batch, size: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Gradients of the loss over a batch, `size` samples at a time; returns the loss and its terms.
@@ -180,7 +206,9 @@ class WeightAverage:
             average.lerp_(weight, 1 - self._decay)
 
     @torch.no_grad()
-    def copy_to_weights(self) -> None:
-        """Replace the weights by their average."""
+    def swap(self) -> None:
+        """Exchange the weights and their average; twice leaves everything as it was."""
         for average, weight in zip(self.tensors, self._weights, strict=False):
+            kept = weight.clone()
             weight.copy_(average)
+            average.copy_(kept)

@@ -41,9 +41,9 @@ class Step:
 def capture(adaptation: Adaptation) -> dict[str, Tensor]:
     """The state, on the CPU. Nothing is copied that lies there already: write it before the next step."""
     trace = adaptation.trace
-    tensors: dict[str, Tensor] = {f"weights.{name}": weight for name, weight in _candidates(adaptation)}
+    tensors: dict[str, Tensor] = {f"weights.{name}": weight for name, weight in trained_weights(adaptation)}
     tensors |= {f"average.{name}": average for name, average in _averages(adaptation)}
-    for name, weight in _candidates(adaptation):
+    for name, weight in trained_weights(adaptation):
         trained = adaptation.optimizer.state.get(weight, {})
         tensors |= {f"optimizer.{name}.{part}": tensor for part, tensor in trained.items()}
     tensors |= {"rng": adaptation.rng.get_state(), "micro_batch": torch.tensor(adaptation.micro_batch.size)}
@@ -66,7 +66,7 @@ def restore(adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
     _check(adaptation, tensors)
     packed = adaptation.optimizer.state_dict()
     packed["state"] = {}
-    for index, (name, weight) in enumerate(_candidates(adaptation)):
+    for index, (name, weight) in enumerate(trained_weights(adaptation)):
         weight.copy_(tensors[f"weights.{name}"])
         if f"optimizer.{name}.step" in tensors:
             packed["state"][index] = {part: tensors[f"optimizer.{name}.{part}"].clone() for part in ADAM_PARTS}
@@ -90,7 +90,7 @@ def _check(adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
     """Every tensor that must be there, none that must not, all of their shapes and types."""
     ours = capture(adaptation)
     expected = {name: _kind(tensor) for name, tensor in ours.items() if not name.startswith("optimizer.")}
-    for name, weight in _candidates(adaptation):
+    for name, weight in trained_weights(adaptation):
         if any(f"optimizer.{name}.{part}" in tensors for part in ADAM_PARTS):
             expected |= {f"optimizer.{name}.{part}": _kind(weight) for part in ADAM_PARTS}
             expected[f"optimizer.{name}.step"] = _kind(torch.tensor(0.0))
@@ -112,13 +112,14 @@ def _check(adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
         raise StateError(f"state: no random number generator's ({err}); start over") from err
 
 
-def _candidates(adaptation: Adaptation) -> list[tuple[str, nn.Parameter]]:
+def trained_weights(adaptation: Adaptation) -> list[tuple[str, nn.Parameter]]:
+    """Every weight that an adaptation may train, with its name in the generator."""
     names = {parameter: name for name, parameter in adaptation.target.named_parameters()}
     return [(names[weight], weight) for weight in adaptation.candidates]
 
 
 def _averages(adaptation: Adaptation) -> list[tuple[str, Tensor]]:
-    names = [name for name, _ in _candidates(adaptation)]
+    names = [name for name, _ in trained_weights(adaptation)]
     return list(zip(names, adaptation.average.tensors, strict=False))
 
 
