@@ -44,6 +44,8 @@ class Sample:
     judge_seconds: float
     num_bytes: int | None = None
     """Of the published folder."""
+    share: float = 1.0
+    """Of its iterations that it trained: less than all of them where its checkpoint was chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,8 @@ def estimate(
         seconds = adapt.iterations * adapt.batch_size * GUESSED_SECONDS_PER_SAMPLE + GUESSED_JUDGE_SECONDS
         return Estimate(seconds=seconds, num_bytes=num_bytes, basis="guess")
     judge = statistics.median(sample.judge_seconds for sample in same)
-    return Estimate(seconds=adapt.iterations * per_step + judge, num_bytes=num_bytes, basis=basis)
+    steps = adapt.iterations * (statistics.median(sample.share for sample in same) if basis == "measured" else 1.0)
+    return Estimate(seconds=steps * per_step + judge, num_bytes=num_bytes, basis=basis)
 
 
 def recipe_of(adapt: AdaptConfig) -> str:
@@ -136,6 +139,8 @@ def _of_records(records: Iterable[dict[str, Any]]) -> list[Sample]:
     samples = []
     for record in records:
         with suppress(KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
+            iterations = int(record["adapt"]["iterations"])
+            trained = int(record["choice"]["trained"]) if record.get("choice") else iterations
             samples.append(
                 Sample(
                     device=record["device"].split(":")[0],
@@ -143,9 +148,10 @@ def _of_records(records: Iterable[dict[str, Any]]) -> list[Sample]:
                     generator=record["provenance"]["sha256 of generator"],
                     recipe=recipe_of(AdaptConfig.model_validate(record["adapt"])),
                     batch_size=int(record["adapt"]["batch_size"]),
-                    seconds_per_step=float(record["seconds"]["adapt"]) / int(record["adapt"]["iterations"]),
+                    seconds_per_step=float(record["seconds"]["adapt"]) / trained,
                     judge_seconds=float(record["seconds"]["judge"]),
                     num_bytes=sum(int(file["bytes"]) for file in record["files"].values()),
+                    share=trained / iterations,
                 )
             )
     return samples

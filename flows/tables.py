@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.plan import Plan, PlannedRow
+from nada.config import AdaptConfig
 from tasks.compare import Change
 from tasks.meanings import FIRST, Meaning
 from tasks.report import lasted, stored
@@ -45,7 +46,7 @@ def plan_table(plan: Plan) -> Table:
     table.add_column("state", no_wrap=True)
     for planned in plan.rows[:ROWS_SHOWN]:
         row = planned.row
-        cells = (row.domain, row.source, row.target, row.recipe, str(planned.adapt.iterations))
+        cells = (row.domain, row.source, row.target, row.recipe, _steps(planned.adapt))
         style = "" if planned.state == "train" else "dim"
         table.add_row(*(Text(cell) for cell in cells), Text(_state(planned)), style=style)
     if len(plan.rows) > ROWS_SHOWN:
@@ -156,6 +157,10 @@ def listed(domains: Sequence[str]) -> str:
     """
     shown = ", ".join(domains[:NAMES_SHOWN])
     return shown if len(domains) <= NAMES_SHOWN else f"{shown} and {len(domains) - NAMES_SHOWN} more"
+
+
+def _steps(adapt: AdaptConfig) -> str:
+    return f"<= {adapt.iterations}" if adapt.stop == "auto" else str(adapt.iterations)
 
 
 def _state(planned: PlannedRow) -> str:

@@ -116,6 +116,14 @@ class AdaptConfig(Section):
     """One adaptation: how long, how fast, what is trained, and by which losses."""
 
     iterations: int = Field(300, ge=1, le=1_000_000)
+    """Steps; with `stop: auto` at most."""
+    stop: Literal["fixed", "auto"] = "fixed"
+    """`auto`: the judge looks at the row now and then, and the best weights that it saw are kept; a row whose CSV line
+    names its iterations trains that many."""
+    probe_every: int = Field(20, ge=1, le=100_000)
+    """Steps from one look to the next."""
+    probe_images: int = Field(32, ge=4, le=10_000)
+    """Samples of each look."""
     batch_size: int = Field(2, ge=1, le=1024)
     learning_rate: float = Field(0.0016, gt=0, le=1)
     """0.002 x 4/5, the ratio of StyleGAN2's lazy regularisation."""

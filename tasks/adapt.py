@@ -25,7 +25,7 @@ from nada.adapt import Adaptation
 from nada.checkpoints import load_generator
 from nada.errors import ParamsError
 from nada.families import Network
-from nada.guide import ClipModel, Guide, load_clip, load_guide
+from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
 from nada.images import before_after, save_png
 from nada.judge import SetFeatures, Verdict
 from nada.layers import num_selected
@@ -33,8 +33,9 @@ from nada.state import Step
 from tasks import rowcache, unfinished
 from tasks.job import RowJob
 from tasks.judge import SampleSet, judge_ws, reference_features, sample_set, score_row, scores_as_json
+from tasks.probing import Chooser, Eye, write_probes
 from tasks.storage import round_as_stored, store
-from tasks.training import ProgressCallback, notify, train
+from tasks.training import ProgressCallback, Trained, begin, notify, train
 
 SHEET_COLUMNS = 6
 FORMAT = 1
@@ -46,6 +47,7 @@ class WarmModels:
 
     job: RowJob
     _references: dict[str, SetFeatures] = field(default_factory=dict)
+    _eyes: dict[int, tuple[Eye, SetFeatures]] = field(default_factory=dict)
 
     @cached_property
     def generator(self) -> Network:
@@ -81,6 +83,16 @@ class WarmModels:
             job, resolution = self.job, self.generator.resolution
             self._references[path] = reference_features(path, self.judge, job.params, resolution, job.device)
         return self._references[path]
+
+    def chooser(self, adaptation: Adaptation, job: RowJob) -> Chooser | None:
+        """Who chooses the checkpoint of a row, if it asks for that."""
+        if job.adapt.stop == "fixed":
+            return None
+        num = job.adapt.probe_images
+        if num not in self._eyes:
+            eye = Eye.of(self.judge, self.generator, num, job.params, job.device)
+            self._eyes[num] = eye, eye.see(self.generator)
+        return Chooser(adaptation, *self._eyes[num], PromptPair(job.row.source, job.row.target))
 
 
 _warm: dict[str, WarmModels] = {}
@@ -134,10 +146,11 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
 
     torch.manual_seed(job.seed)  # adapt seeds itself; this covers anything that draws without asking
     target = copy.deepcopy(models.generator)
-    adaptation, earlier_seconds = train(models.generator, target, models.guide, job, progress)
+    adaptation = begin(models.generator, target, models.guide, job)
+    trained = train(adaptation, models.chooser(adaptation, job), job, progress)
     target.eval()
     rounding = round_as_stored(target, models.ws[: job.params.samples.count], job)
-    clock.lap("adapt", earlier_seconds)
+    clock.lap("adapt", trained.earlier_seconds)
 
     notify(progress, job, job.adapt.iterations, "judge")
     samples = sample_set(target, models.judge, models.ws, job.params, job.device)
@@ -150,8 +163,10 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
         storage = {**store(partial, target, job), "rounding": rounding}
         save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), partial / "samples.png")
         write_trace(partial / "trace.csv", adaptation.trace, len(target.conv_layers()))
+        if trained.chooser is not None:
+            write_probes(partial / "probes.csv", trained.chooser.seen.probes)
         (partial / "metrics.json").write_text(json.dumps(scores_as_json(verdict), indent=2, sort_keys=True) + "\n")
-        record = rowcache.write_record(partial, make_record(job, models, verdict, storage, adaptation, clock))
+        record = rowcache.write_record(partial, make_record(job, models, verdict, storage, trained, clock))
         rowcache.publish(partial, job.row.domain)
         unfinished.remove(job.row.domain)
     except BaseException:
@@ -177,10 +192,11 @@ def make_record(
     models: WarmModels,
     verdict: Verdict,
     storage: dict[str, Any],
-    adaptation: Adaptation,
+    trained: Trained,
     clock: Clock,
 ) -> dict[str, Any]:
     """The row's record: everything that a reader needs to know about the result, hashes of files aside."""
+    adaptation = trained.adaptation
     return {
         "format": FORMAT,
         "key": job.key,
@@ -194,6 +210,7 @@ def make_record(
         "scores": scores_as_json(verdict),
         "nearest": verdict.nearest,
         "storage": storage,
+        "choice": None if trained.chooser is None else trained.chooser.record(),
         "loss": {"first": adaptation.trace[0].loss.item(), "last": adaptation.trace[-1].loss.item()},
         "seconds": {**clock.seconds, "total": sum(clock.seconds.values())},
         "device": job.device,

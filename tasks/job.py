@@ -30,11 +30,11 @@ class RowJob:
 
 
 def resolve_adapt(row: Row, params: Params) -> AdaptConfig:
-    """`adapt` of params.yaml, overridden by the row's recipe, then by the row's own iterations."""
+    """`adapt` of params.yaml, overridden by the row's recipe, then by the row's own iterations: that many."""
     config = params.recipe(row.recipe)
     if row.iterations is None:
         return config
-    return AdaptConfig.model_validate({**config.model_dump(), "iterations": row.iterations})
+    return AdaptConfig.model_validate({**config.model_dump(), "iterations": row.iterations, "stop": "fixed"})
 
 
 def resolve_seed(row: Row, params: Params) -> int:

@@ -1,6 +1,7 @@
 """Finished rows on disk, each whole or absent, recognised by content.
 
-`weights/adapted/<domain>/` holds generator.safetensors, metrics.json, samples.png, trace.csv and row.json.
+`weights/adapted/<domain>/` holds generator.safetensors, metrics.json, samples.png, trace.csv and row.json,
+and probes.csv with `adapt.stop: auto`.
 `weights/adapted/_parents/<sha256>.safetensors` are the generators that stored differences rebuild from, so that the
 folder is whole by itself, whatever params.yaml says later. row.json is the record:
 
@@ -8,6 +9,7 @@ folder is whole by itself, whatever params.yaml says later. row.json is the reco
      "scores": {name: {"value", "low", "high", "reference", "num_images", "network", "resizing"}},
      "nearest": {prompt: pictures nearest to it among the night's prompts, where there are any},
      "storage": {"kind": "delta", "parent": sha256, "rounding": null},
+     "choice": {"step", "trained", "why", "probes", "seconds"}, or null where no checkpoint was chosen,
      "seconds": {"load", "adapt", "judge", "total"}, "device": "cpu", "threads": 1, "micro_batch": 8,
      "provenance": {name: hash or version}, "all_targets": {domain: prompt}, "finished": ISO 8601,
      "files": {name: {"sha256", "bytes"}}}                    # written by write_record

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
 
 from nada.adapt import Adaptation
 from nada.errors import NonFiniteLossError, OutputError, StateError
@@ -11,32 +14,48 @@ from nada.generator import Generator
 from nada.guide import Guide, PromptPair
 from tasks import unfinished
 from tasks.job import RowJob
+from tasks.probing import Chooser, Seen
 from tasks.unfinished import Unfinished
 from tasks.workers import Progress
 
+CHOICE = "choice."  # begins the names of the chooser's tensors in a saved state
 REPORT_SECONDS = 0.3  # between two messages to the parent, each of which reads a loss off the device
 
 ProgressCallback = Callable[[Progress], None]
 
 
-def train(
-    source: Generator, target: Generator, guide: Guide, job: RowJob, progress: ProgressCallback
-) -> tuple[Adaptation, float]:
-    """Drive the loop to its end; tell the parent and save the state now and then.
+@dataclass(frozen=True)
+class Trained:
+    """A row's training, at its end."""
 
-    Returns:
-        The finished adaptation, and the seconds that it took in processes that ended.
+    adaptation: Adaptation
+    chooser: Chooser | None
+    """Of `stop: auto`."""
+    earlier_seconds: float
+    """In processes that ended."""
+
+
+def train(adaptation: Adaptation, chooser: Chooser | None, job: RowJob, progress: ProgressCallback) -> Trained:
+    """Drive the loop to its end, or to where the chooser stops it; tell the parent and save the state now and then.
+
+    Args:
+        adaptation: the row's; it goes on from the state that an ended process left, if there is one that fits.
+        chooser: of its checkpoint; without one the last is kept.
+        job: the row.
+        progress: tells the parent.
 
     Raises:
         NonFiniteLossError, OutOfMemoryError: as `Adaptation` does.
     """
-    adaptation, earlier_seconds = begin(source, target, guide, job, progress)
+    earlier_seconds = resume(adaptation, chooser, job, progress)
     started = told = saved = time.monotonic()
     micro_batch = adaptation.micro_batch.size
     try:
         for step in adaptation:
-            now, done = time.monotonic(), step.index + 1
-            is_last = done == job.adapt.iterations
+            done = step.index + 1
+            stops = chooser is not None and chooser.after(done)
+            is_last = stops or done == job.adapt.iterations
+            now = time.monotonic()
             if adaptation.micro_batch.size < micro_batch:
                 micro_batch = adaptation.micro_batch.size
                 notify(progress, job, done, "adapt", note=f"out of memory; at most {micro_batch} at once from here on")
@@ -45,41 +64,59 @@ def train(
                 notify(progress, job, done, "adapt", step.loss.item())
             if not is_last and now - saved >= job.params.night.checkpoint_minutes * 60:
                 saved = now
-                save(adaptation, job, progress, earlier_seconds + now - started)
+                save(adaptation, chooser, job, progress, earlier_seconds + now - started)
+            if stops:
+                break
+        if chooser is not None:
+            adaptation.end(chooser.seen.best)
     except NonFiniteLossError:
         unfinished.remove(job.row.domain)  # it would only lead there again
         raise
-    return adaptation, earlier_seconds
+    return Trained(adaptation, chooser, earlier_seconds)
 
 
-def begin(
-    source: Generator, target: Generator, guide: Guide, job: RowJob, progress: ProgressCallback
-) -> tuple[Adaptation, float]:
-    """The row's adaptation, gone on from the state that an ended process left, if there is one that fits.
-
-    Returns:
-        The adaptation, and the seconds of training behind it.
-    """
+def begin(source: Generator, target: Generator, guide: Guide, job: RowJob) -> Adaptation:
+    """The row's adaptation, before its first step."""
     micro_batch = None if job.params.night.micro_batch == "auto" else job.params.night.micro_batch
     pair = PromptPair(job.row.source, job.row.target)
-    adaptation = Adaptation(source, target, guide, pair, job.adapt, job.seed, micro_batch)
+    return Adaptation(source, target, guide, pair, job.adapt, job.seed, micro_batch)
+
+
+def resume(adaptation: Adaptation, chooser: Chooser | None, job: RowJob, progress: ProgressCallback) -> float:
+    """Go on from the state that an ended process left, if there is one that fits; returns the seconds behind it."""
     try:
         left = unfinished.load(job)
         if left is not None:
-            adaptation.load_state_dict(left.tensors)
+            restore(adaptation, chooser, left.tensors)
             done = len(adaptation.trace)
             notify(progress, job, done, "adapt", note=f"goes on after step {done} of {job.adapt.iterations}")
-            return adaptation, left.seconds
+            return left.seconds
     except StateError as err:
         notify(progress, job, 0, "adapt", note=f"starts over, for its saved state is of no use: {err}")
     unfinished.remove(job.row.domain)
-    return adaptation, 0.0
+    return 0.0
 
 
-def save(adaptation: Adaptation, job: RowJob, progress: ProgressCallback, seconds: float) -> None:
+def restore(adaptation: Adaptation, chooser: Chooser | None, tensors: dict[str, Tensor]) -> None:
+    """Put a saved state back: the chooser's tensors begin with `choice.`."""
+    own = {name: tensor for name, tensor in tensors.items() if not name.startswith(CHOICE)}
+    if chooser is None:
+        adaptation.load_state_dict(own)
+        return
+    chosen = {name.removeprefix(CHOICE): tensor for name, tensor in tensors.items() if name not in own}
+    seen = Seen.from_state_dict(chosen, adaptation.weights())
+    adaptation.load_state_dict(own)  # either both are changed or none
+    chooser.seen = seen
+
+
+def save(
+    adaptation: Adaptation, chooser: Chooser | None, job: RowJob, progress: ProgressCallback, seconds: float
+) -> None:
     """Save the state; that it cannot be written costs no row."""
+    chosen = {} if chooser is None else chooser.seen.state_dict()
+    tensors = adaptation.state_dict() | {f"{CHOICE}{name}": tensor for name, tensor in chosen.items()}
     try:
-        unfinished.save(job, Unfinished(adaptation.state_dict(), seconds))
+        unfinished.save(job, Unfinished(tensors, seconds))
     except OutputError as err:
         notify(progress, job, len(adaptation.trace), "adapt", note=f"its state is not saved: {err}")
 

@@ -100,6 +100,17 @@ def test_finished_rows_and_measurements_are_samples(tmp_path: Path, monkeypatch:
     assert earlier_samples() == [SAMPLE, replace(measured, seconds_per_step=0.7)]
 
 
+def test_rows_that_stopped_early_foretell_shorter_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = rowcache.partial_dir("chosen")
+    rowcache.write_record(folder, {**record("chosen"), "choice": {"step": 20, "trained": 25}})
+    rowcache.publish(folder, "chosen")
+    (sample,) = earlier_samples()
+    assert (sample.seconds_per_step, sample.share) == (2.0, 0.25)
+    assert seconds(STYLE, sample) == 25 * 2.0 + 3.0
+    assert seconds(COLOURS, sample) == 10 * 2.0 / 4 * 2 + 3.0  # of another recipe, nothing says how early it stops
+
+
 @pytest.mark.parametrize("content", ["{", "[3]", json.dumps([{"device": "cpu"}])])
 def test_damaged_measurements_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -115,6 +115,14 @@ def test_the_page_calls_no_address_and_is_whole(adapted: Path) -> None:
     assert page.scripts == 1
 
 
+def test_a_chosen_checkpoint_is_shown_with_its_reason(adapted: Path) -> None:
+    choice = {"step": 2, "trained": 3, "why": "step 2, directional similarity 0.9", "probes": 3, "seconds": 1.0}
+    html = render(adapted, [{**record("sketch"), "choice": choice}])
+    assert "2 of at most 3 steps of 2" in html
+    assert "<dt>chosen</dt><dd>step 2, directional similarity 0.9</dd>" in html
+    assert "<dt>chosen</dt>" not in render(adapted, [record("sketch")])
+
+
 def test_hostile_prompts_stay_text_everywhere(adapted: Path) -> None:
     failure = Failure(domain="lost", source=HOSTILE, target=HOSTILE, reason=HOSTILE, details=HOSTILE)
     html = render(adapted, [record("sketch", target=HOSTILE)], failure)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from flows.plan import make_plan
+from nada.adapt import Adaptation
 from nada.checkpoints import load_generator
 from nada.errors import CheckpointError
 from nada.families import Network
@@ -64,9 +65,9 @@ def test_rounded_weights_are_judged_as_they_are_stored(project: Project) -> None
 def test_what_float16_cannot_hold_fails_its_row_and_leaves_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(source: Network, target: Network, *rest: Any) -> Any:
-        result = training.train(source, target, *rest)
-        target.synthesis.block(8).conv0.bias.data.fill_(1e5)
+    def explode(adaptation: Adaptation, *rest: Any) -> Any:
+        result = training.train(adaptation, *rest)
+        adaptation.target.synthesis.block(8).conv0.bias.data.fill_(1e5)  # type: ignore[attr-defined]
         return result
 
     monkeypatch.setattr("tasks.adapt.train", explode)

@@ -13,8 +13,9 @@ import torch
 from nada.checkpoints import save_generator
 from nada.config import Params
 from nada.errors import NonFiniteLossError, OutputError
+from nada.judge.choice import Probe
 from nada.stylegan2 import SynthesisNetwork
-from tasks import parents, rowcache, training, unfinished
+from tasks import parents, probing, rowcache, training, unfinished
 from tasks.adapt import run_row
 from tasks.job import RowJob
 from tasks.judge import render
@@ -237,3 +238,89 @@ def test_no_more_than_a_megapixel_is_rendered_at_once() -> None:
 
     batches = render(Huge(), torch.zeros(9, 2, 8), batch_size=50)  # type: ignore[arg-type]
     assert [len(img_u8) for img_u8 in batches] == [4, 4, 1]
+
+
+@pytest.fixture
+def choosing(job: RowJob) -> RowJob:
+    """The row with its checkpoint chosen among the probes after every second step."""
+    update = {"stop": "auto", "probe_every": 2, "probe_images": 4}
+    return dataclasses.replace(job, adapt=job.adapt.model_copy(update=update))
+
+
+def edits(monkeypatch: pytest.MonkeyPatch, by_step: dict[int, float]) -> None:
+    """The probes of a row see these directional similarities."""
+
+    def look(*arguments: Any) -> Probe:
+        return dataclasses.replace(look_as_built(*arguments), edit=by_step[arguments[-1]])
+
+    look_as_built = probing.look
+    monkeypatch.setattr(probing, "look", look)
+
+
+def test_the_weights_of_the_best_probe_are_published(
+    job: RowJob, choosing: RowJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits(monkeypatch, {2: 0.1, 4: 0.3, 5: 0.2})
+    record = run_row(choosing, lambda _: None)
+    chosen, _ = run(choosing)
+    shorter, _ = run(dataclasses.replace(job, adapt=job.adapt.model_copy(update={"iterations": 4})))
+    assert chosen["generator.safetensors"] == shorter["generator.safetensors"]
+    assert [line.split(",")[:2] for line in chosen["probes.csv"].decode().splitlines()] == [
+        ["step", "edit"],
+        ["2", "0.1"],
+        ["4", "0.3"],
+        ["5", "0.2"],
+    ]
+    assert "probes.csv" not in shorter
+    choice = record["choice"]
+    assert (choice["step"], choice["trained"], choice["probes"]) == (4, 5, 3)
+    assert choice["why"].startswith("step 4, directional similarity 0.300, a weak edit")
+    assert 0 < choice["seconds"] < record["seconds"]["adapt"]
+
+
+def test_a_plateau_ends_a_row_early(choosing: RowJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    longer = choosing.adapt.model_copy(update={"iterations": 100, "probe_every": 1})
+    edits(monkeypatch, {1: 0.9, 2: 0.901, 3: 0.902, 4: 0.903})
+    record = run_row(dataclasses.replace(choosing, adapt=longer), lambda _: None)
+    assert (record["choice"]["step"], record["choice"]["trained"]) == (4, 4)
+    assert len((rowcache.ADAPTED_DIR / "sketch" / "trace.csv").read_text().splitlines()) == 1 + 4
+    assert not STATE.parent.exists()
+
+
+@pytest.mark.parametrize("step", [2, 3, 4])
+def test_a_row_that_chooses_goes_on_to_the_same_bytes(choosing: RowJob, step: int) -> None:
+    undisturbed, _ = run(choosing)
+    interrupt(choosing, step)
+    resumed, notes = run(choosing)
+    assert notes == [f"goes on after step {step - 1} of 5"]
+    assert resumed == undisturbed
+
+
+def test_probes_change_no_step(job: RowJob, choosing: RowJob) -> None:
+    fixed, _ = run(job)
+    chosen, _ = run(choosing)
+    assert chosen["trace.csv"] == fixed["trace.csv"]
+
+
+def test_a_state_without_its_probes_starts_over(choosing: RowJob) -> None:
+    undisturbed, _ = run(choosing)
+    interrupt(choosing, 4)
+    left = unfinished.load(choosing)
+    assert left is not None
+    tensors = {name: tensor for name, tensor in left.tensors.items() if name != "choice.probes.edit"}
+    unfinished.save(choosing, dataclasses.replace(left, tensors=tensors))
+    again, (note,) = run(choosing)
+    assert note.startswith("starts over, for its saved state is of no use: state: its probes do not fit")
+    assert again == undisturbed
+
+
+def test_a_damaged_adaptation_leaves_no_probes_behind(choosing: RowJob) -> None:
+    undisturbed, _ = run(choosing)
+    interrupt(choosing, 4)
+    left = unfinished.load(choosing)
+    assert left is not None
+    tensors = {name: tensor for name, tensor in left.tensors.items() if name != "rng"}
+    unfinished.save(choosing, dataclasses.replace(left, tensors=tensors))
+    again, (note,) = run(choosing)
+    assert note.startswith("starts over")
+    assert again == undisturbed
