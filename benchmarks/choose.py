@@ -1,0 +1,173 @@
+"""What choosing the checkpoint is worth: the judge's choice against every fixed count, by the distance to the truth.
+
+    python benchmarks/choose.py                             # every domain of prompts.csv: half an hour on one core
+    python benchmarks/choose.py --domains red,neon --steps 160
+    python benchmarks/choose.py --cosine 150,200,300        # and runs of these lengths with a falling rate: hours
+
+One run a domain with its recipe, constant rate and averaged weights: each checkpoint is what a row of that many steps
+would have kept, and the choice is that of a row with `stop: auto`. The distance to the true images is measured beside
+the probes and never shown to them. `left` is that distance as a share of the unadapted source's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from nada.adapt import Adaptation
+from nada.checkpoints import load_generator
+from nada.config import AdaptConfig, Params
+from nada.families import Network
+from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
+from nada.judge import SetFeatures, frechet_distance
+from nada.judge.choice import Choice, choose
+from tasks.job import resolve_seed
+from tasks.judge import judge_ws, reference_features
+from tasks.params import load_params
+from tasks.probing import Chooser, Eye
+from tasks.prompts import Row, load_prompts
+
+AUTO = {"stop": "auto", "decay": "constant", "ema": 0.9}
+FIXED = {"stop": "fixed", "decay": "cosine", "ema": 0.0}
+
+
+@dataclass(frozen=True)
+class World:
+    """What every run needs."""
+
+    params: Params
+    source: Network
+    guide: Guide
+    judge: ClipModel
+    truth: Eye
+    """On the latents of the scores."""
+    unadapted: SetFeatures
+    """What the source shows on them."""
+
+    @classmethod
+    def load(cls, num: int) -> World:
+        """From params.yaml, with `num` samples behind each distance."""
+        params = load_params()
+        source = load_generator(Path(params.generator.weights))
+        judge = load_clip(params.judge.model, params.guide.config_dir, params.guide.antialias, "cpu")
+        truth = Eye(judge, judge_ws(source, params)[:num], params.judge.batch_size, "cpu")
+        return cls(params, source, load_guide(params.guide, "cpu"), judge, truth, truth.see(source))
+
+    def adaptation(self, row: Row, config: AdaptConfig) -> Adaptation:
+        """Of a row, before its first step."""
+        pair = PromptPair(row.source, row.target)
+        target = copy.deepcopy(self.source)
+        return Adaptation(self.source, target, self.guide, pair, config, resolve_seed(row, self.params))
+
+    def config(self, row: Row, **overrides: object) -> AdaptConfig:
+        """A row's recipe with overrides."""
+        return AdaptConfig.model_validate({**self.params.recipe(row.recipe).model_dump(), **overrides})
+
+
+@dataclass
+class Run:
+    """One domain, trained once."""
+
+    domain: str
+    left: dict[int, float] = field(default_factory=dict)
+    """By step."""
+    choice: Choice | None = None
+    trained: int = 0
+    training_seconds: float = 0.0
+    """Of the processor, a step."""
+    probing_seconds: float = 0.0
+    """Of the processor, a probe."""
+
+
+def main() -> None:
+    """Train, look and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--domains", default="", help="separated by commas (default: all)")
+    parser.add_argument("--steps", type=int, default=300, help="of every run (default 300)")
+    parser.add_argument("--samples", type=int, default=200, help="behind each distance (default 200)")
+    parser.add_argument("--cosine", default="", help="counts that are trained with a falling rate, too")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    world = World.load(args.samples)
+    rows = load_prompts(Path(world.params.night.prompts), world.params)
+    rows = [row for row in rows if not args.domains or row.domain in args.domains.split(",")]
+    runs = [watch(world, row, args.steps) for row in rows]
+    print("\n" + table(runs))
+    for count in (int(count) for count in args.cosine.split(",") if count):
+        lefts = {row.domain: falling(world, row, count) for row in rows}
+        cells = ", ".join(f"{domain} {left:.3f}" for domain, left in lefts.items())
+        print(f"{count} steps with a falling rate: mean {statistics.fmean(lefts.values()):.3f} ({cells})")
+
+
+def watch(world: World, row: Row, steps: int) -> Run:
+    """Train a row to the end, whatever the judge says, and note what it would have said."""
+    config = world.config(row, **AUTO, iterations=steps)
+    adaptation = world.adaptation(row, config)
+    eye = Eye.of(world.judge, world.source, config.probe_images, world.params, "cpu")
+    chooser = Chooser(adaptation, eye, eye.see(world.source), PromptPair(row.source, row.target))
+    distance = distance_to_truth(world, row)
+    run = Run(row.domain)
+    since = time.process_time()
+    for step in adaptation:
+        done = step.index + 1
+        if done % config.probe_every and done != steps:
+            continue
+        run.training_seconds += (time.process_time() - since) / steps
+        since = time.process_time()
+        chooser.after(done)
+        run.probing_seconds = time.process_time() - since
+        with adaptation.averaged():
+            run.left[done] = distance(adaptation.target)
+        if run.choice is None:
+            choice = choose(chooser.seen.probes, steps)
+            run.choice, run.trained = (choice, done) if choice.stop else (None, 0)
+            if choice.stop:
+                print(f"{row.domain}: {choice.why}", flush=True)
+        since = time.process_time()
+    return run
+
+
+def falling(world: World, row: Row, count: int) -> float:
+    """What is left after a fixed count with a cosine decay over it."""
+    adaptation = world.adaptation(row, world.config(row, **FIXED, iterations=count))
+    for _ in adaptation:
+        pass
+    return distance_to_truth(world, row)(adaptation.target)
+
+
+def distance_to_truth(world: World, row: Row) -> Callable[[Network], float]:
+    """The distance left as a function of a generator."""
+    assert row.reference_images is not None
+    true = reference_features(row.reference_images, world.judge, world.params, world.source.resolution, "cpu")
+    whole = frechet_distance(world.unadapted.emb, true.emb)
+    return lambda generator: frechet_distance(world.truth.see(generator).emb, true.emb) / whole
+
+
+def table(runs: list[Run]) -> str:
+    """Fixed counts and the choice, in Markdown."""
+    counts = list(runs[0].left)
+    lines = ["| domain | " + " | ".join(map(str, counts)) + " | chosen | left | trained |"]
+    lines.append("|---" * (len(counts) + 4) + "|")
+    for run in runs:
+        assert run.choice is not None
+        cells = " | ".join(f"{left:.3f}" for left in run.left.values())
+        kept = run.choice.step
+        lines.append(f"| {run.domain} | {cells} | {kept} | {run.left[kept]:.3f} | {run.trained} |")
+    means = " | ".join(f"{statistics.fmean(run.left[count] for run in runs):.3f}" for count in counts)
+    chosen = statistics.fmean(run.left[run.choice.step] for run in runs if run.choice)
+    trained = statistics.fmean(run.trained for run in runs)
+    lines.append(f"| **mean** | {means} | | {chosen:.3f} | {trained:.0f} |")
+    step = statistics.fmean(run.training_seconds for run in runs)
+    probe = statistics.fmean(run.probing_seconds for run in runs)
+    return "\n".join([*lines, f"\nA step takes {step:.3f} s of the processor, a probe {probe:.3f} s."])
+
+
+if __name__ == "__main__":
+    main()
