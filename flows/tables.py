@@ -20,7 +20,7 @@ NAMES_SHOWN = 10
 BASES = {  # of the estimates, the worst last
     "measured": "by earlier rows",
     "other recipes": "by earlier rows of other recipes",
-    "guess": "partly a guess; nada plan --measure runs a few steps",
+    "guess": "partly a guess, until a row of such a generator and device has been trained",
 }
 
 

@@ -154,8 +154,7 @@ class NightConfig(Section):
     device: Name = "auto"
     """`auto`, `cpu`, or GPUs: a list, or separated by commas: `cuda:0,cuda:1`."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
-    """Worker processes: on a CPU in all, on GPUs for each. `auto`: as many as cores and rows allow; on a GPU one, and
-    more once its first row has shown how much memory a row takes."""
+    """Worker processes: on a CPU in all, on GPUs for each. `auto`: as many as cores and rows allow; on each GPU one."""
     seed: int = Field(0, ge=0, lt=2**31)
     micro_batch: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     """Pictures trained on at once, at most; `auto` takes all of a step's, and half as many whenever memory runs out.

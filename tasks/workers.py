@@ -82,7 +82,7 @@ class WorkerSpec:
 
 
 def plan_workers(devices: list[str], cores: int, workers: int | None, num_rows: int) -> list[WorkerSpec]:
-    """One worker per GPU; on a CPU as many as cores and rows allow, the cores divided among them.
+    """On each GPU one worker, or as many as asked for; on a CPU as many as cores and rows allow, the cores divided.
 
     `num_rows` counts all rows of the night, cached ones included: results may differ in the last bits with the
     number of threads, so that number must not depend on what happens to be left to train.
@@ -91,8 +91,9 @@ def plan_workers(devices: list[str], cores: int, workers: int | None, num_rows: 
     [2, 2, 2]
     """
     if devices != ["cpu"]:
-        threads = max(1, cores // len(devices))
-        return [WorkerSpec(device=device, threads=threads) for device in devices]
+        each = workers or 1
+        threads = max(1, cores // (each * len(devices)))
+        return [WorkerSpec(device=device, threads=threads) for _ in range(each) for device in devices]
     count = max(1, min(cores, num_rows) if workers is None else workers)
     return [WorkerSpec(device="cpu", threads=max(1, cores // count))] * count
 

@@ -23,6 +23,11 @@ def test_a_gpu_gets_one_worker_whatever_the_cores() -> None:
     assert [(spec.device, spec.threads) for spec in specs] == [("cuda:0", 8), ("cuda:1", 8)]
 
 
+def test_several_workers_may_share_each_gpu_and_the_first_rows_spread_over_all() -> None:
+    specs = plan_workers(["cuda:0", "cuda:1"], cores=8, workers=2, num_rows=100)
+    assert [(spec.device, spec.threads) for spec in specs] == [(f"cuda:{index}", 2) for index in (0, 1, 0, 1)]
+
+
 def test_a_machine_of_one_core_has_a_worker() -> None:
     assert plan_workers(["cpu"], cores=1, workers=None, num_rows=0) == [WorkerSpec(device="cpu", threads=1)]
 
