@@ -46,7 +46,7 @@ ui: setup  ## open MLflow on http://localhost:5000 and Prefect on http://localho
 	mlflow ui --workers 1 --backend-store-uri "sqlite:///$(CURDIR)/.mlflow/mlflow.db" & pids="$$pids $$!"; wait
 
 clean:  ## remove reports, MLflow's and Prefect's records and caches; trained weights and .venv stay
-	rm -rf reports .mlflow .prefect dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf reports .cache/features .mlflow .prefect dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into .venv: some minutes, once"

@@ -11,7 +11,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,6 +27,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # the only decoders that run, whatever
 MAX_PIXELS = 64_000_000  # above any camera's portrait; a decoded image takes 3 bytes a pixel
 MAX_FILE_BYTES = 64 << 20  # of one image, unpacked from a zip
 MAX_SET_BYTES = 8 << 30  # of all images together, after resizing
+NAMED = 5  # unreadable images of a set that a message names
 BACKGROUND = (255, 255, 255)  # behind transparent pixels, between the cells of a grid
 GAP_PX = 2  # between the cells of a grid
 HALF_RANGE = 127.5  # half of 255: maps [-1, 1] to [0, 255]
@@ -86,10 +87,14 @@ def count_images(path: Path) -> int:
     """Number of images in a folder or a .zip, every header checked and no pixel decoded.
 
     Raises:
-        ImageError: missing, no image in it, or a file that is no image.
+        ImageError: missing, no image in it, or files that are no images; names the first of them.
     """
-    names = _image_names(path)
-    return sum(1 for _ in _open_all(path, names))
+    problems: list[str] = []
+    num = sum(1 for _ in _open_all(path, _image_names(path), problems))
+    if problems:
+        more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+        raise ImageError("; ".join(problems[:NAMED]) + more)
+    return num
 
 
 def grid(img_u8: Tensor, columns: int) -> Image.Image:
@@ -178,17 +183,23 @@ def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def _open_all(path: Path, names: list[str]) -> Iterator[tuple[str, Image.Image]]:
-    """Each image, header read and checked, with the name to use in messages."""
-    if path.is_dir():
-        for name in names:
-            with _open_image(str(path / name), path / name) as image:
-                yield str(path / name), image
-        return
-    with _open_zip(path) as archive:
+def _open_all(path: Path, names: list[str], problems: list[str] | None = None) -> Iterator[tuple[str, Image.Image]]:
+    """Each image, header read and checked, with the name to use in messages; where `problems` is given, it collects
+    what is wrong and the rest goes on.
+    """
+    with ExitStack() as stack:
+        archive = None if path.is_dir() else stack.enter_context(_open_zip(path))
         for name in names:
             where = f"{path}/{name}"
-            with _open_image(where, io.BytesIO(_read_member(archive, name, where))) as image:
+            try:
+                file = path / name if archive is None else io.BytesIO(_read_member(archive, name, where))
+                image = _open_image(where, file)
+            except ImageError as err:
+                if problems is None:
+                    raise
+                problems.append(str(err))
+                continue
+            with image:
                 yield where, image
 
 

@@ -25,14 +25,15 @@ from nada.adapt import Adaptation
 from nada.checkpoints import load_generator
 from nada.errors import ParamsError
 from nada.families import Network
-from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
+from nada.guide import Guide, PromptPair, load_guide
 from nada.images import before_after, save_png
-from nada.judge import SetFeatures, Verdict
+from nada.judge import Judge, SetFeatures, Verdict
 from nada.layers import num_selected
 from nada.state import Step
 from tasks import rowcache, unfinished
 from tasks.job import RowJob
 from tasks.judge import SampleSet, judge_ws, reference_features, sample_set, score_row, scores_as_json
+from tasks.networks import LoadedJudge, load_judge
 from tasks.probing import Chooser, Eye, write_probes
 from tasks.storage import round_as_stored, store
 from tasks.training import ProgressCallback, Trained, begin, notify, train
@@ -60,10 +61,14 @@ class WarmModels:
         return load_guide(self.job.params.guide, self.job.device)
 
     @cached_property
-    def judge(self) -> ClipModel:
-        """The CLIP model of the scores."""
-        guide = self.job.params.guide
-        return load_clip(self.job.params.judge.model, guide.config_dir, guide.antialias, self.job.device)
+    def loaded_judge(self) -> LoadedJudge:
+        """The networks of the scores, and why some are not there."""
+        return load_judge(self.job.params, self.job.device)
+
+    @property
+    def judge(self) -> Judge:
+        """The networks of the scores."""
+        return self.loaded_judge.judge
 
     @cached_property
     def ws(self) -> Tensor:
@@ -73,15 +78,14 @@ class WarmModels:
     @cached_property
     def source(self) -> SampleSet:
         """The source's samples."""
-        return sample_set(self.generator, self.judge, self.ws, self.job.params, self.job.device)
+        return sample_set(self.generator, self.judge, self.ws, self.job.params)
 
     def references(self, path: str | None) -> SetFeatures | None:
         """Features of a row's true images, if it has any."""
         if path is None:
             return None
         if path not in self._references:
-            job, resolution = self.job, self.generator.resolution
-            self._references[path] = reference_features(path, self.judge, job.params, resolution, job.device)
+            self._references[path] = reference_features(path, self.judge, self.generator.resolution)
         return self._references[path]
 
     def chooser(self, adaptation: Adaptation, job: RowJob) -> Chooser | None:
@@ -90,7 +94,7 @@ class WarmModels:
             return None
         num = job.adapt.probe_images
         if num not in self._eyes:
-            eye = Eye.of(self.judge, self.generator, num, job.params, job.device)
+            eye = Eye.of(self.judge.clip, self.generator, num, job.params, job.device)
             self._eyes[num] = eye, eye.see(self.generator)
         return Chooser(adaptation, *self._eyes[num], PromptPair(job.row.source, job.row.target))
 
@@ -124,7 +128,7 @@ def check_models(job: RowJob, progress: ProgressCallback) -> dict[str, str]:
             num_selected(job.params.recipe(name).selection.k, models.generator)
         except ParamsError as err:
             raise ParamsError(f"recipes.{name}.{err}") from err
-    return {clip.name: clip.fingerprint for clip in [*models.guide.models, models.judge]}
+    return {clip.name: clip.fingerprint for clip in [*models.guide.models, models.judge.clip]}
 
 
 def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
@@ -153,7 +157,7 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
     clock.lap("adapt", trained.earlier_seconds)
 
     notify(progress, job, job.adapt.iterations, "judge")
-    samples = sample_set(target, models.judge, models.ws, job.params, job.device)
+    samples = sample_set(target, models.judge, models.ws, job.params)
     verdict = score_row(models.judge, job.row, source, samples, references, job.all_targets)
     clock.lap("judge")
 
@@ -206,7 +210,8 @@ def make_record(
         "seed": job.seed,
         "resolution": models.generator.resolution,
         "guides": [clip.name for clip in models.guide.models],
-        "judge": models.judge.name,
+        "judge": models.judge.clip.name,
+        "absent": models.loaded_judge.absent,
         "scores": scores_as_json(verdict),
         "nearest": verdict.nearest,
         "storage": storage,

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from nada.config import Params
 from nada.generator import Generator
-from nada.guide import ClipModel
 from nada.images import read_images, to_u8
-from nada.judge import SetFeatures, Verdict, judge_domain, set_features
+from nada.judge import Judge, SetFeatures, Verdict, judge_domain
 from nada.latents import draw_z, seeded_rng
 from nada.memory import MicroBatch
+from tasks.featurecache import cached_features
 from tasks.prompts import Row
 
 JUDGE_SEED = 20_210_802  # no row trains on these latents; the same for all, so that domains compare
@@ -60,7 +60,7 @@ def judge_ws(generator: Generator, params: Params) -> Tensor:
     return generator.mapping(z, params.samples.truncation_psi)
 
 
-def sample_set(generator: Generator, clip: ClipModel, ws: Tensor, params: Params, device: str) -> SampleSet:
+def sample_set(generator: Generator, judge: Judge, ws: Tensor, params: Params) -> SampleSet:
     """Render ws batch by batch, embed what is judged and keep what is shown."""
     features: list[SetFeatures] = []
     pictures: list[Tensor] = []
@@ -68,24 +68,23 @@ def sample_set(generator: Generator, clip: ClipModel, ws: Tensor, params: Params
     for img_u8 in render(generator, ws, params.judge.batch_size):
         judged = img_u8[: max(0, params.judge.num_images - seen)]
         if len(judged):
-            features.append(set_features(clip, judged, params.judge.batch_size, device))
+            features.append(judge.features(judged))
         pictures.append(img_u8[: max(0, params.samples.count - seen)])
         seen += len(img_u8)
     return SampleSet(SetFeatures.joined(features), torch.cat(pictures))
 
 
-def reference_features(path: str, clip: ClipModel, params: Params, resolution: int, device: str) -> SetFeatures:
+def reference_features(path: str, judge: Judge, resolution: int) -> SetFeatures:
     """Features of true images of a target domain, at the generator's resolution.
 
     Raises:
         ImageError: the folder or zip holds an unreadable image, or none.
     """
-    img_u8 = read_images(Path(path), resolution)
-    return set_features(clip, img_u8, params.judge.batch_size, device)
+    return cached_features(judge, read_images(Path(path), resolution))
 
 
 def score_row(
-    clip: ClipModel,
+    judge: Judge,
     row: Row,
     source: SampleSet,
     target: SampleSet,
@@ -93,7 +92,7 @@ def score_row(
     all_targets: dict[str, str],
 ) -> Verdict:
     """Every score of a row, and the prompts that its pictures find."""
-    return judge_domain(clip, row.source, row.target, source.features, target.features, references, all_targets)
+    return judge_domain(judge, row.source, row.target, source.features, target.features, references, all_targets)
 
 
 def scores_as_json(verdict: Verdict) -> dict[str, dict[str, Any]]:

@@ -11,9 +11,10 @@ from typing import Any
 import pydantic
 import yaml
 
-from nada.config import AdaptConfig, ClipConfig, Params, names_a_file
+from nada.config import WEB, AdaptConfig, ClipConfig, Params, names_a_file
 from nada.errors import CheckpointError, ParamsError
 from tasks.expected import expected_at, known_keys
+from tasks.published import network_files, wanted
 
 PARAMS_PATH = Path("params.yaml")
 SECTIONS = "sections such as night, generator, guide, judge"
@@ -185,6 +186,9 @@ def _check_paths(path: Path, params: Params) -> None:
         if not Path(file).is_file():
             hint = fetch_hint(file) if key == "generator.weights" else ""
             problems.append(f"{file}: no such file; {path} names it as {key}{hint}")
+    for key, setting, published in wanted(params.judge):
+        missing = [] if setting == WEB else [file for file in network_files(setting, *published) if not file.is_file()]
+        problems += [f"{file}: no such file; {path} names it as {key}; or write '{WEB}' there" for file in missing]
     folder = params.guide.config_dir
     if folder is not None and not Path(folder).is_dir():
         problems.append(f"{folder}: no such folder; {path} names it as guide.config_dir")

@@ -20,8 +20,8 @@ from nada.adapt import Adaptation
 from nada.config import Params
 from nada.errors import StateError
 from nada.generator import Generator
-from nada.guide import ClipModel, PromptPair
-from nada.judge import SetFeatures, set_features
+from nada.guide import PromptPair
+from nada.judge import Embedder, Judge, SetFeatures
 from nada.judge.choice import Choice, Probe, choose, look
 from nada.latents import draw_z, seeded_rng
 from tasks.judge import render
@@ -34,14 +34,14 @@ FIGURES = tuple(figure.name for figure in fields(Probe))
 class Eye:
     """The judge, with what it compares with."""
 
-    clip: ClipModel
+    clip: Embedder
     ws: Tensor
     """Latents of the probes, [M, L, W_DIM]."""
     batch_size: int
     device: str
 
     @classmethod
-    def of(cls, clip: ClipModel, generator: Generator, num: int, params: Params, device: str) -> Eye:
+    def of(cls, clip: Embedder, generator: Generator, num: int, params: Params, device: str) -> Eye:
         """With latents of its own."""
         with torch.no_grad():
             z = draw_z(num, generator, seeded_rng(PROBE_SEED))
@@ -50,7 +50,7 @@ class Eye:
     def see(self, generator: Generator) -> SetFeatures:
         """Render and embed."""
         img_u8 = torch.cat(list(render(generator, self.ws, self.batch_size)))
-        return set_features(self.clip, img_u8, self.batch_size, self.device)
+        return Judge(clip=self.clip, batch_size=self.batch_size, device=self.device).features(img_u8)
 
 
 @dataclass

@@ -116,6 +116,7 @@ def write_report(
         meanings=shown,
         lasted=lasted(night.seconds),
         summary=summary(night, len(records)),
+        absent=absent(records),
         cut="" if len(pictured) == len(records) else cut(len(records), len(listed), len(pictured)),
         verdicts={kind: verdicts[kind] for kind in KINDS if verdicts[kind]},
         confusion=confusion([record for record in ranked if record["domain"] in pictured]),
@@ -151,6 +152,12 @@ def summary(night: Night, num_records: int) -> str:
     parts += [f"{len(night.failures)} failed"] if night.failures else []
     parts += [f"{len(night.left)} left for the next night"] if night.left else []
     return ", ".join(parts)
+
+
+def absent(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which networks did not judge, and why, one line each."""
+    reasons = {(name, reason) for record in records for name, reason in record.get("absent", {}).items()}
+    return [f"No figures by {name}: {reason}." for name, reason in sorted(reasons)]
 
 
 def make_card(record: Mapping[str, Any], night: Night, folder: Path, pictured: Collection[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ folder is whole by itself, whatever params.yaml says later. row.json is the reco
     {"format": 1, "key": ..., "domain": ..., "row": {...}, "adapt": {...}, "seed": 0,
      "scores": {name: {"value", "low", "high", "reference", "num_images", "network", "resizing"}},
      "nearest": {prompt: pictures nearest to it among the night's prompts, where there are any},
+     "absent": {network: why it did not judge},
      "storage": {"kind": "delta", "parent": sha256, "rounding": null},
      "choice": {"step", "trained", "why", "probes", "seconds"}, or null where no checkpoint was chosen,
      "seconds": {"load", "adapt", "judge", "total"}, "device": "cpu", "threads": 1, "micro_batch": 8,

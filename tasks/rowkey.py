@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import nada
-from nada.config import AdaptConfig, ClipConfig, Params, names_a_file
+from nada.config import WEB, AdaptConfig, ClipConfig, Params, names_a_file
 from nada.errors import CheckpointError, NadaError
 from nada.hashing import sha256_file
 from tasks.prompts import Row
+from tasks.published import Published, network_files, wanted
 
 NOT_THE_METHOD = (
     "checkpoints",
@@ -28,6 +29,8 @@ NOT_THE_METHOD = (
     "walks.py",
 )
 """What of `nada/` decides no result: the weights that it reads are in the key by their bytes."""
+LEFT_OUT = ("config_dir", "weights", "batch_size", "inception", "lpips")
+"""Of the sections in the key: where files lie, whose contents are in the key already, and what decides no result."""
 KEY_FORMAT = 1  # raise it when results change for a reason that the key does not see
 
 
@@ -66,14 +69,19 @@ def row_key(
 
 
 def clip_hashes(params: Params) -> dict[str, str]:
-    """Place in params.yaml -> identity of that CLIP: sha256 of weights and JSON config, or its pretrained tag.
+    """Place in params.yaml -> identity of that network: sha256 of weights and JSON config, or its pretrained tag.
+
+    Networks that the judge does without have none.
 
     Raises:
         CheckpointError: a weights file cannot be read.
     """
     clips: dict[str, ClipConfig] = {f"guide.models.{index}": clip for index, clip in enumerate(params.guide.models)}
     clips["judge.model"] = params.judge.model
-    return {place: _clip_hash(clip, params.guide.config_dir) for place, clip in clips.items()}
+    hashes = {place: _clip_hash(clip, params.guide.config_dir) for place, clip in clips.items()}
+    for place, setting, published in wanted(params.judge):
+        hashes[place] = _published_hash(setting, published)
+    return hashes
 
 
 def reference_hash(reference_images: str | None) -> str | None:
@@ -114,6 +122,20 @@ def _clip_hash(clip: ClipConfig, config_dir: str | None) -> str:
     return hashlib.sha256(_canonical(parts)).hexdigest()
 
 
+def _published_hash(setting: str, published: Sequence[Published]) -> str:
+    """Of a network's files: as published where they are fetched, so that a copy of them has the same."""
+    if setting == WEB:
+        return _joined_hash([one.sha256 for one in published])
+    try:
+        return _joined_hash([sha256_file(path) for path in network_files(setting, *published)])
+    except OSError as err:
+        raise CheckpointError(f"{err.filename}: cannot be read ({err.strerror})") from err
+
+
+def _joined_hash(sha256s: Sequence[str]) -> str:
+    return sha256s[0] if len(sha256s) == 1 else hashlib.sha256(_canonical(sha256s)).hexdigest()
+
+
 def _folder_hash(folder: Path, pattern: str, without: Collection[str] = ()) -> str:
     """sha256 over names and contents of a folder's files, `without` some entries of its top level."""
     found = [path.relative_to(folder) for path in folder.rglob(pattern) if path.is_file()]
@@ -123,7 +145,7 @@ def _folder_hash(folder: Path, pattern: str, without: Collection[str] = ()) -> s
 
 def _without_paths(section: dict[str, Any]) -> dict[str, Any]:
     """A section without where its files lie; their contents are in the key already."""
-    kept = {name: value for name, value in section.items() if name not in ("config_dir", "weights", "batch_size")}
+    kept = {name: value for name, value in section.items() if name not in LEFT_OUT}
     for name, value in kept.items():
         if isinstance(value, dict):
             kept[name] = _without_paths(value)

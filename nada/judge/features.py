@@ -5,9 +5,9 @@ Legend: N batch, M images of a set, D feature width, S structure width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,11 +16,13 @@ from torch import Tensor
 
 from nada.errors import ShapeError
 from nada.images import from_u8
+from nada.judge.networks import FINGERPRINT_DIGITS, Inception, Lpips
+from nada.judge.structure import NAME as STRUCTURE_NAME
 from nada.judge.structure import structure_features
 from nada.memory import MicroBatch
 
 Features = NDArray[np.float64]
-FINGERPRINT_DIGITS = 12  # enough to tell weights apart, short enough to read
+PIXELS_AT_ONCE = 1 << 20  # of images that are resized: one of 1024 px
 
 
 class Embedder(Protocol):
@@ -56,6 +58,10 @@ class SetFeatures:
     """CLIP embeddings, [M, D], unit norm."""
     structure: Features
     """`structure_features`, [M, S]."""
+    inception: Features | None = None
+    """Features of Inception v3, [M, 2048], where its weights are there."""
+    small_u8: NDArray[np.uint8] | None = None
+    """The images at the size at which LPIPS compares them, [M, 3, R, R], where its weights are there."""
 
     def __len__(self) -> int:
         return len(self.emb)
@@ -63,26 +69,62 @@ class SetFeatures:
     @classmethod
     def joined(cls, parts: Sequence[SetFeatures]) -> SetFeatures:
         """Batches of one set, in order."""
-        return cls(
-            emb=np.concatenate([part.emb for part in parts]),
-            structure=np.concatenate([part.structure for part in parts]),
-        )
+        columns = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
+        joined: dict[str, Any] = {name: None if of[0] is None else np.concatenate(of) for name, of in columns.items()}
+        return cls(**joined)
 
 
-def set_features(clip: Embedder, img_u8: Tensor, batch_size: int, device: str = "cpu") -> SetFeatures:
-    """Every feature of an image set.
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """The networks that score: a CLIP that did not guide, and whatever further ones have their weights here."""
 
-    Args:
-        clip: the judge.
-        img_u8: [M, 3, H, W] bytes.
-        batch_size: images per forward pass.
-        device: where the judge's weights are.
+    clip: Embedder
+    inception: Inception | None = None
+    lpips: Lpips | None = None
+    batch_size: int = 50
+    device: str = "cpu"
 
-    Raises:
-        ShapeError: no images, or a batch size below one.
-    """
-    emb = embed_images_batched(clip, img_u8, batch_size, device)
-    return SetFeatures(emb=emb, structure=structure_features(img_u8))
+    def extractors(self) -> dict[str, Extractor]:
+        """One for each array of `SetFeatures` that this judge fills."""
+        found = {
+            "emb": Extractor(f"{self.clip.name} {self.clip.fingerprint} {self.clip.resizing}", self._embed),
+            "structure": Extractor(STRUCTURE_NAME, self._partly(structure_features)),
+        }
+        if (inception := self.inception) is not None:
+            identity = f"{inception.name} {inception.fingerprint} {inception.resizing}"
+            found["inception"] = Extractor(identity, self._partly(inception.features))
+        if self.lpips is not None:
+            found["small_u8"] = Extractor(f"pixels, {self.lpips.resizing}", self._partly(self.lpips.shrink))
+        return found
+
+    def features(self, img_u8: Tensor) -> SetFeatures:
+        """Every feature of an image set, [M, 3, H, W] bytes.
+
+        Raises:
+            ShapeError: no images, or a batch size below one.
+        """
+        return SetFeatures(**{name: extractor.run(img_u8) for name, extractor in self.extractors().items()})
+
+    def _embed(self, img_u8: Tensor) -> Features:
+        return embed_images_batched(self.clip, img_u8, self.batch_size, self.device)
+
+    def _partly(self, run: Callable[[Tensor], NDArray[Any]]) -> Callable[[Tensor], NDArray[Any]]:
+        """The same function over parts of at most a batch and about a megapixel."""
+
+        def over_parts(img_u8: Tensor) -> NDArray[Any]:
+            at_once = MicroBatch(max(1, min(self.batch_size, PIXELS_AT_ONCE // (img_u8.shape[2] * img_u8.shape[3]))))
+            return np.concatenate(list(at_once.each("judging", img_u8.shape[0], lambda part: run(img_u8[part]))))
+
+        return over_parts
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """From images to one array."""
+
+    identity: str
+    """Network, weights and resizing: equal identities give equal arrays."""
+    run: Callable[[Tensor], NDArray[Any]]
 
 
 def network_name(clip: Embedder) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from nada.errors import ShapeError
 from nada.judge.bootstrap import Estimate, estimate, mean_estimate
 from nada.judge.diversity import clusters, consistency, distances, ratio, spread, within_clusters
-from nada.judge.features import Embedder, Features, SetFeatures, network_name
+from nada.judge.features import Embedder, Features, Judge, SetFeatures, network_name
 from nada.judge.frechet import frechet_estimate
 from nada.judge.kernel import kernel_estimate
 from nada.judge.manifold import manifolds
@@ -69,7 +69,7 @@ STRUCTURE = Space(NAME, f"area average to {', '.join(map(str, LEVELS_PX))} px")
 
 
 def judge_domain(
-    clip: Embedder,
+    judge: Judge,
     pair_source: str,
     pair_target: str,
     source: SetFeatures,
@@ -81,7 +81,7 @@ def judge_domain(
     """Every score of one domain, from features alone.
 
     Args:
-        clip: the judge, which must not have guided.
+        judge: its CLIP must not have guided.
         pair_source: prompt of the source domain.
         pair_target: prompt of the target domain.
         source: the source generator's samples, M.
@@ -100,6 +100,7 @@ def judge_domain(
     if len(source) != len(target) or len(target) < 2:
         counts = f"{len(source)} and {len(target)}"
         raise ShapeError(f"source and target: expected the same M >= 2 latents, got {counts} images")
+    clip = judge.clip
     space = Space(network_name(clip), clip.resizing)
     prompts = sorted({pair_target, pair_source, *all_targets.values(), *all_sources})
     nearest = nearest_texts(target.emb, embed_prompts(clip, prompts))
@@ -108,11 +109,13 @@ def judge_domain(
     scores = {
         "retrieval_accuracy": space.score(mean_estimate(found), against, len(target)),
         **_text_scores(clip, space, pair_source, pair_target, source, target),
-        **_variety_scores(space, source, target),
+        **_variety_scores(judge, space, source, target),
+        **_set_scores(space, "", 1.0, source.emb, target.emb, None if references is None else references.emb),
     }
-    if references is not None:
-        scores |= _reference_scores(space, source.emb, target.emb, references.emb)
-    scores |= _compared(space, target.emb, source.emb, "drift_from_source", _samples, scale=1.0, paired=True)
+    if judge.inception is not None and source.inception is not None and target.inception is not None:
+        of_truth = None if references is None else references.inception
+        by_inception = Space(judge.inception.name, judge.inception.resizing)
+        scores |= _set_scores(by_inception, "inception_", None, source.inception, target.inception, of_truth)
     return Verdict(scores, dict(Counter(prompts[index] for index in nearest)))
 
 
@@ -131,7 +134,7 @@ def _text_scores(
     return {name: space.score(mean_estimate(of), text, len(target)) for name, (of, text) in references.items()}
 
 
-def _variety_scores(space: Space, source: SetFeatures, target: SetFeatures) -> dict[str, Score]:
+def _variety_scores(judge: Judge, space: Space, source: SetFeatures, target: SetFeatures) -> dict[str, Score]:
     """Diversity and consistency, by the judge and by structure."""
     num = len(target)
     samples, none = f"{_samples(num)} on the same latents", "none: mean distance over all pairs of samples"
@@ -152,19 +155,27 @@ def _variety_scores(space: Space, source: SetFeatures, target: SetFeatures) -> d
         "intra_cluster_ratio": STRUCTURE.score(ratio(by_structure, of_source, near), samples, near),
         "intra_cluster_clip": space.score(estimate(by_clip, near), grouped, near),
     }
+    if judge.lpips is not None and target.small_u8 is not None:
+        by_lpips = within_clusters(members, [judge.lpips.distances(target.small_u8[one]) for one in members])
+        perceptual = Space(judge.lpips.name, judge.lpips.resizing)
+        scores["intra_cluster_lpips"] = perceptual.score(estimate(by_lpips, near), grouped, near)
     if num >= CONSISTENCY_MIN:
         kept = consistency(target.structure[:MAX_PAIRED], source.structure[:MAX_PAIRED])
         scores["consistency"] = STRUCTURE.score(kept, samples, near)
     return scores
 
 
-def _reference_scores(space: Space, source: Features, target: Features, references: Features) -> dict[str, Score]:
-    """The domain against true images, and as a start its source against the same."""
-    before = f"{_truth(len(references))}, from {_samples(len(source))}"
-    return {
-        **_compared(space, target, references, "to_reference", _truth, scale=1.0, paired=False),
-        "frechet_source_to_reference": space.score(frechet_estimate(source, references), before, len(source)),
-    }
+def _set_scores(
+    space: Space, prefix: str, scale: float | None, source: Features, target: Features, references: Features | None
+) -> dict[str, Score]:
+    """The domain against true images, where there are any, with its source as a start; and its drift from it."""
+    scores = _compared(space, target, source, "drift_from_source", _samples, scale, paired=True)
+    if references is not None:
+        scores |= _compared(space, target, references, "to_reference", _truth, scale, paired=False)
+        before = f"{_truth(len(references))}, from {_samples(len(source))}"
+        start = frechet_estimate(source, references)
+        scores["frechet_source_to_reference"] = space.score(start, before, len(source))
+    return {f"{prefix}{name}": score for name, score in scores.items()}
 
 
 def _compared(

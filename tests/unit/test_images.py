@@ -261,3 +261,14 @@ def test_png_to_a_place_that_is_no_folder_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"sheet\.png: cannot be written \(File exists\)"):
         save_png(solid((1, 2, 3)), tmp_path / "file" / "sheet.png")
+
+
+def test_counting_names_every_file_that_is_no_image_up_to_five(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "good.png")
+    for index in range(7):
+        (tmp_path / f"bad{index}.png").write_bytes(b"" if index % 2 else b"text")
+    with pytest.raises(ImageError) as caught:
+        count_images(tmp_path)
+    message = str(caught.value)
+    assert all(f"bad{index}.png: " in message for index in range(5))
+    assert "bad5.png" not in message and message.endswith("; and 2 more")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nada.errors import ShapeError
-from nada.judge import SetFeatures, Verdict, embed_images_batched, frechet_distance, judge_domain, set_features
+from nada.judge import Judge, SetFeatures, Verdict, embed_images_batched, frechet_distance, judge_domain
 from nada.judge.diversity import diversity
 from nada.judge.texts import directional_similarities, embed_prompts, nearest_texts, similarities
 
@@ -36,6 +36,9 @@ class FakeClip:
     def text_direction(self, source: str, target: str) -> Tensor:
         direction = self.class_embedding(target) - self.class_embedding(source)
         return direction / direction.norm()
+
+
+JUDGE = Judge(clip=FakeClip())
 
 
 def near(axis: int, num: int, spread: float, seed: int = 0) -> np.ndarray:
@@ -84,8 +87,8 @@ def test_features_of_no_images_are_refused():
 
 def test_batches_of_a_set_join_to_the_set():
     img_u8 = torch.randint(0, 256, (7, 3, 8, 8), dtype=torch.uint8)
-    whole = set_features(FakeClip(), img_u8, 7)
-    joined = SetFeatures.joined([set_features(FakeClip(), part, 7) for part in img_u8.split(3)])
+    whole = JUDGE.features(img_u8)
+    joined = SetFeatures.joined([JUDGE.features(part) for part in img_u8.split(3)])
     assert len(joined) == len(whole) == 7
     assert np.allclose(joined.emb, whole.emb, atol=1e-7) and np.array_equal(joined.structure, whole.structure)
 
@@ -117,7 +120,7 @@ def verdict(reference: bool) -> Verdict:
     references = image_set(near(1, 50, 0.1, seed=3)) if reference else None
     source, target = image_set(near(0, 40, 0.2, seed=1)), image_set(near(1, 40, 0.1, seed=2))
     targets = {"sketch": "sketch", "neon": "neon"}
-    return judge_domain(FakeClip(), "portrait", "sketch", source, target, references, targets)
+    return judge_domain(JUDGE, "portrait", "sketch", source, target, references, targets)
 
 
 def test_every_score_names_its_images_network_and_resizing():
@@ -168,7 +171,7 @@ def test_the_verdict_counts_the_images_nearest_to_each_prompt():
 
 def test_a_collapse_shows_in_every_diversity_and_keeps_the_similarity():
     source, collapsed = image_set(near(0, 30, 0.2)), SetFeatures(emb=near(1, 30, 0.0), structure=np.ones((30, 6)))
-    scores = judge_domain(FakeClip(), "portrait", "sketch", source, collapsed, None, {"sketch": "sketch"}).scores
+    scores = judge_domain(JUDGE, "portrait", "sketch", source, collapsed, None, {"sketch": "sketch"}).scores
     assert scores["clip_similarity_target"].value == pytest.approx(1)
     for name in ("diversity", "structure_ratio", "intra_cluster_ratio", "intra_cluster_clip", "consistency"):
         assert scores[name].value == pytest.approx(0, abs=1e-12), name
@@ -176,13 +179,13 @@ def test_a_collapse_shows_in_every_diversity_and_keeps_the_similarity():
 
 def test_ratio_to_a_collapsed_source_is_zero():
     source, target = image_set(near(0, 10, 0.0)), image_set(near(1, 10, 0.1))
-    scores = judge_domain(FakeClip(), "portrait", "sketch", source, target, None, {"sketch": "sketch"}).scores
+    scores = judge_domain(JUDGE, "portrait", "sketch", source, target, None, {"sketch": "sketch"}).scores
     assert scores["diversity_ratio"].value == 0
 
 
 def test_two_images_are_enough_for_all_but_consistency():
     source, target = image_set(near(0, 2, 0.1)), image_set(near(1, 2, 0.1))
-    scores = judge_domain(FakeClip(), "portrait", "sketch", source, target, target, {}).scores
+    scores = judge_domain(JUDGE, "portrait", "sketch", source, target, target, {}).scores
     assert "consistency" not in scores
     assert all(np.isfinite([score.value, score.low, score.high]).all() for score in scores.values())
 
@@ -198,7 +201,7 @@ def test_figures_over_pairs_use_a_bounded_number_of_images(monkeypatch: pytest.M
 def test_sets_from_different_latents_are_refused():
     source, target = image_set(near(0, 5, 0.1)), image_set(near(1, 6, 0.1))
     with pytest.raises(ShapeError, match=r"expected the same M >= 2 latents, got 5 and 6 images"):
-        judge_domain(FakeClip(), "portrait", "sketch", source, target, None, {})
+        judge_domain(JUDGE, "portrait", "sketch", source, target, None, {})
 
 
 @pytest.mark.parametrize("shapes", [((1, 4), (5, 4)), ((5, 4), (5, 3)), ((5,), (5, 4))])

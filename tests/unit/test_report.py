@@ -140,6 +140,12 @@ def test_scores_carry_their_meaning_reference_and_network(adapted: Path) -> None
     assert "90% ±5%" in html
 
 
+def test_one_line_says_why_a_network_did_not_judge(adapted: Path) -> None:
+    reason = {"absent": {"Inception": "judge.inception is 'none'; 'web' fetches it"}}
+    html = render(adapted, [{**record("sketch"), **reason}, {**record("sepia"), **reason}])
+    assert html.count("No figures by Inception: judge.inception is &#39;none&#39;; &#39;web&#39; fetches it.") == 1
+
+
 def test_a_lost_row_is_shown_with_its_reason_and_the_command(adapted: Path) -> None:
     failure = Failure(domain="lost", source="portrait", target="void", reason="step 3: the loss is nan")
     html = render(adapted, [record("sketch")], failure)

@@ -43,6 +43,13 @@ def key(values: dict[str, Any], row: Row = ROW, generator: str = "g") -> str:
 
 Edit = Callable[[dict[str, Any]], object]
 
+
+def with_inception(values: dict[str, Any], body: bytes, name: str = "inception.pth") -> None:
+    path = Path(values["guide"]["config_dir"]) / name
+    path.write_bytes(body)
+    values["judge"].update(inception=str(path))
+
+
 CHANGES: dict[str, Edit] = {
     "iterations of the recipe": lambda c: c["recipes"]["style"].update(iterations=201),
     "learning rate": lambda c: c.update(adapt={"learning_rate": 0.01}),
@@ -57,6 +64,9 @@ CHANGES: dict[str, Edit] = {
     "bytes of the judge": lambda c: Path(c["judge"]["model"]["weights"]).write_bytes(b"other"),
     "architecture of the guide": lambda c: (Path(c["guide"]["config_dir"]) / "guide.json").write_text("{}"),
     "rounding to float16": lambda c: c["night"].update(storage="fp16"),
+    "Inception beside the judge": lambda c: c["judge"].update(inception="web"),
+    "LPIPS beside the judge": lambda c: c["judge"].update(lpips="web"),
+    "bytes of the Inception": lambda c: with_inception(c, b"other"),
     "tag of the guide": lambda c: c["guide"]["models"][0].update(weights="openai"),
 }
 
@@ -166,6 +176,15 @@ def test_the_method_uses_nothing_that_its_hash_leaves_out_but_errors_and_files()
     assert len(hashed) > 15
     for path in hashed:
         assert "nada.checkpoints" not in path.read_text(encoding="utf-8"), path
+
+
+def test_weights_of_the_inception_count_by_content_and_not_by_place(tmp_path: Path) -> None:
+    values = content(tmp_path)
+    keys = []
+    for body, name in ((b"one", "a.pth"), (b"one", "b.pth"), (b"two", "b.pth")):
+        with_inception(values, body, name)
+        keys.append(key(values))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_missing_clip_weights_are_a_checkpoint_error(tmp_path: Path) -> None:

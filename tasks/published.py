@@ -1,0 +1,52 @@
+"""Weights of feature networks that others publish: where they are, and what their bytes must be. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nada.config import NONE, JudgeConfig
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of weights that others publish."""
+
+    file: str
+    address: str
+    sha256: str
+
+
+INCEPTION = Published(
+    "weights-inception-2015-12-05-6726825d.pth",
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+)
+VGG16 = Published(
+    "vgg16-397923af.pth",
+    "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+)
+LPIPS_HEADS = Published(
+    "weights-vgg16-lpips.pth",
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-vgg16-lpips.pth",
+    "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+)
+
+
+def wanted(judge: JudgeConfig) -> Iterator[tuple[str, str, tuple[Published, ...]]]:
+    """Place in params.yaml, its value, and the files behind it, of every published network that shall judge."""
+    if judge.inception != NONE:
+        yield "judge.inception", judge.inception, (INCEPTION,)
+    if judge.lpips != NONE:
+        yield "judge.lpips", judge.lpips, (VGG16, LPIPS_HEADS)
+
+
+def network_files(setting: str, *published: Published) -> list[Path]:
+    """The files that a setting names: itself, or the published names in a folder.
+
+    >>> [path.as_posix() for path in network_files("nets", VGG16, LPIPS_HEADS)]
+    ['nets/vgg16-397923af.pth', 'nets/weights-vgg16-lpips.pth']
+    """
+    return [Path(setting)] if len(published) == 1 else [Path(setting) / one.file for one in published]

@@ -1,0 +1,62 @@
+"""A judge with every network scores a row from files; the weights are random and of the right shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nada.checkpoints import load_generator
+from nada.errors import CheckpointError
+from tasks.judge import judge_ws, reference_features, sample_set, score_row
+from tasks.networks import load_judge
+from tasks.prompts import Row
+from tests.networks import write_inception, write_lpips
+from tests.project import Project
+from tests.unit.test_networks import params_of
+
+NUM = 4  # an Inception costs a fifth of a second a picture
+SETS = ("frechet", "kid", "precision", "recall", "density", "coverage")
+
+
+def test_every_network_scores_and_names_itself(project: Project, tiny_world: Path) -> None:
+    nets = project.folder / "nets"
+    nets.mkdir()
+    write_inception(nets / "inception.pth")
+    write_lpips(nets)
+    params = params_of(tiny_world, inception=str(nets / "inception.pth"), lpips=str(nets))
+    params = params.model_copy(update={"judge": params.judge.model_copy(update={"num_images": NUM})})
+    loaded = load_judge(params, "cpu")
+    assert loaded.absent == {}
+
+    generator = load_generator(tiny_world / "generator.safetensors")
+    samples = sample_set(generator, loaded.judge, judge_ws(generator, params), params)
+    truth = reference_features("world/truth", loaded.judge, generator.resolution)
+    assert len(list(Path(".cache/features").glob("*.npz"))) == 4
+    row = Row(line=2, domain="sketch", source="portrait", target="pencil sketch", recipe="style")
+    scores = score_row(loaded.judge, row, samples, samples, truth, {}).scores
+
+    for name in SETS:
+        for suffix, reference in (("to_reference", "8 images"), ("drift_from_source", f"{NUM} samples of the source")):
+            score = scores[f"inception_{name}_{suffix}"]
+            assert score.network.startswith("Inception-v3-2048@")
+            assert score.resizing == "bilinear as in TensorFlow 1 to 299 px"
+            assert score.reference.startswith(reference)
+            assert score.low <= score.value <= score.high
+    assert scores["inception_frechet_drift_from_source"].value == pytest.approx(0, abs=1e-6)
+    assert scores["intra_cluster_lpips"].network.startswith("LPIPS-VGG16@")
+
+
+def test_weights_of_another_network_are_named_before_anything_is_trained(project: Project, tiny_world: Path) -> None:
+    write_lpips(project.folder)
+    wrong = project.folder / "vgg16-397923af.pth"
+    with pytest.raises(CheckpointError, match=r"vgg16-397923af\.pth: .*; expected torch-fidelity's Inception weights"):
+        load_judge(params_of(tiny_world, inception=str(wrong)), "cpu")
+
+
+def test_weights_that_are_not_there_are_named_with_their_key(project: Project) -> None:
+    path = Path("params.yaml")
+    path.write_text(path.read_text().replace("  num_images: 16", "  num_images: 16\n  inception: nets/none.pth"))
+    outcome = project.nada("plan")
+    assert outcome.status == 2
+    assert "nets/none.pth: no such file; params.yaml names it as judge.inception; or write 'web' there" in outcome.err
