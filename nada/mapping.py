@@ -1,4 +1,4 @@
-"""What the StyleGAN families share: the mapping network, and its layer with equalised learning rate.
+"""What the StyleGAN families share: the mapping network, its layer, and the frame of the whole.
 
 Legend: N batch, L style layers, Z and W_DIM latent widths.
 """
@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from nada.generator import NetworkConfig, Noise
 from nada.stylegan2_ops import leaky_relu
 
 MAPPING_LR_MULTIPLIER = 0.01  # the mapping learns 100 times slower than the rest
@@ -57,3 +58,21 @@ class MappingNetwork(nn.Module):
         if truncation_psi != 1.0:
             w = self.w_avg.lerp(w, truncation_psi)
         return w[:, None].expand(-1, self.num_ws, -1)
+
+
+class MappedNetwork(nn.Module):
+    """A generator of two parts, `mapping` and `synthesis`."""
+
+    def __init__(self, config: NetworkConfig, synthesis: nn.Module, num_ws: int) -> None:
+        super().__init__()
+        self.config = config
+        self.z_dim, self.w_dim, self.resolution = config.z_dim, config.w_dim, config.resolution
+        self.synthesis = synthesis
+        self.num_ws = num_ws
+        self.mapping = MappingNetwork(config.z_dim, config.w_dim, num_ws, config.mapping_layers)
+
+    def forward(self, z: Tensor, truncation_psi: float = 1.0, noise: Noise = "const") -> Tensor:
+        """z [N, Z] -> img [N, 3, R, R]."""
+        img = self.synthesis(self.mapping(z, truncation_psi), noise)
+        assert isinstance(img, Tensor)
+        return img

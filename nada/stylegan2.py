@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nada.errors import ShapeError
 from nada.generator import Layer, NetworkConfig, Noise, NoiseMaps
-from nada.mapping import FullyConnected, MappingNetwork
+from nada.mapping import FullyConnected, MappedNetwork
 from nada.stylegan2_ops import blur_kernel, leaky_relu, modulated_conv, upsample
 
 LayerNoise = Tensor | Literal["const", "none"]
@@ -160,22 +160,15 @@ class SynthesisNetwork(nn.Module):
         return noise
 
 
-class StyleGAN2(nn.Module):
+class StyleGAN2(MappedNetwork):
     """The generator: `mapping` and `synthesis`; see `nada.generator.Generator`."""
 
-    def __init__(self, config: StyleGAN2Config) -> None:
-        super().__init__()
-        self.config = config
-        self.z_dim, self.w_dim, self.resolution = config.z_dim, config.w_dim, config.resolution
-        self.synthesis = SynthesisNetwork(config)
-        self.num_ws = self.synthesis.num_ws
-        self.mapping = MappingNetwork(config.z_dim, config.w_dim, self.num_ws, config.mapping_layers)
+    config: StyleGAN2Config
+    synthesis: SynthesisNetwork
 
-    def forward(self, z: Tensor, truncation_psi: float = 1.0, noise: Noise = "const") -> Tensor:
-        """z [N, Z] -> img [N, 3, R, R]."""
-        img = self.synthesis(self.mapping(z, truncation_psi), noise)
-        assert isinstance(img, Tensor)
-        return img
+    def __init__(self, config: StyleGAN2Config) -> None:
+        synthesis = SynthesisNetwork(config)
+        super().__init__(config, synthesis, synthesis.num_ws)
 
     def draw_noise(self, count: int, rng: torch.Generator) -> NoiseMaps:
         """Fresh noise for N pictures: one map [N, 1, H, W] a convolution, on the device of `rng`."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nada.errors import ShapeError
 from nada.generator import Layer, Noise, NoiseMaps
-from nada.mapping import FullyConnected, MappingNetwork
+from nada.mapping import FullyConnected, MappedNetwork
 from nada.stylegan3_geometry import ConvGeometry, StyleGAN3Config
 from nada.stylegan3_ops import Rates, filtered_leaky_relu, modulated_conv
 
@@ -143,22 +143,15 @@ class SynthesisNetwork(nn.Module):
         return img
 
 
-class StyleGAN3(nn.Module):
+class StyleGAN3(MappedNetwork):
     """The generator: `mapping` and `synthesis`; see `nada.generator.Generator`."""
 
-    def __init__(self, config: StyleGAN3Config) -> None:
-        super().__init__()
-        self.config = config
-        self.z_dim, self.w_dim, self.resolution = config.z_dim, config.w_dim, config.resolution
-        self.synthesis = SynthesisNetwork(config)
-        self.num_ws = self.synthesis.num_ws
-        self.mapping = MappingNetwork(config.z_dim, config.w_dim, self.num_ws, config.mapping_layers)
+    config: StyleGAN3Config
+    synthesis: SynthesisNetwork
 
-    def forward(self, z: Tensor, truncation_psi: float = 1.0, noise: Noise = "const") -> Tensor:
-        """z [N, Z] -> img [N, 3, R, R]."""
-        img = self.synthesis(self.mapping(z, truncation_psi), noise)
-        assert isinstance(img, Tensor)
-        return img
+    def __init__(self, config: StyleGAN3Config) -> None:
+        synthesis = SynthesisNetwork(config)
+        super().__init__(config, synthesis, synthesis.num_ws)
 
     def draw_noise(self, count: int, rng: torch.Generator) -> NoiseMaps:
         """None: every detail comes from the layers."""
