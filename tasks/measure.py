@@ -34,7 +34,7 @@ def measure_row(job: RowJob, progress: ProgressCallback) -> tuple[float, float]:
     trained = time.monotonic()
     notify(progress, job, WARM_STEPS + STEPS, "judge")
     target.eval()
-    samples = sample_set(target, models.judge, models.ws, job.params, job.device)
+    samples = sample_set(target, models.judge, models.ws, job.params)
     score_row(models.judge, job.row, source, samples, references, job.all_targets)
     return (trained - started) / STEPS, time.monotonic() - trained
 
