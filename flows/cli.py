@@ -18,6 +18,7 @@ from flows import cli_night, cli_pictures, cli_weights
 from nada.errors import InputError, NadaError
 
 EXIT_ROWS_FAILED, EXIT_BAD_INPUT, EXIT_ROWS_LEFT, EXIT_INTERRUPTED = 1, 2, 3, 130
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,9 +60,6 @@ def plan(
     preflight: Annotated[
         bool, typer.Option(help="Ask the guides about the prompts: twins, tiny edits, confusions, fickle spellings.")
     ] = True,
-    measure: Annotated[
-        bool, typer.Option("--measure", help="Run a few real steps of each recipe that no earlier row tells of.")
-    ] = False,
 ) -> None:
     """Check everything and show what a night would do: rows, minutes, disk. Trains nothing.
 
@@ -70,7 +68,6 @@ def plan(
       nada plan
       nada plan --only sketch
       nada plan --no-preflight     quicker: loads no guide
-      nada plan --measure          minutes that are measured here, not guessed
 
     Exit status 2 means that something in the CSV, the settings or the weights cannot be used; every problem
     is listed.
@@ -82,12 +79,6 @@ def plan(
 
     console = make_console()
     planned = make_plan(params, only or [])
-    if measure:
-        from flows.display import Display
-        from flows.measure import measure as measure_recipes
-
-        measure_recipes(planned, Display(console))
-        planned = make_plan(params, only or [])
     console.print(plan_table(planned))
     console.print()
     console.print(plan_summary(planned), markup=False, soft_wrap=True)
@@ -107,7 +98,7 @@ def run(
     """Train every row that is not finished, judge it, record it, and write the report.
 
     Rows whose result is there and current are kept. A row that fails leaves the others alone: it is red in the
-    report, and the next run tries it again. Ctrl-C is safe at any time.
+    report, and the next run tries it again. Ctrl-C is safe at any time. A night goes on when its terminal is closed.
 
     \b
     Examples:
@@ -147,6 +138,7 @@ def run(
     if planned.to_train:
         from flows.night import run_night
 
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal was closed: nobody watches, the night goes on
         try:
             with display:
                 stage = run_night(planned, display)
@@ -248,7 +240,8 @@ def _say_where(display: Any, report_path: Path) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in INTERRUPTS:
+        signal.signal(number, _interrupt)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         app(prog_name="nada")
@@ -261,6 +254,9 @@ def main() -> None:
 
 
 def _interrupt(signum: int, frame: Any) -> None:
+    """Break off, once: a second Ctrl-C would break off what ends the workers."""
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -14,6 +14,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from flows.tables import headline
+from flows.terminal import LastingOutput
 from tasks.workers import Progress
 
 LOG_WIDTH = 140  # of tables where no terminal says how wide it is
@@ -22,8 +23,9 @@ PHASES = {"load": "loading models", "adapt": "adapting", "judge": "judging", "sa
 
 
 def make_console() -> Console:
-    """Standard output: colours and motion on a terminal, bare text elsewhere."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+    """Standard output: colours and motion on a terminal, bare text elsewhere; a reader who leaves ends nothing."""
+    output: Any = LastingOutput(sys.stdout)
+    return Console(file=output, highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
 
 
 class Rates:
@@ -81,6 +83,10 @@ class Display:
         """A row was published."""
         seconds = record["seconds"]["total"]
         self.say(f"{clock()} {record['domain']}: done in {seconds:.0f} s; {headline(record)}", "green")
+
+    def again(self, domain: str, reason: str) -> None:
+        """A row is tried a second time."""
+        self.say(f"{clock()} {domain}: tried again; {reason}", "yellow")
 
     def failed(self, domain: str, reason: str) -> None:
         """A row was lost."""

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow, runtime, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
@@ -267,7 +267,12 @@ def adapt_row(domain: str, stage: Stage) -> Record:
     """Adapt, judge and publish one row on the next idle worker."""
     job = stage.plan.job(stage.planned[domain])
     limit = stage.plan.params.night.row_timeout_minutes * 60
-    record: Record = stage.pool.run(job, stage.progress, timeout_seconds=limit)
+    try:
+        record: Record = stage.pool.run(job, stage.progress, timeout_seconds=limit)
+    except WorkerDiedError as err:
+        if runtime.task_run.run_count <= RETRIES_OF_A_DEAD_WORKER:
+            stage.display.again(domain, str(err))
+        raise
     return record
 
 

@@ -82,8 +82,13 @@ class Project:
 
     def row_bytes(self, domain: str) -> dict[str, bytes]:
         """What a row must reproduce exactly: everything but its record, which holds times."""
-        folder = self.folder / "weights" / "adapted" / domain
-        return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "row.json"}
+        return row_bytes(self.folder, domain)
+
+
+def row_bytes(folder: Path, domain: str) -> dict[str, bytes]:
+    """What a row must reproduce exactly, by file."""
+    row = folder / "weights" / "adapted" / domain
+    return {path.name: path.read_bytes() for path in row.iterdir() if path.name != "row.json"}
 
 
 def make_project(folder: Path, world: Path) -> None:

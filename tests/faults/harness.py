@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,46 +24,68 @@ WORKER, SERVER = "tasks.worker_process", "flows.server_process"
 
 
 class NightProcess:
-    """`nada run` in a session of its own; its output is read as it comes."""
+    """`nada run` in a session of its own; its output is read as it comes.
 
-    def __init__(self, folder: Path, *arguments: str, command: str = "run", **environment: str) -> None:
+    Args:
+        folder: the project.
+        arguments: of the command.
+        terminal: whether the night has a terminal, that a test may close; by default it has a pipe.
+        environment: beside what the test session has.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, terminal: bool = False, **environment: str) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         inherited["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        self.folder = folder
         self.lines: list[str] = []
+        ours, theirs = pty.openpty() if terminal else os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", command, *arguments],
+            [sys.executable, "-m", "flows.cli", "run", *arguments],
             cwd=folder,
-            env={**inherited, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            env={**inherited, "MLFLOW_EXPERIMENT_NAME": experiment(folder), **environment},
+            stdin=theirs if terminal else subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
             start_new_session=True,
+            preexec_fn=take_terminal if terminal else None,
         )
+        os.close(theirs)
+        self.output = open(ours, errors="replace")  # noqa: SIM115, PTH123 (closed by whoever leaves the block)
 
     def __enter__(self) -> NightProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        for pid in self.members():
+        self.output.close()
+        for pid in session_members(self.process.pid):
             os.kill(pid, signal.SIGKILL)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.process.wait()
 
     def wait_for(self, pattern: str) -> str:
         """Read on to a line that has this in it."""
-        assert self.process.stdout is not None
-        for line in iter(self.process.stdout.readline, ""):
-            self.lines.append(line)
+        for line in self.read():
             if re.search(pattern, line):
                 return line
         raise AssertionError(f"the night ended without {pattern!r}:\n{''.join(self.lines)}")
 
+    def read(self) -> Iterator[str]:
+        """Lines as they come, to the end."""
+        with suppress(OSError):  # a terminal ends with an error
+            for line in iter(self.output.readline, ""):
+                self.lines.append(line)
+                yield line
+
     def members(self, kind: str = "") -> list[int]:
         """The night's living processes but the first, those whose command has `kind` in it."""
         return [pid for pid in session_members(self.process.pid) if pid != self.process.pid and kind in command_of(pid)]
+
+    @property
+    def worker(self) -> int:
+        """The only worker, also when it is just being started."""
+        deadline = time.monotonic() + ENDING_SECONDS
+        while len(found := self.members(WORKER)) != 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        (pid,) = found
+        return pid
 
     def signal(self, number: int) -> None:
         """To the flow alone."""
@@ -67,12 +93,18 @@ class NightProcess:
 
     def end(self) -> Outcome:
         """Wait for the flow's end, and for its children to notice."""
-        out, _ = self.process.communicate(timeout=NIGHT_SECONDS)
-        self.lines.append(out)
+        if not self.output.closed:
+            list(self.read())
+        status = self.process.wait(NIGHT_SECONDS)
         deadline = time.monotonic() + ENDING_SECONDS
         while self.members() and time.monotonic() < deadline:
             time.sleep(0.05)
-        return Outcome(self.process.returncode, "".join(self.lines), "")
+        return Outcome(status, "".join(self.lines), "")
+
+
+def take_terminal() -> None:
+    """Make the terminal that is standard input the session's own, so that closing it is felt."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def session_members(session: int) -> list[int]:
@@ -95,16 +127,28 @@ def command_of(pid: int) -> str:
         return ""
 
 
-def recorded(folder: Path) -> list[Any]:
-    """Every run of MLflow's store, parents and children."""
+def experiment(folder: Path) -> str:
+    """The project's experiment in a store that projects share."""
+    return f"nada of {folder.name}"
+
+
+def recorded(folder: Path, uri: str) -> list[Any]:
+    """Every run of the project in MLflow, parents and children."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{folder / '.mlflow' / 'mlflow.db'}")
-    return list(client.search_runs([client.get_experiment_by_name("nada").experiment_id]))
+    client = MlflowClient(uri)
+    return list(client.search_runs([client.get_experiment_by_name(experiment(folder)).experiment_id]))
+
+
+def statuses(folder: Path, uri: str) -> dict[str, list[str]]:
+    """Domain -> the statuses of its runs; the nights themselves under ''."""
+    found: dict[str, list[str]] = {}
+    for run in recorded(folder, uri):
+        found.setdefault(run.data.tags.get("nada.domain", ""), []).append(run.info.status)
+    return {name: sorted(found[name]) for name in sorted(found)}
 
 
 def finished_rows(folder: Path) -> Iterator[str]:
     """Domains that have a folder."""
-    for path in sorted((folder / "weights" / "adapted").iterdir()):
-        if not path.name.startswith("."):
-            yield path.name
+    for path in sorted((folder / "weights" / "adapted").glob("*/generator.safetensors")):
+        yield path.parent.name

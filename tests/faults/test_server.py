@@ -1,15 +1,17 @@
-"""Prefect's embedded server is replaced when it dies and leaves with the night, however that ends."""
+"""Prefect's server is replaced when it dies, and leaves with the night, however that ends."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sqlite3
+import time
 
+import pytest
+
+from flows.server import EmbeddedServer
 from tests.faults.harness import SERVER, WORKER, NightProcess, finished_rows
-from tests.project import PARAMS, Project, project
-
-__all__ = ["project"]
+from tests.project import PARAMS, Project
 
 
 def states(project: Project) -> list[str]:
@@ -18,9 +20,12 @@ def states(project: Project) -> list[str]:
         return [state for (state,) in database.execute("select state_type from flow_run order by created")]
 
 
-def test_a_night_outlives_its_server_and_a_killed_night_leaves_none(project: Project) -> None:
+def test_nights_end_with_all_that_they_started_and_outlive_their_server(
+    project: Project, services: dict[str, str]
+) -> None:
+    mlflow = services["MLFLOW_TRACKING_URI"]
     (project.folder / "params.yaml").write_text(PARAMS.replace("iterations: 4", "iterations: 1000000"))
-    with NightProcess(project.folder) as night:
+    with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as night:
         night.wait_for("adapting, step")
         assert len(night.members(WORKER)) == 2
         assert len(night.members(SERVER)) == 1
@@ -29,14 +34,54 @@ def test_a_night_outlives_its_server_and_a_killed_night_leaves_none(project: Pro
         assert night.members() == []
     assert states(project) == ["RUNNING"]
 
+    with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as night:
+        night.wait_for("adapting, step")
+        with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as second:
+            refused = second.end()
+        os.killpg(night.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
+        pressed = time.monotonic()
+        outcome = night.end()
+        assert night.members() == []
+    assert time.monotonic() - pressed < 60  # without its server Prefect's client would ask for longer
+    assert outcome.status == 130, outcome.out
+    assert "Stopped. Finished domains are kept; nada run goes on with the others." in outcome.out
+    assert "Traceback" not in outcome.out
+    assert refused.status == 2
+    assert f"another night runs here (process {night.process.pid}); wait for it" in refused.out
+
     (project.folder / "params.yaml").write_text(PARAMS)
-    with NightProcess(project.folder) as night:
+    with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as night:
         night.wait_for("loading models")
-        (first,) = night.members(SERVER)
-        os.kill(first, signal.SIGKILL)
+        (server,) = night.members(SERVER)
+        os.kill(server, signal.SIGKILL)
         outcome = night.end()
         assert night.members() == []
     assert outcome.status == 0, outcome.out
     assert "Prefect:" not in outcome.out
     assert list(finished_rows(project.folder)) == ["robot", "sketch"]
-    assert states(project) == ["CRASHED", "COMPLETED"]
+    assert states(project) == ["CRASHED", "CRASHED", "COMPLETED"]
+
+
+def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
+    project: Project, services: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(project.folder / ".prefect"))
+    server = EmbeddedServer()
+    server.ready()
+    named = {**services, "PREFECT_API_URL": server.url, "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    with NightProcess(project.folder, **named) as night:
+        night.wait_for("loading models")
+        server.stop()
+        outcome = night.end()
+    assert outcome.status == 0, outcome.out
+    assert "Prefect: the end of the night was not recorded" in outcome.out
+    assert "Report   " in outcome.out
+    assert list(finished_rows(project.folder)) == ["robot", "sketch"]
+
+    with NightProcess(project.folder, "--only", "sketch", **named) as night:
+        assert "Nothing to train" in night.end().out
+    project.prompts("new,portrait,a new one,style,")
+    with NightProcess(project.folder, **named) as night:
+        outcome = night.end()
+    assert outcome.status == 1
+    assert f"{server.url}: Prefect does not answer; start it, or unset PREFECT_API_URL to embed one" in outcome.out

@@ -1,0 +1,48 @@
+"""A night whose terminal is closed goes on; nobody has to hear it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.harness import NightProcess, finished_rows
+from tests.project import Project
+
+
+def test_a_night_outlives_its_terminal(project: Project) -> None:
+    with NightProcess(project.folder, terminal=True) as night:
+        night.wait_for("Loading the models")
+        night.output.close()
+        assert night.end().status == 0
+        assert night.members() == []
+    assert list(finished_rows(project.folder)) == ["robot", "sketch"]
+
+
+WRITE = """
+import sys
+from flows.terminal import LastingOutput
+output = LastingOutput(sys.stdout)
+for _ in range(3):
+    output.write("x" * 100_000)
+    output.flush()
+print("still here", file=sys.stderr)
+"""
+
+
+def closed_pipe() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.parametrize("opened", [closed_pipe, lambda: os.open("/dev/full", os.O_WRONLY)], ids=["pipe", "full disk"])
+def test_output_that_is_refused_is_dropped_and_the_status_stays_right(opened: Callable[[], int]) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", WRITE]
+    with os.fdopen(opened(), "w") as output:
+        result = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert (result.returncode, result.stderr) == (0, "still here\n")
