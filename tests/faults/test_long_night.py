@@ -1,0 +1,189 @@
+"""One story: a night in which every row meets another fault, a kill of everything, and the morning after."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import NightProcess, finished_rows, statuses
+from tests.project import HEADER, PARAMS, Outcome, make_project, row_bytes
+
+LIMIT_SECONDS = 20  # of a row in the night of faults, models included
+STEPS = 200  # of the long row
+PARAMS_OF_FAULTS = (
+    PARAMS.replace("night:\n", "night:\n  checkpoint_minutes: 0   # saved after every step\n").replace(
+        "workers: 2", "workers: 1"
+    )
+    + f"  long:\n    iterations: {STEPS}\n"
+)
+ROWS = ("fine", "late", "crash", "stuck", "full", "lost", "long")
+
+
+def recipe(domain: str) -> str:
+    return domain if domain in ("broken", "long") else "style"
+
+
+def start(folder: Path, services: dict[str, str], *domains: str, limit_seconds: float = 7200) -> NightProcess:
+    lines = [f"{domain},portrait,a {domain} one,{recipe(domain)}," for domain in domains]
+    limit = f"night:\n  row_timeout_minutes: {limit_seconds / 60}\n"
+    (folder / "params.yaml").write_text(PARAMS_OF_FAULTS.replace("night:\n", limit))
+    (folder / "prompts.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+    return NightProcess(folder, **services)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, tiny_world: Path, services: dict[str, str]
+) -> dict[str, dict[str, bytes]]:
+    """Every row's bytes after a night that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    make_project(folder, tiny_world)
+    with start(folder, services, *ROWS) as night:
+        assert night.end().status == 0
+    return {domain: row_bytes(folder, domain) for domain in ROWS}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Path:
+    folder = tmp_path_factory.mktemp("disturbed")
+    make_project(folder, tiny_world)
+    return folder
+
+
+def kill(night: NightProcess) -> None:
+    os.kill(night.worker, signal.SIGKILL)
+
+
+def crash(night: NightProcess) -> None:
+    os.kill(night.worker, signal.SIGSEGV)
+
+
+def stop(night: NightProcess) -> None:
+    os.kill(night.worker, signal.SIGSTOP)
+
+
+def forbid_files(night: NightProcess) -> None:
+    """As a full disk would; the workers hold no limit that we could not lift again."""
+    _, hard = resource.prlimit(night.worker, resource.RLIMIT_FSIZE)
+    resource.prlimit(night.worker, resource.RLIMIT_FSIZE, (10, hard))
+
+
+def allow_files(night: NightProcess) -> None:
+    _, hard = resource.prlimit(night.worker, resource.RLIMIT_FSIZE)
+    resource.prlimit(night.worker, resource.RLIMIT_FSIZE, (hard, hard))
+
+
+HARM: dict[str, Callable[[NightProcess], None]] = {
+    "late: loading models": kill,
+    "crash: loading models": crash,
+    "crash: tried again": crash,
+    "lost: loading models": kill,
+    "lost: tried again": kill,
+    "stuck: loading models": stop,
+    "full: loading models": forbid_files,
+    "full: FAILED": allow_files,
+}
+
+
+@pytest.fixture(scope="module")
+def night(folder: Path, services: dict[str, str]) -> Iterator[Outcome]:
+    """A night of faults."""
+    with start(folder, services, "broken", *ROWS[:-1], limit_seconds=LIMIT_SECONDS) as night:
+        for line in night.read():
+            for action in [action for moment, action in HARM.items() if moment in line]:
+                action(night)
+        yield night.end()
+        assert night.members() == []
+
+
+def test_every_row_that_could_be_made_is_there_and_every_other_says_why(folder: Path, night: Outcome) -> None:
+    assert night.status == 1, night.out
+    reasons = dict(re.findall(r"\d\d:\d\d:\d\d (\w+): FAILED; (.+)", night.out))
+    assert set(reasons) == {"broken", "crash", "lost", "stuck", "full"}
+    assert reasons["crash"].startswith("the worker process died (signal SIGSEGV")
+    assert reasons["lost"].startswith("the worker process died (signal SIGKILL")
+    assert reasons["stuck"] == f"no result within {LIMIT_SECONDS} s; the worker was killed"
+    assert "step 0: the loss is inf" in reasons["broken"]
+    assert "cannot be written" in reasons["full"]
+    assert list(finished_rows(folder)) == ["fine", "late"]
+
+
+def test_every_row_has_one_run_in_mlflow(folder: Path, night: Outcome, services: dict[str, str]) -> None:
+    assert statuses(folder, services["MLFLOW_TRACKING_URI"]) == {
+        "": ["FAILED"],
+        "broken": ["FAILED"],
+        "crash": ["FAILED"],
+        "fine": ["FINISHED"],
+        "full": ["FAILED"],
+        "late": ["FINISHED"],
+        "lost": ["FAILED"],
+        "stuck": ["FAILED"],
+    }
+
+
+@pytest.fixture(scope="module")
+def killed(folder: Path, night: Outcome, services: dict[str, str]) -> str:
+    """A night whose long row loses its worker, then everything; what it printed."""
+    with start(folder, services, *ROWS) as going:
+        going.wait_for(rf"long: adapting, step \d\d+/{STEPS}")
+        kill(going)
+        going.wait_for("long: goes on after step")
+        going.wait_for(rf"long: adapting, step 1\d\d/{STEPS}")
+        going.signal(signal.SIGKILL)
+        outcome = going.end()
+        assert going.members() == []
+        assert outcome.status == -signal.SIGKILL
+        return outcome.out
+
+
+@pytest.fixture(scope="module")
+def morning(folder: Path, killed: str, services: dict[str, str]) -> Iterator[Outcome]:
+    """A last night, on torn results, while somebody holds MLflow's database."""
+    adapted = folder / "weights" / "adapted"
+    weights = adapted / "fine" / "generator.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    (adapted / "late" / "row.json").write_text('{"key": "')
+    database = services["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(database, isolation_level=None)) as other, start(folder, services, *ROWS) as night:
+        night.wait_for("Loading the models")
+        other.execute("BEGIN EXCLUSIVE")
+        night.wait_for("MLflow: not recorded now, tried again in minutes, at the end, and by the next night")
+        other.execute("ROLLBACK")
+        yield night.end()
+        assert night.members() == []
+
+
+def test_a_row_goes_on_where_its_worker_and_then_its_night_were_killed(killed: str, morning: Outcome) -> None:
+    first, second = (re.search(rf"long: goes on after step (\d+) of {STEPS}", out) for out in (killed, morning.out))
+    assert first is not None
+    assert second is not None
+    assert 10 <= int(first[1]) < int(second[1])
+    assert int(second[1]) >= STEPS // 2
+
+
+def test_in_the_morning_every_row_has_the_bytes_of_an_undisturbed_night(
+    folder: Path, morning: Outcome, undisturbed: dict[str, dict[str, bytes]]
+) -> None:
+    assert morning.status == 0, morning.out
+    for domain in ROWS:
+        assert row_bytes(folder, domain) == undisturbed[domain], domain
+    assert not list((folder / "weights" / "adapted").glob(".*"))
+
+
+def test_in_the_morning_mlflow_has_every_row_once_and_nothing_runs(
+    folder: Path, morning: Outcome, services: dict[str, str]
+) -> None:
+    found = statuses(folder, services["MLFLOW_TRACKING_URI"])
+    assert found.pop("") == ["FAILED", "FINISHED"]  # the killed one had nothing to record yet
+    assert found.pop("broken") == ["FAILED"]
+    for domain, runs in found.items():
+        assert [run for run in runs if run != "FAILED"] == ["FINISHED"], domain
+    assert set(found) == set(ROWS)
