@@ -60,6 +60,9 @@ def plan(
     preflight: Annotated[
         bool, typer.Option(help="Ask the guides about the prompts: twins, tiny edits, confusions, fickle spellings.")
     ] = True,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Run a few real steps of each recipe that no earlier row tells of.")
+    ] = False,
 ) -> None:
     """Check everything and show what a night would do: rows, minutes, disk. Trains nothing.
 
@@ -68,6 +71,7 @@ def plan(
       nada plan
       nada plan --only sketch
       nada plan --no-preflight     quicker: loads no guide
+      nada plan --measure          minutes that are measured here, not guessed
 
     Exit status 2 means that something in the CSV, the settings or the weights cannot be used; every problem
     is listed.
@@ -79,6 +83,12 @@ def plan(
 
     console = make_console()
     planned = make_plan(params, only or [])
+    if measure:
+        from flows.display import Display
+        from flows.measure import measure as measure_recipes
+
+        measure_recipes(planned, Display(console))
+        planned = make_plan(params, only or [])
     console.print(plan_table(planned))
     console.print()
     console.print(plan_summary(planned), markup=False, soft_wrap=True)

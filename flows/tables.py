@@ -18,9 +18,9 @@ from tasks.report import lasted, stored
 ROWS_SHOWN = 40  # of a long plan
 NAMES_SHOWN = 10
 BASES = {  # of the estimates, the worst last
-    "measured": "by earlier rows",
+    "measured": "by what was measured here",
     "other recipes": "by earlier rows of other recipes",
-    "guess": "partly a guess, until a row of such a generator and device has been trained",
+    "guess": "partly a guess; nada plan --measure runs a few steps",
 }
 
 

@@ -93,13 +93,13 @@ class Persistent:
 
 
 @contextmanager
-def nvidia_modules() -> Iterator[None]:
-    """While inside, NVIDIA's module names can be pickled by reference."""
-    homes = {"torch_utils.persistence": [_reconstruct_persistent_obj], "dnnlib.util": [EasyDict]}
+def nvidia_modules(more: Mapping[str, list[Any]] | None = None) -> Iterator[None]:
+    """While inside, NVIDIA's module names, and `more`, can be pickled by reference."""
+    homes = {"torch_utils.persistence": [_reconstruct_persistent_obj], "dnnlib.util": [EasyDict], **(more or {})}
     for home, members in homes.items():
         module = types.ModuleType(home)
         for member in members:
-            member.__module__ = home  # type: ignore[attr-defined]
+            member.__module__ = home
             setattr(module, member.__name__, member)
         sys.modules[home.split(".")[0]] = types.ModuleType(home.split(".")[0])
         sys.modules[home] = module
@@ -107,7 +107,8 @@ def nvidia_modules() -> Iterator[None]:
         yield
     finally:
         for home in homes:
-            del sys.modules[home], sys.modules[home.split(".")[0]]
+            sys.modules.pop(home)
+            sys.modules.pop(home.split(".")[0], None)
 
 
 BUFFERS = {

@@ -108,7 +108,8 @@ def _scalar(dtype: InertDtype, content: bytes) -> bool | int | float:
     return number
 
 
-def _closed(*_: Any) -> Closed:
+def closed(*_: Any) -> Closed:
+    """An object whose attributes are kept, and nothing done with them."""
     return Closed()
 
 
@@ -185,15 +186,15 @@ ADMITTED: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_tensor": _tensor,
     "torch.Size": _size,
-    "argparse.Namespace": _closed,  # the command line of the training script
+    "argparse.Namespace": closed,  # the command line of the training script
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,
-    "numpy.core.multiarray._reconstruct": _closed,
-    "numpy._core.multiarray._reconstruct": _closed,
-    "numpy.core.numeric._frombuffer": _closed,
-    "numpy._core.numeric._frombuffer": _closed,  # in pickle protocol 5
+    "numpy.core.multiarray._reconstruct": closed,
+    "numpy._core.multiarray._reconstruct": closed,
+    "numpy.core.numeric._frombuffer": closed,
+    "numpy._core.numeric._frombuffer": closed,  # in pickle protocol 5
     "numpy.dtype": _dtype,
-    "numpy.ndarray": _closed,
+    "numpy.ndarray": closed,
     "_codecs.encode": _encode,
     **dict.fromkeys(STORAGE_DTYPES, _never),
 }

@@ -13,10 +13,11 @@ from pathlib import Path
 from torch import Tensor
 
 from nada.checkpoints.architecture import Reading, build, check_tensors, infer_config
-from nada.checkpoints.inert import InertModule
+from nada.checkpoints.inert import InertModule, closed
 from nada.checkpoints.module_tree import ModuleTree, conv_clamp, listed, stated, table
 from nada.checkpoints.nvidia_stylegan3 import infer_stylegan3
 from nada.checkpoints.restricted_pickle import load_pickle
+from nada.checkpoints.tensorflow import NETWORK, is_tensorflow, read_tensorflow
 from nada.checkpoints.torch_file import LOAD_STORAGE, load_storage
 from nada.errors import CheckpointError, shown
 from nada.families import Architecture
@@ -29,7 +30,9 @@ def read_nvidia(path: Path) -> Reading:
     Raises:
         CheckpointError: unsafe, truncated, or a generator that is not supported; says which and what helps.
     """
-    content = load_pickle(path, {LOAD_STORAGE: load_storage})
+    content = load_pickle(path, {LOAD_STORAGE: load_storage, NETWORK: closed})
+    if is_tensorflow(content):
+        return read_tensorflow(path, content)
     if not isinstance(content, dict) or not isinstance(content.get("G_ema"), InertModule):
         keys = [shown(key) for key in content][:6] if isinstance(content, dict) else []
         found = ", ".join(keys) or f"a {type(content).__name__}"

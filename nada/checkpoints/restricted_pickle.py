@@ -102,8 +102,6 @@ class InertUnpickler(pickle._Unpickler):
         full_name = f"{module}.{name}"
         if full_name in self.admitted:
             return StandIn(full_name, self.admitted[full_name])
-        if module.startswith("dnnlib.tflib"):
-            raise RefusedError("a TensorFlow checkpoint; convert it with the legacy.py of stylegan2-ada-pytorch first")
         raise RefusedError(f"the pickle asks for {shown(full_name)}, which is no part of a generator; {WAY_OUT}")
 
     def _reduce(self) -> None:

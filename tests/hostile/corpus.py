@@ -21,6 +21,7 @@ from tests.hostile.common import Files, pickled, tiny_dict
 from tests.hostile.headers import false_deltas, false_headers
 from tests.hostile.networks import false_networks, false_tensors
 from tests.hostile.pickles import endless_pickles, pickled_instructions, pickled_names, pickled_objects
+from tests.hostile.tensorflow import false_tensorflow
 from tests.hostile.torch_files import false_streams, false_zips, pickles_in_zips, zipped
 
 
@@ -34,6 +35,7 @@ def attacks(marker: Path, folder: Path) -> dict[str, Files]:
         "memory and time, in a pickle": endless_pickles(),
         "tensors that are none, in a pickle": false_tensors(marker),
         "networks that are none, in a pickle": false_networks(),
+        "networks of TensorFlow": false_tensorflow(marker),
         "pickles inside a torch zip": pickles_in_zips(marker),
         "records of a torch zip": false_zips(whole["rosinality.pt"]),
         "torch's older format": false_streams(marker, whole["rosinality-old.pt"]),

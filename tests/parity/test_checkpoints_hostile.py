@@ -67,6 +67,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 KINDS = (
     "names to call, in a pickle", "objects that call when unpickled", "instructions of a pickle",
     "memory and time, in a pickle", "tensors that are none, in a pickle", "networks that are none, in a pickle",
+    "networks of TensorFlow",
     "pickles inside a torch zip", "records of a torch zip", "torch's older format", "headers of safetensors", "deltas",
     "cut off", "something else",
 )  # fmt: skip

@@ -113,13 +113,6 @@ def test_unsupported_generators_are_refused_with_the_reason(tmp_path: Path, cont
     assert refusal(tmp_path / "tiny.pkl", content).startswith(message)
 
 
-def test_tensorflow_pickle_is_refused_with_the_way_out(tmp_path: Path):
-    path = tmp_path / "tf.pkl"
-    path.write_bytes(b"\x80\x03cdnnlib.tflib.network\nNetwork\n)\x81.")
-    with pytest.raises(CheckpointError, match=r"a TensorFlow checkpoint; convert it with the legacy\.py"):
-        read_any(path)
-
-
 def test_module_that_contains_itself_is_refused(tmp_path: Path):
     content = changed()
     tree = content["G_ema"]

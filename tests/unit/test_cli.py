@@ -50,6 +50,17 @@ def test_retrieval_is_judged_among_some_prompts_of_a_very_long_night(project: Pr
     assert len(planned.job(planned.rows[0]).all_targets) == 200
 
 
+def test_a_plan_that_measures_guesses_no_longer(project: Project) -> None:
+    assert "(a guess)" in project.nada("plan", "--no-preflight").out
+    outcome = project.nada("plan", "--no-preflight", "--measure")
+    assert outcome.status == 0, outcome
+    assert "Measuring shape, style" in outcome.out
+    assert "a guess" not in outcome.out
+    assert "(by what was measured here)" in outcome.out
+    assert not (project.folder / "weights" / "adapted").exists()
+    assert "Measuring" not in project.nada("plan", "--no-preflight", "--measure").out
+
+
 def test_plan_can_be_narrowed_to_one_domain(project: Project) -> None:
     outcome = project.nada("plan", "--only", "robot")
     assert "2 domains: 1 to train, 0 current, 1 left out." in outcome.out
