@@ -13,8 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.serve import local_zone, schedule_of
+from flows.serve import api, local_zone, schedule_of
+from flows.server import ServerError
 from nada.errors import ParamsError
 from tasks.status import load_status
 from tests.project import BROKEN, PARAMS, SKETCH, Project, project
@@ -120,9 +122,11 @@ def test_a_schedule_that_cannot_be_read_is_refused() -> None:
         schedule_of("at ten")
 
 
-def test_a_port_that_is_taken_is_refused(project: Project) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        outcome = project.nada("serve", "--port", str(port))
-    assert outcome.status == 1
-    assert outcome.err == f"127.0.0.1:{port}: Address already in use; choose another --port\n"
+def test_a_port_that_is_taken_is_refused() -> None:
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),  # other tests of the session share a server
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ServerError, match=r"^127\.0\.0\.1:\d+: Address already in use; choose another --port$"),
+        api(taken.getsockname()[1]),
+    ):
+        pytest.fail("served on a port that is taken")
