@@ -118,7 +118,7 @@ def api(port: int) -> Iterator[str]:
         try:
             server = EmbeddedServer(port, settings={"PREFECT_SERVER_UI_API_URL": url})
         except OSError as err:
-            raise ServerError(f"127.0.0.1:{port}: {err.strerror}; choose another --port") from err
+            raise ServerError(f"127.0.0.1:{port}: {os.strerror(err.errno or 0)}; choose another --port") from err
         try:
             server.ready()
             yield url
