@@ -31,6 +31,9 @@ LAST_LINES, LAST_BYTES = 3, 4096  # of a dead worker's output, quoted in the err
 POLL_SECONDS = 0.2  # how soon a closing pool is noticed
 ENDING_SECONDS = 2.0  # a process that closed its pipe has this long to end by itself
 
+# The last bits of a row depend on it, so it is no share of the cores: that would depend on the other rows.
+CPU_THREADS = 1
+
 # glibc returns large blocks to the kernel at every free and faults them in again at the next step; keeping them
 # makes training on a CPU 1.3 to 1.5 times faster, for more resident memory.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
@@ -82,20 +85,17 @@ class WorkerSpec:
 
 
 def plan_workers(devices: list[str], cores: int, workers: int | None, num_rows: int) -> list[WorkerSpec]:
-    """On each GPU one worker, or as many as asked for; on a CPU as many as cores and rows allow, the cores divided.
+    """On each GPU one worker, or as many as asked for; on a CPU as many as cores and rows allow, one thread each.
 
-    `num_rows` counts all rows of the night, cached ones included: results may differ in the last bits with the
-    number of threads, so that number must not depend on what happens to be left to train.
-
-    >>> [spec.threads for spec in plan_workers(["cpu"], cores=8, workers=None, num_rows=3)]
-    [2, 2, 2]
+    >>> plan_workers(["cpu"], cores=8, workers=None, num_rows=1)
+    [WorkerSpec(device='cpu', threads=1)]
     """
     if devices != ["cpu"]:
         each = workers or 1
         threads = max(1, cores // (each * len(devices)))
         return [WorkerSpec(device=device, threads=threads) for _ in range(each) for device in devices]
     count = max(1, min(cores, num_rows) if workers is None else workers)
-    return [WorkerSpec(device="cpu", threads=max(1, cores // count))] * count
+    return [WorkerSpec(device="cpu", threads=CPU_THREADS)] * count
 
 
 class Worker:

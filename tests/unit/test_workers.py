@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nada.errors import ImageError
 from tasks.workers import RowFailedError, WorkerSpec, _rebuilt_error, plan_workers
 
 
 def test_a_cpu_gets_a_worker_per_core_while_rows_last() -> None:
     assert plan_workers(["cpu"], cores=8, workers=None, num_rows=100) == [WorkerSpec(device="cpu", threads=1)] * 8
+    assert plan_workers(["cpu"], cores=8, workers=None, num_rows=2) == [WorkerSpec(device="cpu", threads=1)] * 2
 
 
-def test_few_rows_share_the_cores() -> None:
-    assert plan_workers(["cpu"], cores=8, workers=None, num_rows=2) == [WorkerSpec(device="cpu", threads=4)] * 2
-
-
-def test_a_given_number_of_workers_is_kept() -> None:
-    assert plan_workers(["cpu"], cores=8, workers=3, num_rows=1) == [WorkerSpec(device="cpu", threads=2)] * 3
+@pytest.mark.parametrize("workers", [None, 1, 3])
+@pytest.mark.parametrize("num_rows", [1, 2, 100])
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_a_row_has_the_same_threads_whatever_the_workers_rows_and_cores(
+    workers: int | None, num_rows: int, cores: int
+) -> None:
+    specs = plan_workers(["cpu"], cores=cores, workers=workers, num_rows=num_rows)
+    assert {spec.threads for spec in specs} == {1}
+    assert workers is None or len(specs) == workers
 
 
 def test_a_gpu_gets_one_worker_whatever_the_cores() -> None:
