@@ -1,4 +1,4 @@
-"""Commands around a night that nobody watches: `nada status` and `nada serve`."""
+"""Commands around a night that nobody watches: `nada status`, `nada serve` and `nada verify`."""
 
 # ruff: noqa: D301 (click reads the backslash-b before blocks that it must not reflow)
 
@@ -85,6 +85,35 @@ def serve(
     from flows.serve import serve as serve_nights
 
     serve_nights(cron, params, port, typer.echo)
+
+
+@app.command(short_help="Make finished domains again and compare every bit.")
+def verify(
+    domains: Annotated[list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="Default: all finished.")] = None,
+    params: Annotated[Path, typer.Option("--params", help="The settings file.")] = Path("params.yaml"),
+) -> None:
+    """Make finished domains again in a scratch folder, and compare weights, scores and pictures bit by bit.
+
+    The finished ones are only read. Where something differs it says what, and which versions, device, settings or
+    commit are others than when the row was made.
+
+    \b
+    Examples:
+      nada verify sketch
+      nada verify
+
+    Exit status: 0 every bit is the same, 1 something differs or could not be made, 2 bad input.
+    """
+    from flows.display import make_display
+    from flows.plan import make_plan
+    from flows.verify import verify as verify_rows
+
+    planned = make_plan(params, domains or [])
+    display = make_display()
+    with display:
+        differing = verify_rows(planned, domains or [], display)
+    if differing:
+        raise typer.Exit(1)
 
 
 def _follow() -> None:

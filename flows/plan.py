@@ -20,7 +20,7 @@ from nada.config import AdaptConfig, Params
 from nada.deadline import deadline_after
 from nada.errors import OutputError, ParamsError, PromptsError
 from nada.hashing import sha256_file
-from tasks import pretrained, rowcache, rowhistory, rowkey
+from tasks import pretrained, rowcache, rowhistory, rowkey, versioning
 from tasks.job import RowJob, resolve_adapt, resolve_seed
 from tasks.params import load_params, nearest
 from tasks.prompts import Row, load_prompts
@@ -226,7 +226,7 @@ def _gpus() -> list[str]:
 
 
 def provenance(generator_sha256: str, clips: dict[str, str]) -> dict[str, str]:
-    """Hashes of what went in and versions of what computed it."""
+    """Hashes of what went in, versions of what computed it, and the commit of the working folder."""
     versions = {"python": sys.version.split()[0]}
     for name in DISTRIBUTIONS:
         try:
@@ -234,7 +234,8 @@ def provenance(generator_sha256: str, clips: dict[str, str]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue  # run from a checkout that is not installed
     hashes = {"generator": generator_sha256, "method": rowkey.method_hash(), **clips}
-    return {**versions, **{f"sha256 of {name}": value for name, value in hashes.items()}}
+    named = {f"sha256 of {name}": value for name, value in hashes.items()}
+    return {**versions, **versioning.commit(Path.cwd()), **named}
 
 
 def _check_only(only: Sequence[str], rows: Sequence[Row], params: Params) -> None:

@@ -31,12 +31,13 @@ from nada.judge import Judge, SetFeatures, Verdict
 from nada.layers import num_selected
 from nada.state import Step
 from tasks import rowcache, unfinished
-from tasks.job import RowJob
+from tasks.job import RemakeJob, RowJob
 from tasks.judge import SampleSet, judge_ws, reference_features, sample_set, score_row, scores_as_json
 from tasks.networks import LoadedJudge, load_judge
 from tasks.probing import Chooser, Eye, write_probes
 from tasks.storage import round_as_stored, store
 from tasks.training import ProgressCallback, Trained, begin, notify, train
+from tasks.unfinished import processor
 
 SHEET_COLUMNS = 6
 FORMAT = 1
@@ -142,6 +143,24 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
         OutOfMemoryError: memory ran out with one picture at a time.
         InputError: models or reference images cannot be read, or the folder cannot be written.
     """
+    partial = rowcache.partial_dir(job.row.domain)
+    try:
+        record = make_row(job, progress, partial)
+        rowcache.publish(partial, job.row.domain)
+        unfinished.remove(job.row.domain)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return record
+
+
+def remake_row(job: RemakeJob, progress: ProgressCallback) -> dict[str, Any]:
+    """Make a row again in a folder of its own, from its first step, and publish nothing; raises as `run_row` does."""
+    return make_row(job, progress, Path(job.folder))
+
+
+def make_row(job: RowJob, progress: ProgressCallback, folder: Path) -> dict[str, Any]:
+    """Adapt and judge one row, and fill a folder with it; returns the record. Raises as `run_row` does."""
     clock = Clock()
     notify(progress, job, 0, "load")
     models = warm_models(job)
@@ -162,21 +181,13 @@ def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
     clock.lap("judge")
 
     notify(progress, job, job.adapt.iterations, "save")
-    partial = rowcache.partial_dir(job.row.domain)
-    try:
-        storage = {**store(partial, target, job), "rounding": rounding}
-        save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), partial / "samples.png")
-        write_trace(partial / "trace.csv", adaptation.trace, len(target.conv_layers()))
-        if trained.chooser is not None:
-            write_probes(partial / "probes.csv", trained.chooser.seen.probes)
-        (partial / "metrics.json").write_text(json.dumps(scores_as_json(verdict), indent=2, sort_keys=True) + "\n")
-        record = rowcache.write_record(partial, make_record(job, models, verdict, storage, trained, clock))
-        rowcache.publish(partial, job.row.domain)
-        unfinished.remove(job.row.domain)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return record
+    storage = {**store(folder, target, job), "rounding": rounding}
+    save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), folder / "samples.png")
+    write_trace(folder / "trace.csv", adaptation.trace, len(target.conv_layers()))
+    if trained.chooser is not None:
+        write_probes(folder / "probes.csv", trained.chooser.seen.probes)
+    (folder / "metrics.json").write_text(json.dumps(scores_as_json(verdict), indent=2, sort_keys=True) + "\n")
+    return rowcache.write_record(folder, make_record(job, models, verdict, storage, trained, clock))
 
 
 def write_trace(path: Path, trace: Sequence[Step], num_layers: int) -> None:
@@ -219,6 +230,7 @@ def make_record(
         "loss": {"first": adaptation.trace[0].loss.item(), "last": adaptation.trace[-1].loss.item()},
         "seconds": {**clock.seconds, "total": sum(clock.seconds.values())},
         "device": job.device,
+        "processor": processor(job.device),
         "threads": job.threads,
         "micro_batch": adaptation.micro_batch.size,
         "provenance": job.provenance,

@@ -27,6 +27,16 @@ class RowJob:
     """Domain -> target prompt for every row of the night; retrieval is judged among them."""
     provenance: dict[str, str] = field(default_factory=dict)
     """Names -> hashes and versions, kept in the row's record."""
+    resumes: bool = True
+    """Whether it goes on from a saved state, and saves its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemakeJob(RowJob):
+    """A row to be made once more, beside the finished one."""
+
+    folder: str
+    """Where; published nowhere."""
 
 
 def resolve_adapt(row: Row, params: Params) -> AdaptConfig:

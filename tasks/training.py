@@ -39,7 +39,8 @@ def train(adaptation: Adaptation, chooser: Chooser | None, job: RowJob, progress
     """Drive the loop to its end, or to where the chooser stops it; tell the parent and save the state now and then.
 
     Args:
-        adaptation: the row's; it goes on from the state that an ended process left, if there is one that fits.
+        adaptation: the row's; it goes on from the state that an ended process left, if there is one that fits and
+            the job `resumes`.
         chooser: of its checkpoint; without one the last is kept.
         job: the row.
         progress: tells the parent.
@@ -47,7 +48,7 @@ def train(adaptation: Adaptation, chooser: Chooser | None, job: RowJob, progress
     Raises:
         NonFiniteLossError, OutOfMemoryError: as `Adaptation` does.
     """
-    earlier_seconds = resume(adaptation, chooser, job, progress)
+    earlier_seconds = resume(adaptation, chooser, job, progress) if job.resumes else 0.0
     started = told = saved = time.monotonic()
     micro_batch = adaptation.micro_batch.size
     try:
@@ -62,7 +63,7 @@ def train(adaptation: Adaptation, chooser: Chooser | None, job: RowJob, progress
             if is_last or now - told >= REPORT_SECONDS:
                 told = now
                 notify(progress, job, done, "adapt", step.loss.item())
-            if not is_last and now - saved >= job.params.night.checkpoint_minutes * 60:
+            if job.resumes and not is_last and now - saved >= job.params.night.checkpoint_minutes * 60:
                 saved = now
                 save(adaptation, chooser, job, progress, earlier_seconds + now - started)
             if stops:
@@ -70,7 +71,8 @@ def train(adaptation: Adaptation, chooser: Chooser | None, job: RowJob, progress
         if chooser is not None:
             adaptation.end(chooser.seen.best)
     except NonFiniteLossError:
-        unfinished.remove(job.row.domain)  # it would only lead there again
+        if job.resumes:
+            unfinished.remove(job.row.domain)  # it would only lead there again
         raise
     return Trained(adaptation, chooser, earlier_seconds)
 

@@ -88,8 +88,16 @@ def remove(domain: str) -> None:
         path.parent.rmdir()  # the last one takes the folder along
 
 
+def processor(device: str) -> str:
+    """What a device computes with, as far as it decides the last bits."""
+    return torch.backends.cpu.get_cpu_capability() if device == "cpu" else torch.cuda.get_device_name(device)
+
+
 def _origin(job: RowJob) -> dict[str, Any]:
     """What decides the bytes of the rest, beside the state."""
-    is_cpu = job.device == "cpu"
-    processor = torch.backends.cpu.get_cpu_capability() if is_cpu else torch.cuda.get_device_name(job.device)
-    return {"key": job.key, "processor": processor, "threads": job.threads, "torch": torch.__version__}
+    return {
+        "key": job.key,
+        "processor": processor(job.device),
+        "threads": job.threads,
+        "torch": torch.__version__,
+    }

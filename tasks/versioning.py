@@ -14,6 +14,8 @@ from nada.errors import InputError, OutputError
 REMOTE = "local"
 REMOTE_DIR = ".dvc-remote"
 """The embedded remote, inside the checkout; .dvc/config names it."""
+WRITTEN_BY_NIGHTS = (":!reports", ":!dvc.lock")  # as git names paths to leave out
+CHANGES_SHOWN = 8
 
 
 def prepare_checkout(root: Path) -> list[str]:
@@ -66,6 +68,20 @@ def status(root: Path) -> list[str]:
     """
     lines = _dvc(root, "status").splitlines()
     return [] if lines and "up to date" in lines[-1] else lines
+
+
+def commit(root: Path) -> dict[str, str]:
+    """The commit of a checkout and the tracked files that differ from it, those aside that nights write themselves.
+
+    Empty where there is no git or no commit yet.
+    """
+    head = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN_BY_NIGHTS)
+    if head is None or changes is None:
+        return {}
+    names = sorted(line.split(maxsplit=1)[1] for line in changes.splitlines())
+    shown = names[:CHANGES_SHOWN] + ([f"{len(names) - CHANGES_SHOWN} more"] if len(names) > CHANGES_SHOWN else [])
+    return {"commit": head, "uncommitted changes": ", ".join(shown) or "none"}
 
 
 def _dvc(root: Path, *arguments: str) -> str:

@@ -17,6 +17,7 @@ import torch
 from flows.display import Display, make_console
 from flows.plan import make_plan
 from nada.checkpoints import load_generator, save_generator
+from nada.hashing import sha256_file
 from tasks import parents
 from tasks.workers import Progress
 from tests.conftest import tiny_generator
@@ -188,11 +189,34 @@ def test_a_new_row_is_trained_alone_and_a_removed_one_is_kept_until_pruned(after
     assert stamps(after_night, "robot") == before
 
 
-def test_the_same_seed_gives_the_same_bytes(after_night: Project) -> None:
+def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_workers(after_night: Project) -> None:
     before = after_night.row_bytes("sketch")
+    PARAMS_PATH.write_text(PARAMS_PATH.read_text().replace("workers: 2", "workers: 1"))
     shutil.rmtree(after_night.folder / "weights" / "adapted" / "sketch")
     assert after_night.nada("run", "--only", "sketch").status == 0
     assert after_night.row_bytes("sketch") == before
+
+
+def test_finished_rows_verify_and_a_changed_one_is_told(after_night: Project) -> None:
+    adapted = after_night.folder / "weights" / "adapted"
+    samples, record = adapted / "robot" / "samples.png", adapted / "robot" / "row.json"
+    samples.write_bytes(samples.read_bytes() + b"more")
+    content = json.loads(record.read_text())
+    content["files"]["samples.png"] = {"sha256": sha256_file(samples), "bytes": samples.stat().st_size}
+    content["provenance"]["torch"] = "1.0"
+    record.write_text(json.dumps(content))
+    before = {domain: stamps(after_night, domain) for domain in ("robot", "sketch")}
+    outcome = after_night.nada("verify")
+    assert outcome.status == 1
+    assert "sketch: the same bytes in all 4 files\n" in outcome.out
+    assert "robot: DIFFERS in samples.png; also different: provenance.torch: 1.0 then, " in outcome.out
+    assert {domain: stamps(after_night, domain) for domain in before} == before
+
+    outcome = after_night.nada("verify", "broken")
+    assert outcome.status == 2
+    assert outcome.err == (
+        "broken: not finished with the inputs of now, so there is nothing to verify; nada run --only broken trains it\n"
+    )
 
 
 def test_a_domain_can_be_exported_to_stand_alone(

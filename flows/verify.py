@@ -1,0 +1,96 @@
+"""`nada verify`: finished rows made again beside themselves and compared bit by bit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flows.display import Display
+from flows.plan import Plan, PlannedRow
+from nada.errors import InputError, NadaError
+from tasks import rowcache
+from tasks.rowcache import Record
+from tasks.verify import REMAKE, Verdict, compare, remake_job
+from tasks.workers import WorkerPool, WorkerSpec
+
+
+def verify(plan: Plan, domains: Sequence[str], display: Display) -> list[str]:
+    """Make finished rows again, each on the device and with the threads of its record; returns those that differ.
+
+    Args:
+        plan: of the whole project.
+        domains: which ones; none means all that are finished.
+        display: told of every row as it ends.
+
+    Raises:
+        InputError: a domain is not finished, its inputs have changed since, or this machine lacks its device.
+    """
+    chosen = [planned for planned in plan.rows if planned.row.domain in domains or not domains]
+    if domains:
+        _check_finished(chosen)
+    groups: dict[WorkerSpec, list[tuple[PlannedRow, Record]]] = defaultdict(list)
+    for planned in chosen:
+        if planned.state == "current":
+            record = rowcache.read_record(planned.row.domain)
+            groups[WorkerSpec(device=record["device"], threads=record["threads"])].append((planned, record))
+    if not groups:
+        raise InputError("weights/adapted: no finished domain to verify; nada run makes them")
+    known = {spec.device for spec in plan.workers} | {"cpu"}
+    for spec, rows in groups.items():
+        if spec.device not in known:
+            names = ", ".join(planned.row.domain for planned, _ in rows)
+            raise InputError(f"{names}: made on {spec.device}; night.device offers {', '.join(sorted(known))} here")
+    return [domain for spec, rows in groups.items() for domain in _verify_group(plan, spec, rows, display)]
+
+
+def _check_finished(chosen: Sequence[PlannedRow]) -> None:
+    for planned in chosen:
+        if planned.state != "current":
+            raise InputError(
+                f"{planned.row.domain}: not finished with the inputs of now, so there is nothing to verify; "
+                f"nada run --only {planned.row.domain} trains it"
+            )
+
+
+def _verify_group(plan: Plan, spec: WorkerSpec, rows: list[tuple[PlannedRow, Record]], display: Display) -> list[str]:
+    """Rows of one kind of worker, side by side; returns the domains that differ."""
+    specs = [spec] * min(len(plan.workers), len(rows))
+
+    def check(row: tuple[PlannedRow, Record]) -> str | None:
+        planned, record = row
+        try:
+            verdict = _remade(plan, pool, planned, record, display)
+        except NadaError as err:
+            display.failed(planned.row.domain, str(err))
+            return planned.row.domain
+        display.say(
+            in_words(planned.row.domain, verdict, len(record["files"])), "red" if verdict.differing else "green"
+        )
+        return planned.row.domain if verdict.differing else None
+
+    with WorkerPool(specs) as pool, ThreadPoolExecutor(len(specs)) as threads:
+        return [domain for domain in threads.map(check, rows) if domain is not None]
+
+
+def _remade(plan: Plan, pool: WorkerPool, planned: PlannedRow, record: Record, display: Display) -> Verdict:
+    with TemporaryDirectory(prefix="nada-verify-") as folder:
+        job = remake_job(plan.job(planned), record, Path(folder))
+        limit = plan.params.night.row_timeout_minutes * 60
+        remade: Record = pool.run(job, display.progress, timeout_seconds=limit, function=REMAKE)
+        return compare(record, remade, Path(folder))
+
+
+def in_words(domain: str, verdict: Verdict, num_files: int) -> str:
+    """A row's verdict in a line.
+
+    >>> in_words("sepia", Verdict(differing=(), circumstances=("torch: 2.12 then, 2.13 now",)), 5)
+    'sepia: the same bytes in all 5 files (torch: 2.12 then, 2.13 now)'
+    """
+    changed = "; ".join(verdict.circumstances)
+    if not verdict.differing:
+        return f"{domain}: the same bytes in all {num_files} files" + (f" ({changed})" if changed else "")
+    why = changed or "nothing else that is recorded does"
+    return f"{domain}: DIFFERS in {', '.join(verdict.differing)}; also different: {why}"
