@@ -20,6 +20,9 @@ from tests.project import Outcome
 
 ENDING_SECONDS = 20.0  # children watch their parent once a second; a loaded machine needs more
 NIGHT_SECONDS = 300.0
+# As the console script starts it. Under `python -m`, Python ends by SIGINT itself if Ctrl-C once fell into `exec` of a
+# text, as named tuples are made while modules load, whatever status was asked for.
+AS_A_SCRIPT = "import sys; from flows.cli import main; sys.exit(main())"
 WORKER, SERVER = "tasks.worker_process", "flows.server_process"
 
 
@@ -39,7 +42,7 @@ class NightProcess:
         self.lines: list[str] = []
         ours, theirs = pty.openpty() if terminal else os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "run", *arguments],
+            [sys.executable, "-c", AS_A_SCRIPT, "run", *arguments],
             cwd=folder,
             env={**inherited, "MLFLOW_EXPERIMENT_NAME": experiment(folder), **environment},
             stdin=theirs if terminal else subprocess.DEVNULL,
