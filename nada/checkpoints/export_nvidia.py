@@ -12,11 +12,12 @@ from typing import Any
 from torch import nn
 
 from nada.atomic import replacing
-from nada.checkpoints.export_settings import Settings
+from nada.checkpoints.export_settings import Settings, fully_connected, mapping
 from nada.checkpoints.export_stylegan2 import stylegan2_settings
 from nada.checkpoints.export_stylegan3 import stylegan3_settings
 from nada.checkpoints.persistent_pickle import Call, buffer, dump, ordered_dict, parameter, persistent
 from nada.families import Architecture, Network
+from nada.mapping import FullyConnected, MappingNetwork
 from nada.stylegan2 import StyleGAN2Config
 
 IMPORT_STYLEGAN2 = '''\
@@ -92,8 +93,13 @@ def _network(name: str, module: nn.Module, config: Architecture) -> Call:
 
 
 def _settings(name: str, module: nn.Module, config: Architecture) -> Settings:
+    match module:
+        case FullyConnected():
+            return fully_connected(name, module)
+        case MappingNetwork():
+            return mapping(config, module.num_ws)
     if isinstance(config, StyleGAN2Config):
-        return stylegan2_settings(name, module, config)
+        return stylegan2_settings(module, config)
     return stylegan3_settings(name, module, config)
 
 

@@ -9,25 +9,19 @@ from typing import Any
 
 from torch import nn
 
-from nada.checkpoints.export_settings import Settings, fully_connected, generator, image, mapping
-from nada.mapping import FullyConnected, MappingNetwork
+from nada.checkpoints.export_settings import Settings, generator, image
 from nada.stylegan2 import StyleGAN2, StyleGAN2Config, SynthesisBlock, SynthesisLayer, SynthesisNetwork, ToRGB
 from nada.stylegan2_ops import LRELU_GAIN
 
 
-def stylegan2_settings(name: str, module: nn.Module, config: StyleGAN2Config) -> Settings:
+def stylegan2_settings(module: nn.Module, config: StyleGAN2Config) -> Settings:
     """Their class for one of our modules, and its attributes.
 
     Args:
-        name: its dotted name, after a leading dot.
-        module: a generator or a part of one.
+        module: a generator or a part of one, but for what both families have (`export_nvidia`).
         config: the generator's.
     """
     match module:
-        case FullyConnected():
-            return fully_connected(name, module)
-        case MappingNetwork():
-            return mapping(config, module.num_ws)
         case SynthesisNetwork():
             return _synthesis(module, config)
         case SynthesisBlock():

@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from nada.checkpoints.export_settings import Settings, fully_connected, generator, image, mapping
-from nada.mapping import FullyConnected, MappingNetwork
+from nada.checkpoints.export_settings import Settings, generator, image
 from nada.stylegan3 import StyleGAN3, SynthesisInput, SynthesisLayer, SynthesisNetwork, ToRGB
 from nada.stylegan3_geometry import ConvGeometry, StyleGAN3Config
 
@@ -22,14 +21,10 @@ def stylegan3_settings(name: str, module: nn.Module, config: StyleGAN3Config) ->
 
     Args:
         name: its dotted name, after a leading dot.
-        module: a generator or a part of one.
+        module: a generator or a part of one, but for what both families have (`export_nvidia`).
         config: the generator's.
     """
     match module:
-        case FullyConnected():
-            return fully_connected(name, module)
-        case MappingNetwork():
-            return mapping(config, module.num_ws)
         case SynthesisNetwork():
             return _synthesis(module, config)
         case SynthesisInput():
