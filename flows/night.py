@@ -25,7 +25,7 @@ from prefect.tasks import Task
 from flows.announce import announce, summary_of, summary_of_refusal
 from flows.display import Display, make_display
 from flows.keeper import Keeper
-from flows.outputs import REPORTS_DIR, check_reports_writable, folder_name, publish_report, ui_commands
+from flows.outputs import check_reports_writable, folder_name, publish_report, ui_commands
 from flows.plan import Plan, PlannedRow, plan_to_run
 from flows.schedule import Waiting
 from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
@@ -33,6 +33,7 @@ from flows.tables import count, workers_in_words
 from nada.errors import NadaError
 from tasks import metrics, parents, rowcache, tracking, webhook
 from tasks.ledger import Ledger
+from tasks.metrics import REPORTS_DIR
 from tasks.nightlock import only_night
 from tasks.params import load_params
 from tasks.report import Failure, Night

@@ -12,10 +12,9 @@ from flows.environment import prefect_ui_command
 from flows.plan import Plan
 from nada.errors import NadaError, OutputError
 from tasks import metrics, rowcache, tracking
+from tasks.metrics import REPORTS_DIR
 from tasks.report import NIGHT_NAME, REPORT_NAME, Night, load_night, save_night, write_report
 from tasks.rowcache import Record
-
-REPORTS_DIR = Path("reports")
 
 
 def check_reports_writable() -> None:
@@ -41,8 +40,9 @@ def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Pat
     Raises:
         OutputError: it cannot be written.
     """
-    for place in (REPORTS_DIR, folder):  # what DVC compares, and what `nada compare` finds of earlier nights
-        metrics.write_metrics(records, {failure.domain: failure.reason for failure in night.failures}, place)
+    failures = {failure.domain: failure.reason for failure in night.failures}
+    # The first is what DVC compares, the second what `nada compare` finds of earlier nights.
+    metrics.write_metrics(records, failures, REPORTS_DIR, folder)
     path = write_report(records, night, folder / REPORT_NAME)
     metrics.write_confusion(records, folder)
     save_night(night, folder)

@@ -11,9 +11,8 @@ from typing import Any
 
 from nada.errors import ParamsError
 from tasks.meanings import FIRST
-from tasks.metrics import METRICS_NAME
+from tasks.metrics import METRICS_NAME, REPORTS_DIR
 
-REPORTS_DIR = Path("reports")
 LATEST = "now"
 
 

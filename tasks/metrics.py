@@ -13,6 +13,7 @@ from typing import Any
 from nada.atomic import replacing
 from tasks.meanings import FIRST
 
+REPORTS_DIR = Path("reports")
 METRICS_NAME = "metrics.json"
 LEADERBOARD_NAME = "leaderboard.csv"
 CONFUSION_NAME = "confusion.csv"
@@ -39,7 +40,7 @@ def leaderboard(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: [*(-(row.get(name) or 0.0) for name in RANKED_BY), row["domain"]])
 
 
-def write_metrics(records: Sequence[Mapping[str, Any]], failures: Mapping[str, str], folder: Path) -> None:
+def write_metrics(records: Sequence[Mapping[str, Any]], failures: Mapping[str, str], *folders: Path) -> None:
     """Write metrics.json and leaderboard.csv, each whole or not at all.
 
     metrics.json holds the scores that come first, so that `dvc metrics diff` stays readable; leaderboard.csv all.
@@ -47,10 +48,10 @@ def write_metrics(records: Sequence[Mapping[str, Any]], failures: Mapping[str, s
     Args:
         records: of the finished rows.
         failures: domain -> reason, of the failed ones.
-        folder: made when it is missing.
+        folders: made when they are missing; all get the same files.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: one of them cannot be written.
     """
     shown = [name for meaning in FIRST for name in (meaning.name, meaning.before) if name]
     domains: dict[str, dict[str, float]] = {}
@@ -69,8 +70,10 @@ def write_metrics(records: Sequence[Mapping[str, Any]], failures: Mapping[str, s
         "num_domains": len(records),
         "num_failed": len(failures),
     }
-    _write(folder / METRICS_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    _write(folder / LEADERBOARD_NAME, _csv(leaderboard(records), ["domain"]))
+    text, board = json.dumps(content, indent=2, ensure_ascii=False) + "\n", _csv(leaderboard(records), ["domain"])
+    for folder in folders:
+        _write(folder / METRICS_NAME, text)
+        _write(folder / LEADERBOARD_NAME, board)
 
 
 def confusion(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
