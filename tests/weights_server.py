@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 LAST_MODIFIED = "Wed, 01 Nov 2023 12:00:00 GMT"
 
 
@@ -110,3 +113,9 @@ def serving(body: bytes) -> Iterator[Shop]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine has for the world outside, this server is asked directly."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)

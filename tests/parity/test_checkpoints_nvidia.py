@@ -19,6 +19,7 @@ from tests.checkpoint_files import (
     write_nvidia,
 )
 from tests.conftest import TINY, tiny_generator
+from tests.hostile.common import changed
 
 TOLERANCE = 1e-4  # of the largest value
 
@@ -81,15 +82,6 @@ def refusal(path: Path, content: Any) -> str:
         read_any(path)
     assert str(err.value).startswith(f"{path}: ")
     return str(err.value).removeprefix(f"{path}: ")
-
-
-def changed(module: str = "", **attributes: Any) -> dict[str, Any]:
-    """The tiny generator with other attributes in one of its modules."""
-    tree = part = nvidia_tree(tiny_generator().state_dict())
-    for name in module.split(".") if module else []:
-        part = part.state["_modules"][name]
-    part.state.update(attributes)
-    return as_nvidia_dict(tree)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from nada.errors import FetchError, OutputError
 from tasks.download import News, Patience, download, partial_path, version_path
-from tests.weights_server import Shop, serving
+from tests.weights_server import Shop, serving, without_proxy
 
 BODY = b"\x80\x02" + bytes(range(256)) * 4000  # a megabyte
 CUT = 600_000
@@ -23,8 +23,7 @@ QUICK = Patience(connect_seconds=2, silence_seconds=0.3, attempts=3, pause_secon
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    without_proxy(monkeypatch)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tasks import networks
 from tasks.download import Patience
 from tasks.networks import fetched, load_judge, read_state
 from tasks.published import Published
-from tests.weights_server import Shop, serving
+from tests.weights_server import Shop, serving, without_proxy
 
 BODY = b"\x80\x02" + bytes(range(256)) * 40
 QUICK = Patience(connect_seconds=1, silence_seconds=0.3, attempts=1, pause_seconds=0.01)
@@ -26,8 +26,7 @@ def fresh_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "CACHE_DIR", tmp_path / "ours")
     monkeypatch.setattr(networks, "PATIENCE", QUICK)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    without_proxy(monkeypatch)
 
 
 @pytest.fixture
