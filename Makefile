@@ -24,7 +24,7 @@ test: lint type browser  ## ruff, mypy and every test
 lint: setup  ## ruff: rules and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-type: setup  ## mypy --strict on nada/ and tasks/
+type: setup  ## mypy --strict on nada/, tasks/, flows/ and benchmarks/
 	$(BIN)/mypy
 
 browser: setup  ## a Chromium for the tests of the report: the system's, Playwright's own, or Debian's package

@@ -25,8 +25,9 @@ from nada.adapt import Adaptation
 from nada.checkpoints import load_generator
 from nada.config import AdaptConfig, Params
 from nada.families import Network
+from nada.generator import Generator
 from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
-from nada.judge import SetFeatures, frechet_distance
+from nada.judge import Judge, SetFeatures, frechet_distance
 from nada.judge.choice import Choice, choose
 from tasks.job import resolve_seed
 from tasks.judge import judge_ws, reference_features
@@ -98,8 +99,10 @@ def main() -> None:
     world = World.load(args.samples)
     rows = load_prompts(Path(world.params.night.prompts), world.params)
     rows = [row for row in rows if not args.domains or row.domain in args.domains.split(",")]
-    runs = [watch(world, row, args.steps) for row in rows]
-    print("\n" + table(runs))
+    runs = []
+    for row in rows:
+        runs.append(watch(world, row, args.steps))
+        print(f"{table(runs)}\n", flush=True)  # what is there stays there
     for count in (int(count) for count in args.cosine.split(",") if count):
         lefts = {row.domain: falling(world, row, count) for row in rows}
         cells = ", ".join(f"{domain} {left:.3f}" for domain, left in lefts.items())
@@ -142,10 +145,11 @@ def falling(world: World, row: Row, count: int) -> float:
     return distance_to_truth(world, row)(adaptation.target)
 
 
-def distance_to_truth(world: World, row: Row) -> Callable[[Network], float]:
+def distance_to_truth(world: World, row: Row) -> Callable[[Generator], float]:
     """The distance left as a function of a generator."""
     assert row.reference_images is not None
-    true = reference_features(row.reference_images, world.judge, world.params, world.source.resolution, "cpu")
+    judge = Judge(clip=world.judge, batch_size=world.params.judge.batch_size)
+    true = reference_features(row.reference_images, judge, world.source.resolution)
     whole = frechet_distance(world.unadapted.emb, true.emb)
     return lambda generator: frechet_distance(world.truth.see(generator).emb, true.emb) / whole
 

@@ -87,8 +87,9 @@ def make_weights(folder: Path, resolutions: list[int]) -> None:
         if not generator_path(folder, resolution).exists():
             config = StyleGAN2Config(resolution=resolution, channel_base=CHANNEL_BASES[resolution])
             generator = StyleGAN2(config)
-            for layer in generator.conv_layers():
-                generator.synthesis.get_submodule(layer.name).noise_strength.data.fill_(0.1)
+            for name, strength in generator.named_parameters():
+                if name.endswith("noise_strength"):
+                    strength.data.fill_(0.1)
             save_generator(generator_path(folder, resolution), generator)
 
 
@@ -143,7 +144,8 @@ def differences(adaptation: Adaptation) -> dict[str, float]:
     for micro_batch in (BATCH, 1):
         loss, _ = adaptation.accumulate_gradients(batch, micro_batch)
         losses.append(float(loss))
-        gradients.append(torch.cat([weight.grad.flatten() for weight in adaptation.candidates]))
+        grads = [weight.grad for weight in adaptation.candidates if weight.grad is not None]
+        gradients.append(torch.cat([grad.flatten() for grad in grads]))
     whole, split = gradients
     return {
         "split against whole: loss differs by": abs(losses[1] - losses[0]) / losses[0],

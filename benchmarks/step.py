@@ -16,8 +16,10 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +28,7 @@ from torch import Tensor
 from nada import stylegan2
 from nada.checkpoints import read_any
 from nada.config import SelectionConfig
+from nada.families import Network
 from nada.guide import Guide, PromptPair, load_guide
 from nada.latents import draw_ws, seeded_rng
 from nada.layers import select_layers, train_only, trainable_rgb
@@ -76,12 +79,12 @@ def main() -> None:
             timings.clear()
         ws = timed("draw latents", lambda: draw_ws(adapt.batch_size, source, rng, adapt.style_mixing))
         with torch.no_grad():
-            img_source = timed("render source", lambda ws=ws: source.synthesis(ws, source.draw_noise(len(ws), rng)))
-            emb_source = timed("embed source", lambda img=img_source: embed(guide, img, rng))
-        img_target = timed("render target", lambda ws=ws: target.synthesis(ws, target.draw_noise(len(ws), rng)))
-        emb_target = timed("embed target", lambda img=img_target: embed(guide, img, rng))
+            img_source = timed("render source", partial(source.synthesis, ws, source.draw_noise(len(ws), rng)))
+            emb_source = timed("embed source", partial(embed, guide, img_source, rng))
+        img_target = timed("render target", partial(target.synthesis, ws, target.draw_noise(len(ws), rng)))
+        emb_target = timed("embed target", partial(embed, guide, img_target, rng))
         loss = guide.weigh(map(directional_loss, emb_source, emb_target, text_dirs))
-        timed("backward", lambda loss=loss: loss.backward())
+        timed("backward", loss.backward)
         timed("update weights", optimizer.step)
         optimizer.zero_grad(set_to_none=True)
     report(timings)
@@ -141,7 +144,7 @@ def embed(guide: Guide, img: Tensor, rng: torch.Generator) -> list[Tensor]:
     return guide.embed_images(img, guide.draw_views(len(img), img.shape[-1], rng))
 
 
-def forward_backward(generator: stylegan2.StyleGAN2, rng: torch.Generator) -> None:
+def forward_backward(generator: Network, rng: torch.Generator) -> None:
     """Render four pictures and take their gradient."""
     ws = draw_ws(4, generator, rng)
     generator.synthesis(ws, generator.draw_noise(4, rng)).square().mean().backward()
@@ -149,12 +152,8 @@ def forward_backward(generator: stylegan2.StyleGAN2, rng: torch.Generator) -> No
 
 def grouped(work: Callable[[], object]) -> float:
     """Median seconds with one kernel per sample and a grouped convolution, as the reference computes."""
-    ours = stylegan2.modulated_conv
-    stylegan2.modulated_conv = grouped_modulated_conv
-    try:
+    with patch.object(stylegan2, "modulated_conv", grouped_modulated_conv):
         return median(work)
-    finally:
-        stylegan2.modulated_conv = ours
 
 
 def grouped_modulated_conv(

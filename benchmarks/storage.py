@@ -19,6 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -101,8 +102,8 @@ def measure(folder: Path, source: Network, target: Network, px: int, steps: int,
     }
     for kind, write in kinds.items():
         path = folder / "written.safetensors"
-        write_seconds = median_seconds(lambda write=write, path=path: write(path))
-        read_seconds = median_seconds(lambda path=path: load_generator(path))
+        write_seconds = median_seconds(partial(write, path))
+        read_seconds = median_seconds(partial(load_generator, path))
         size_bytes = path.stat().st_size
         whole_bytes = whole_bytes or size_bytes
         largest, mean = levels_apart(exact, to_u8(pictures(load_generator(path), count)))

@@ -58,7 +58,7 @@ def serve(cron: str, params_path: Path, port: int, say: Callable[[str], None]) -
             entrypoint_type=EntrypointType.MODULE_PATH,  # wherever the user stands
         )
         # Prefect's own answer to SIGTERM forgets to wait for what it stops; a shell's `&` has Ctrl-C ignored.
-        runner.handle_sigterm = _interrupt
+        runner.handle_sigterm = _interrupt  # type: ignore[method-assign]
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             asyncio.run(runner.start())

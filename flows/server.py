@@ -172,7 +172,7 @@ def answers(url: str | None = None) -> bool:
 def close_dead_runs() -> None:
     """Runs that a SIGKILL left Running become Crashed. The caller holds the project's lock: none of them lives."""
     running: Any = {"state": {"type": {"any_": [StateType.RUNNING]}}}
-    dead = Crashed(message="its process was killed")
+    dead: Any = Crashed(message="its process was killed")
     with get_client(sync_client=True) as client:
         for flow_run in client.read_flow_runs(flow_run_filter=FlowRunFilter(**running)):
             client.set_flow_run_state(flow_run.id, dead, force=True)
