@@ -32,7 +32,7 @@ def check_reports_writable() -> None:
 
 
 def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Path:
-    """Write page, night.json, metrics and confusion.csv into a folder, the metrics into REPORTS_DIR as well.
+    """Write page, night.json and metrics into a folder, the metrics into REPORTS_DIR as well.
 
     Returns:
         The page's path.
@@ -44,7 +44,6 @@ def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Pat
     # The first is what DVC compares, the second what `nada compare` finds of earlier nights.
     metrics.write_metrics(records, failures, REPORTS_DIR, folder)
     path = write_report(records, night, folder / REPORT_NAME)
-    metrics.write_confusion(records, folder)
     save_night(night, folder)
     return path
 

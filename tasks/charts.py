@@ -16,13 +16,10 @@ MISTAKE_SHARE = 0.05  # of a domain's pictures; rarer mistakes are not worth a l
 
 def loss_curve(path: Path) -> dict[str, Any] | None:
     """The trace as points of an SVG polyline, raw and smoothed; None without a readable trace."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            losses = [float(line["loss"]) for line in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+    columns = _columns(path, "loss")
+    if columns is None:
         return None
-    if len(losses) < 2:
-        return None
+    (losses,) = columns
     low, high = min(losses), max(losses)
     return {
         "raw": polyline(losses, low, high),
@@ -33,6 +30,42 @@ def loss_curve(path: Path) -> dict[str, Any] | None:
         "width": CURVE_SIZE[0],
         "height": CURVE_SIZE[1],
     }
+
+
+def probe_curves(path: Path, kept: int) -> dict[str, Any] | None:
+    """What the judge saw on the way (probes.csv) as points of SVG polylines over one scale; None without two probes.
+
+    Args:
+        path: the row's probes.csv.
+        kept: the step whose weights the row kept.
+    """
+    columns = _columns(path, "step", "edit", "diversity")
+    if columns is None:
+        return None
+    steps, edit, diversity = columns
+    low, high = min(0.0, *edit), max(1.0, *edit, *diversity)
+    return {
+        "edit": polyline(edit, low, high, steps),
+        "diversity": polyline(diversity, low, high, steps),
+        "last": f"{edit[-1]:.2f}",
+        "varied": f"{diversity[-1]:.0%}",
+        "kept": kept,
+        "kept_x": f"{CURVE_SIZE[0] * kept / steps[-1]:.1f}",
+        "steps": int(steps[-1]),
+        "width": CURVE_SIZE[0],
+        "height": CURVE_SIZE[1],
+    }
+
+
+def _columns(path: Path, *names: str) -> list[list[float]] | None:
+    """Columns of a CSV of numbers; None where it is missing, damaged or shorter than two lines."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        columns = [[float(line[name]) for line in lines] for name in names]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return None
+    return columns if len(lines) > 1 else None
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
@@ -46,13 +79,21 @@ def smoothed(values: Sequence[float]) -> list[float]:
     return [sum(window) / len(window) for window in windows]
 
 
-def polyline(values: Sequence[float], low: float, high: float) -> str:
-    """SVG points over CURVE_SIZE, at most CURVE_POINTS of them; low is at the bottom."""
+def polyline(values: Sequence[float], low: float, high: float, steps: Sequence[float] = ()) -> str:
+    """SVG points over CURVE_SIZE, at most CURVE_POINTS of them; low is at the bottom, the last step at the right.
+
+    Args:
+        values: in the order of their steps.
+        low: value at the bottom.
+        high: value at the top.
+        steps: where the values were taken, from 0 at the left; evenly, the first at the left, when there are none.
+    """
     width, height = CURVE_SIZE
+    at = steps or range(len(values))
     stride = max(1, -(-len(values) // CURVE_POINTS))
     chosen = sorted({*range(0, len(values), stride), len(values) - 1})
     span = (high - low) or 1.0
-    points = ((i / (len(values) - 1) * width, (1 - (values[i] - low) / span) * height) for i in chosen)
+    points = ((at[i] / at[-1] * width, (1 - (values[i] - low) / span) * height) for i in chosen)
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 

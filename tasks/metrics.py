@@ -1,22 +1,28 @@
-"""The night's scores as files: metrics.json for DVC's metrics, leaderboard.csv for its plots, confusion.csv."""
+"""The night's scores as files: metrics.json for DVC's metrics, and what its plots draw as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from nada.atomic import replacing
+from tasks import rowcache
 from tasks.meanings import FIRST
 
 REPORTS_DIR = Path("reports")
 METRICS_NAME = "metrics.json"
 LEADERBOARD_NAME = "leaderboard.csv"
 CONFUSION_NAME = "confusion.csv"
+PROBES_NAME = "probes.csv"
+PROBED = ("step", "edit", "diversity")
+UNREADABLE = (OSError, ValueError, KeyError, csv.Error)
 RANKED_BY = ("retrieval_accuracy", "directional_similarity")
 
 
@@ -40,8 +46,13 @@ def leaderboard(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: [*(-(row.get(name) or 0.0) for name in RANKED_BY), row["domain"]])
 
 
-def write_metrics(records: Sequence[Mapping[str, Any]], failures: Mapping[str, str], *folders: Path) -> None:
-    """Write metrics.json and leaderboard.csv, each whole or not at all.
+def write_metrics(
+    records: Sequence[Mapping[str, Any]],
+    failures: Mapping[str, str],
+    *folders: Path,
+    adapted_dir: Path = rowcache.ADAPTED_DIR,
+) -> None:
+    """Write metrics.json, leaderboard.csv, confusion.csv and probes.csv, each whole or not at all.
 
     metrics.json holds the scores that come first, so that `dvc metrics diff` stays readable; leaderboard.csv all.
 
@@ -49,6 +60,7 @@ def write_metrics(records: Sequence[Mapping[str, Any]], failures: Mapping[str, s
         records: of the finished rows.
         failures: domain -> reason, of the failed ones.
         folders: made when they are missing; all get the same files.
+        adapted_dir: where the rows' folders are.
 
     Raises:
         OutputError: one of them cannot be written.
@@ -70,10 +82,15 @@ def write_metrics(records: Sequence[Mapping[str, Any]], failures: Mapping[str, s
         "num_domains": len(records),
         "num_failed": len(failures),
     }
-    text, board = json.dumps(content, indent=2, ensure_ascii=False) + "\n", _csv(leaderboard(records), ["domain"])
-    for folder in folders:
-        _write(folder / METRICS_NAME, text)
-        _write(folder / LEADERBOARD_NAME, board)
+    files = {
+        METRICS_NAME: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        LEADERBOARD_NAME: _csv(leaderboard(records), ["domain"]),
+        CONFUSION_NAME: _csv(confusion(records), ["domain", "target", "prompt", "share"]),
+        PROBES_NAME: _csv(probes(records, adapted_dir), ["domain", *PROBED]),
+    }
+    for folder, (name, text) in itertools.product(folders, files.items()):
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def confusion(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -94,13 +111,13 @@ def confusion(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def write_confusion(records: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Write confusion.csv, whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    _write(folder / CONFUSION_NAME, _csv(confusion(records), ["domain", "target", "prompt", "share"]))
+def probes(records: Sequence[Mapping[str, Any]], adapted_dir: Path) -> list[dict[str, Any]]:
+    """What the judge saw of each domain on the way, one entry a probe; domains without readable probes are left out."""
+    entries: list[dict[str, Any]] = []
+    for domain in sorted(record["domain"] for record in records if record.get("choice")):
+        with suppress(*UNREADABLE), (adapted_dir / domain / PROBES_NAME).open(newline="", encoding="utf-8") as file:
+            entries += [{"domain": domain, **{name: line[name] for name in PROBED}} for line in csv.DictReader(file)]
+    return entries
 
 
 def _ends(scores: Mapping[str, Any], names: Sequence[str]) -> dict[str, float | None]:
@@ -115,8 +132,3 @@ def _csv(rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _write(path: Path, content: str) -> None:
-    with replacing(path) as partial:
-        partial.write_text(content, encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 
 from nada.atomic import replacing
 from nada.errors import NadaError
-from tasks.charts import confusion, loss_curve
+from tasks.charts import confusion, loss_curve, probe_curves
 from tasks.meanings import FIRST, MEANINGS, Meaning
 from tasks.metrics import leaderboard
 from tasks.rowcache import ADAPTED_DIR
@@ -162,7 +162,7 @@ def absent(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def make_card(record: Mapping[str, Any], night: Night, folder: Path, pictured: Collection[str]) -> dict[str, Any]:
     """What the template shows of one domain; without a picture and a curve unless it is `pictured`."""
-    is_pictured = record["domain"] in pictured
+    is_pictured, choice = record["domain"] in pictured, record.get("choice")
     sheet = read_sheet(folder / "samples.png") if is_pictured else None
     scores = [shown_score(meaning, record["scores"]) for meaning in MEANINGS if meaning.name in record["scores"]]
     return {
@@ -174,6 +174,7 @@ def make_card(record: Mapping[str, Any], night: Night, folder: Path, pictured: C
         "picture": None if sheet is None else sheet_uri(sheet, len(pictured)),
         "strips": None if sheet is None else strip_uris(sheet, record["resolution"]),
         "curve": loss_curve(folder / "trace.csv") if is_pictured else None,
+        "probes": probe_curves(folder / "probes.csv", choice["step"]) if is_pictured and choice else None,
         "is_new": record["domain"] in night.trained,
         "lasted": lasted(record["seconds"]["total"]),
         "stored": stored(record.get("storage", {})),

@@ -19,11 +19,12 @@ Point = tuple[str, float, int, int]
 STEP_COLUMN = "step"
 
 
-def curves(path: Path, started: int, ended: int) -> Iterator[Point]:
-    """One point a step and column of trace.csv, where the cell holds a finite number.
+def curves(path: Path, group: str, started: int, ended: int) -> Iterator[Point]:
+    """One point a line and column of trace.csv or probes.csv, where the cell holds a finite number.
 
     Args:
-        path: trace.csv; a missing one has no points.
+        path: the file; a missing one has no points.
+        group: what the names begin with.
         started: when the row began, in milliseconds since 1970; the steps are spread evenly over its time.
         ended: when it ended.
     """
@@ -36,7 +37,7 @@ def curves(path: Path, started: int, ended: int) -> Iterator[Point]:
         when = started + (ended - started) * position // len(lines)
         for name, text in line.items():
             if name != STEP_COLUMN and (value := _number(text)) is not None:
-                yield _name(f"train/{name}"), value, when, step
+                yield _name(f"{group}/{name}"), value, when, step
 
 
 def final_points(record: Mapping[str, Any], when: int) -> Iterator[Point]:

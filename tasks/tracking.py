@@ -42,7 +42,7 @@ METRICS_PER_BATCH = 1000  # MLflow's limit; one call a batch is a hundred times 
 PARAMS_PER_BATCH = 100  # MLflow's limit
 VALUE_LENGTH = 6000  # MLflow's limit for a parameter
 REASON_LENGTH = 5000  # a tag holds 8000
-ARTIFACTS = ("samples.png", "metrics.json", "trace.csv")
+ARTIFACTS = ("samples.png", "metrics.json", "trace.csv", "probes.csv")
 PLACE_TAGS = ("nada.host", "nada.project")
 _WRITER = threading.Lock()  # SQLite has one writer; rows finish on several threads
 
@@ -133,7 +133,7 @@ def is_recorded(night: NightRun, key: str) -> bool:
 
 
 def record_row(night: NightRun, record: Mapping[str, Any], folder: Path) -> str:
-    """One finished child run: parameters, the curves of trace.csv, scores, the grid, hashes. Returns its id.
+    """One finished child run: parameters, curves of training and probes, scores, the grid, hashes. Returns its id.
 
     It replaces what this project recorded of the same row key before, whole or half.
 
@@ -148,7 +148,9 @@ def record_row(night: NightRun, record: Mapping[str, Any], folder: Path) -> str:
         _remove(client, night.experiment_id, f"{_of_row(record['key'])} and attributes.status != 'FAILED'")
         run_id = _child(client, night, record["domain"], record["key"], tags, started)
         _log_params(client, run_id, {**record["row"], "seed": record["seed"], "adapt": record["adapt"]})
-        _log_points(client, run_id, [*curves(folder / "trace.csv", started, ended), *final_points(record, ended)])
+        trace = curves(folder / "trace.csv", "train", started, ended)
+        probes = curves(folder / "probes.csv", "probe", started, ended)
+        _log_points(client, run_id, [*trace, *probes, *final_points(record, ended)])
         for name in ARTIFACTS:
             if (folder / name).is_file():
                 client.log_artifact(run_id, str(folder / name))

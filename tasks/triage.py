@@ -45,12 +45,27 @@ def triage(record: Mapping[str, Any]) -> Triage:
     if follows["high"] < BARELY_FOLLOWS:
         evidence = f"its pictures hardly follow the text (direction {follows['value']:.2f})"
         return Triage(kind="weak", evidence=evidence, advice=_more(adapt))
+    if away := _led_away(scores):
+        advice = f"try a target text that fits the true images better, or {_fewer(adapt)}"
+        return Triage(kind="off-target", evidence=away, advice=advice)
     if own >= FOUND:
         return Triage(kind="good", evidence=f"{own:.0%} find their prompt, {kept['value']:.0%} of the variety kept")
     evidence = f"{own:.0%} find their prompt; {rivals.get(rival, 0):.0%} are taken for {rival!r}"
     if rival == source:
         return Triage(kind="weak", evidence=evidence, advice=_more(adapt))
     return Triage(kind="off-target", evidence=evidence, advice=_other_words(adapt, rival))
+
+
+def _led_away(scores: Mapping[str, Any]) -> str:
+    """What says that a domain is surely further from its true images than the unadapted source; else empty."""
+    after, before = scores.get("frechet_to_reference"), scores.get("frechet_source_to_reference")
+    if after is None or before is None or after["low"] <= before["value"]:
+        return ""
+    return f"further from its true images than the unadapted source ({after['value']:.3f}, from {before['value']:.3f})"
+
+
+def _fewer(adapt: Mapping[str, Any]) -> str:
+    return f"iterations {max(1, adapt['iterations'] // 2)} (now {adapt['iterations']})"
 
 
 def _more(adapt: Mapping[str, Any]) -> str:
@@ -65,7 +80,7 @@ def _more(adapt: Mapping[str, Any]) -> str:
 
 def _less(adapt: Mapping[str, Any]) -> str:
     """What leaves a domain more of its variety."""
-    advice = [f"iterations {max(1, adapt['iterations'] // 2)} (now {adapt['iterations']})"]
+    advice = [_fewer(adapt)]
     if adapt["global_weight"] > 0:
         advice.append("a smaller global_weight: it rewards one picture for all")
     if adapt["selection"]["k"] == "all" and adapt["train"] != "rgb":

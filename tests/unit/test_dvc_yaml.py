@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc_render.vega_templates import TEMPLATES
 
 from nada.config import Params
 from tasks import metrics, pretrained, rowcache
@@ -51,9 +52,23 @@ def test_every_dependency_is_a_file_of_the_project_or_made_by_a_stage(stage: str
 def test_outputs_are_where_the_code_writes_them() -> None:
     assert STAGES["pretrained"]["outs"] == [str(pretrained.PRETRAINED_DIR)]
     assert STAGES["night"]["outs"] == [{str(rowcache.ADAPTED_DIR): {"persist": True}}]
-    (metric,), (plot,) = (STAGES["night"][kind] for kind in ("metrics", "plots"))
+    (metric,) = STAGES["night"]["metrics"]
     assert metric == {f"reports/{metrics.METRICS_NAME}": {"cache": False}}
-    assert list(plot) == [f"reports/{metrics.LEADERBOARD_NAME}"]
+    plotted = [name for plot in STAGES["night"]["plots"] for name in plot]
+    assert plotted == [
+        f"reports/{name}" for name in (metrics.LEADERBOARD_NAME, metrics.CONFUSION_NAME, metrics.PROBES_NAME)
+    ]
+
+
+@pytest.mark.parametrize("plot", STAGES["night"]["plots"], ids=lambda plot: next(iter(plot)))
+def test_every_plot_draws_columns_that_its_file_has_in_a_template_that_is_there(plot: dict[str, Any]) -> None:
+    ((name, settings),) = plot.items()
+    header = (ROOT / name).read_text().partition("\n")[0].split(",")
+    assert {settings["x"], settings["y"]} <= set(header)
+    own = ROOT / ".dvc" / "plots" / f"{settings['template']}.json"
+    if settings["template"] not in {template.DEFAULT_NAME for template in TEMPLATES}:
+        drawn = set(re.findall(r'"field": "(\w+)"', own.read_text()))
+        assert drawn - {"rev"} <= set(header)
 
 
 def test_the_remote_is_inside_the_checkout_and_nothing_is_reported() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from nada.errors import OutputError
 from tasks.meanings import FIRST, MEANINGS
-from tasks.metrics import confusion, leaderboard, write_confusion, write_metrics
+from tasks.metrics import confusion, leaderboard, write_metrics
 
 
 def record(domain: str, **scores: float) -> dict[str, Any]:
@@ -56,13 +56,16 @@ def test_metrics_and_leaderboard_are_written_whole(tmp_path: Path) -> None:
         "a,a portrait,a a,style,1.0,0.75,1.25,12.5\n"
         "b,a portrait,a b,style,0.5,0.25,0.75,12.5\n"
     )
-    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["leaderboard.csv", "metrics.json"]
+    names = {path.name for path in (tmp_path / "reports").iterdir()}
+    assert names == {"metrics.json", "leaderboard.csv", "confusion.csv", "probes.csv"}
 
 
-def test_a_night_without_a_finished_row_writes_both_files(tmp_path: Path) -> None:
+def test_a_night_without_a_finished_row_writes_every_file(tmp_path: Path) -> None:
     write_metrics([], {"a": "lost"}, tmp_path)
     assert json.loads((tmp_path / "metrics.json").read_text())["num_failed"] == 1
     assert (tmp_path / "leaderboard.csv").read_text() == "domain\n"
+    assert (tmp_path / "confusion.csv").read_text() == "domain,target,prompt,share\n"
+    assert (tmp_path / "probes.csv").read_text() == "domain,step,edit,diversity\n"
 
 
 def test_an_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_the_confusion_matrix_tells_which_prompts_the_pictures_of_a_domain_find(
         record("older"),
     ]
     assert confusion(night)[1] == {"domain": "sepia", "target": "a sepia", "prompt": "a sepia", "share": 0.75}
-    write_confusion(night, tmp_path)
+    write_metrics(night, {}, tmp_path)
     assert (tmp_path / "confusion.csv").read_text() == (
         "domain,target,prompt,share\n"
         "kept,a kept,a kept,1.0\n"
@@ -94,9 +97,18 @@ def test_the_confusion_matrix_tells_which_prompts_the_pictures_of_a_domain_find(
     )
 
 
-def test_a_night_without_a_finished_row_has_an_empty_confusion_matrix(tmp_path: Path) -> None:
-    write_confusion([], tmp_path)
-    assert (tmp_path / "confusion.csv").read_text() == "domain,target,prompt,share\n"
+def test_the_probes_of_all_domains_are_one_table_and_a_damaged_file_costs_only_its_own(tmp_path: Path) -> None:
+    chosen = [{**record(name), "choice": {"step": 40}} for name in ("sepia", "lost", "damaged")]
+    for name, content in {
+        "sepia": "step,edit,similarity,diversity\n20,0.5,0.1,1\n40,0.7,0.2,0.9\n",
+        "damaged": "a\n1\n",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "probes.csv").write_text(content)
+    write_metrics([*chosen, record("fixed")], {}, tmp_path / "reports", adapted_dir=tmp_path)
+    assert (tmp_path / "reports" / "probes.csv").read_text() == (
+        "domain,step,edit,diversity\nsepia,20,0.5,1\nsepia,40,0.7,0.9\n"
+    )
 
 
 def test_a_figure_is_shown_with_the_wider_half_of_its_interval() -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from nada.errors import NadaError
-from tasks.charts import confusion, loss_curve, polyline
+from tasks.charts import confusion, loss_curve, polyline, probe_curves
 from tasks.report import Failure, Night, load_night, save_night, write_report
 from tasks.thumbnails import read_sheet, sheet_uri
 
@@ -239,3 +239,16 @@ def test_long_curves_are_thinned(tmp_path: Path) -> None:
     assert curve is not None
     assert len(curve["raw"].split()) <= 281
     assert curve["steps"] == 5000
+
+
+def test_the_curves_of_the_judge_share_a_scale_and_mark_the_step_that_was_kept(tmp_path: Path) -> None:
+    (tmp_path / "probes.csv").write_text(
+        "step,edit,similarity,diversity,drift\n20,0.5,0.3,1.25,0.1\n40,1.0,0.3,0,0.2\n"
+    )
+    curves = probe_curves(tmp_path / "probes.csv", kept=20)
+    assert curves is not None
+    assert curves["edit"] == "280.0,72.0 560.0,24.0"  # from 0 to 1.25
+    assert curves["diversity"] == "280.0,0.0 560.0,120.0"
+    assert curves["kept_x"] == "280.0"
+    (tmp_path / "probes.csv").write_text("step,edit,similarity,diversity,drift\n20,0.5,0.3,1,0.1\n")
+    assert probe_curves(tmp_path / "probes.csv", kept=20) is None

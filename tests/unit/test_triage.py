@@ -66,3 +66,14 @@ def test_a_domain_taken_for_another_is_off_target_and_names_it() -> None:
 
 def test_the_global_loss_is_named_where_it_may_have_caused_a_collapse() -> None:
     assert "a smaller global_weight" in triage(record(kept=0.1, global_weight=1.0)).advice
+
+
+def test_a_domain_that_is_surely_further_from_the_truth_than_its_source_is_off_target_even_if_found() -> None:
+    away = record({"sketch": 100})
+    away["scores"]["frechet_source_to_reference"] = {"value": 1.0, "low": 0.9, "high": 1.1}
+    away["scores"]["frechet_to_reference"] = {"value": 1.5, "low": 1.2, "high": 1.8}
+    found = triage(away)
+    assert (found.kind, found.advice.split(" (")[0][-13:]) == ("off-target", "iterations 75")
+    assert found.evidence == "further from its true images than the unadapted source (1.500, from 1.000)"
+    away["scores"]["frechet_to_reference"]["low"] = 0.95
+    assert triage(away).kind == "good"
