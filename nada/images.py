@@ -1,4 +1,5 @@
-"""The only conversions between ranges, grids and image files.
+"""The only conversions between ranges, grids and image files. torch is imported where images are read, not above:
+planning checks thousands of headers without it.
 
 Legend: N and M images, H W pixels, R resolution in pixels.
 `img` is float RGB in [-1, 1]; `img_u8` is bytes, both [N, 3, H, W].
@@ -13,14 +14,16 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from nada.atomic import replacing
 from nada.errors import ImageError, ShapeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # the only decoders that run, whatever a file calls itself
@@ -38,18 +41,18 @@ UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSErro
 def to_u8(img: Tensor) -> Tensor:
     """[N, 3, H, W] in [-1, 1] -> uint8, rounded; values outside the range are clamped."""
     _check_rgb("img", img)
-    return ((img + 1) * HALF_RANGE).round().clamp(0, 255).to(torch.uint8)
+    return ((img + 1) * HALF_RANGE).round().clamp(0, 255).byte()
 
 
 def from_u8(img_u8: Tensor) -> Tensor:
     """uint8 [N, 3, H, W] -> float32 in [-1, 1]; `to_u8` undoes it exactly."""
     _check_rgb("img_u8", img_u8)
-    return img_u8.to(torch.float32) / HALF_RANGE - 1
+    return img_u8.float() / HALF_RANGE - 1
 
 
 def levels_apart(one: Tensor, two: Tensor) -> tuple[int, float]:
     """Largest and mean difference of two sets of img_u8 [N, 3, H, W], in levels from 0 to 255."""
-    apart = (one.to(torch.int16) - two.to(torch.int16)).abs()
+    apart = (one.short() - two.short()).abs()
     return int(apart.max()), float(apart.float().mean())
 
 
@@ -68,6 +71,8 @@ def read_images(path: Path, resolution: int) -> Tensor:
     Raises:
         ImageError: missing, empty, not an image, damaged, or far too large; names the file.
     """
+    import torch
+
     names = _image_names(path)
     size_bytes = len(names) * 3 * resolution * resolution
     if size_bytes > MAX_SET_BYTES:
