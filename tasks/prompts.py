@@ -127,13 +127,14 @@ def _check_rows(
     rows: list[Row] = []
     problems: list[Problem] = []
     first_line: dict[str, int] = {}
+    limit = context_length(params)
     for line, cells in records:
         if len(cells) > len(header) and any(cells[len(header) :]):
             text = f"{len(cells)} cells for {len(header)} columns; a text with a comma stands in double quotes"
             problems.append((line, text))
             continue
         row = {**dict.fromkeys(COLUMNS, ""), **dict(zip(header, cells, strict=False))}
-        found = [*_domain_problems(row["domain"], first_line), *_prompt_problems(row, params)]
+        found = [*_domain_problems(row["domain"], first_line), *_prompt_problems(row, limit)]
         found += _override_problems(row, params)
         first_line.setdefault(row["domain"], line)
         problems += [(line, text) for text in found]
@@ -155,7 +156,7 @@ def _domain_problems(domain: str, first_line: dict[str, int]) -> Iterator[str]:
         yield f"domain {domain!r} is already on line {first_line[domain]}; each domain has one row"
 
 
-def _prompt_problems(row: dict[str, str], params: Params) -> Iterator[str]:
+def _prompt_problems(row: dict[str, str], limit: int) -> Iterator[str]:
     whole = True
     for column in ("source", "target"):
         prompt = row[column]
@@ -163,7 +164,7 @@ def _prompt_problems(row: dict[str, str], params: Params) -> Iterator[str]:
             yield _empty(column)
         elif any(unicodedata.category(character) == "Cc" for character in prompt):
             yield f"{column!r} holds a line break or another control character; a prompt is one line"
-        elif (limit := context_length(params)) < (tokens := count_tokens(prompt, limit)):
+        elif limit < (tokens := count_tokens(prompt, limit)):
             yield f"{column!r} has {tokens} tokens inside its longest template; CLIP reads {limit}, so shorten it"
         else:
             continue

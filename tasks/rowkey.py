@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import nada
-from nada.config import WEB, AdaptConfig, ClipConfig, Params, names_a_file
+from nada.config import WEB, AdaptConfig, ClipConfig, Params, Section, names_a_file
 from nada.errors import CheckpointError, NadaError
 from nada.hashing import sha256_file
 from tasks.prompts import Row
@@ -53,12 +52,12 @@ def row_key(
     """
     content = {
         "format": KEY_FORMAT,
-        "row": {name: value for name, value in asdict(row).items() if name in ("domain", "source", "target")},
+        "row": {"domain": row.domain, "source": row.source, "target": row.target},
         "seed": params.night.seed if row.seed is None else row.seed,
-        "adapt": adapt.model_dump(),
-        "guide": _without_paths(params.guide.model_dump()),
-        "judge": _without_paths(params.judge.model_dump()),
-        "samples": params.samples.model_dump(),
+        "adapt": _dump(adapt),
+        "guide": _networks(params.guide),
+        "judge": _networks(params.judge),
+        "samples": _dump(params.samples),
         "rounded": params.night.storage == "fp16",
         "generator": generator_sha256,
         "clips": dict(clip_sha256s),
@@ -141,6 +140,18 @@ def _folder_hash(folder: Path, pattern: str, without: Collection[str] = ()) -> s
     found = [path.relative_to(folder) for path in folder.rglob(pattern) if path.is_file()]
     names = sorted(path.as_posix() for path in found if path.parts[0] not in without)
     return hashlib.sha256(_canonical([(name, sha256_file(folder / name)) for name in names])).hexdigest()
+
+
+@cache
+def _dump(section: Section) -> dict[str, Any]:
+    """A section as it stands; thousands of rows ask for the same few."""
+    return section.model_dump()
+
+
+@cache
+def _networks(section: Section) -> dict[str, Any]:
+    """A section that names networks, without where they lie."""
+    return _without_paths(section.model_dump())
 
 
 def _without_paths(section: dict[str, Any]) -> dict[str, Any]:
