@@ -29,8 +29,9 @@ from nada.generator import Generator
 from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
 from nada.judge import Judge, SetFeatures, frechet_distance
 from nada.judge.choice import Choice, choose
+from tasks.featurecache import reference_features
 from tasks.job import resolve_seed
-from tasks.judge import judge_ws, reference_features
+from tasks.judge import judge_ws
 from tasks.params import load_params
 from tasks.probing import Chooser, Eye
 from tasks.prompts import Row, load_prompts

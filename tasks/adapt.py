@@ -26,13 +26,14 @@ from nada.checkpoints import load_generator
 from nada.errors import ParamsError
 from nada.families import Network
 from nada.guide import Guide, PromptPair, load_guide
-from nada.images import before_after, save_png
+from nada.images import before_after, read_images, save_png
 from nada.judge import Judge, SetFeatures, Verdict
 from nada.layers import num_selected
 from nada.state import Step
 from tasks import rowcache, unfinished
+from tasks.featurecache import kept_features, reference_features
 from tasks.job import RemakeJob, RowJob
-from tasks.judge import SampleSet, judge_ws, reference_features, sample_set, score_row, scores_as_json
+from tasks.judge import SampleSet, judge_ws, sample_set, score_row, scores_as_json
 from tasks.networks import LoadedJudge, load_judge
 from tasks.probing import Chooser, Eye, write_probes
 from tasks.storage import round_as_stored, store
@@ -88,6 +89,19 @@ class WarmModels:
         if path not in self._references:
             self._references[path] = reference_features(path, self.judge, self.generator.resolution)
         return self._references[path]
+
+    def check_references(self, path: str | None) -> None:
+        """Find a damaged picture before a row is paid for: read those whose features are not known yet.
+
+        Raises:
+            ImageError: the folder or zip holds an unreadable picture, or none.
+        """
+        if path is None or path in self._references:
+            return
+        if (kept := kept_features(path, self.judge, self.generator.resolution)) is not None:
+            self._references[path] = kept
+        else:
+            read_images(Path(path), self.generator.resolution)
 
     def chooser(self, adaptation: Adaptation, job: RowJob) -> Chooser | None:
         """Who chooses the checkpoint of a row, if it asks for that."""
@@ -164,7 +178,7 @@ def make_row(job: RowJob, progress: ProgressCallback, folder: Path) -> dict[str,
     clock = Clock()
     notify(progress, job, 0, "load")
     models = warm_models(job)
-    references, source = models.references(job.row.reference_images), models.source
+    models.check_references(job.row.reference_images)
     clock.lap("load")
 
     torch.manual_seed(job.seed)  # adapt seeds itself; this covers anything that draws without asking
@@ -176,6 +190,8 @@ def make_row(job: RowJob, progress: ProgressCallback, folder: Path) -> dict[str,
     clock.lap("adapt", trained.earlier_seconds)
 
     notify(progress, job, job.adapt.iterations, "judge")
+    source, references = models.source, models.references(job.row.reference_images)
+    clock.lap("load")  # once a night, and not before the training: nothing there needs them
     samples = sample_set(target, models.judge, models.ws, job.params)
     verdict = score_row(models.judge, job.row, source, samples, references, job.all_targets)
     clock.lap("judge")
@@ -249,5 +265,5 @@ class Clock:
     def lap(self, phase: str, earlier: float = 0.0) -> None:
         """Book the time since the last lap under a phase, and what it took in a process that ended."""
         now = time.monotonic()
-        self.seconds[phase] = round(now - self._since + earlier, 3)
+        self.seconds[phase] = round(self.seconds.get(phase, 0.0) + now - self._since + earlier, 3)
         self._since = now

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,11 +14,10 @@ from torch import Tensor
 
 from nada.config import Params
 from nada.generator import Generator
-from nada.images import read_images, to_u8
+from nada.images import to_u8
 from nada.judge import Judge, SetFeatures, Verdict, judge_domain
 from nada.latents import draw_z, seeded_rng
 from nada.memory import MicroBatch
-from tasks.featurecache import cached_features
 from tasks.prompts import Row
 
 JUDGE_SEED = 20_210_802  # no row trains on these latents; the same for all, so that domains compare
@@ -72,15 +70,6 @@ def sample_set(generator: Generator, judge: Judge, ws: Tensor, params: Params) -
         pictures.append(img_u8[: max(0, params.samples.count - seen)])
         seen += len(img_u8)
     return SampleSet(SetFeatures.joined(features), torch.cat(pictures))
-
-
-def reference_features(path: str, judge: Judge, resolution: int) -> SetFeatures:
-    """Features of true images of a target domain, at the generator's resolution.
-
-    Raises:
-        ImageError: the folder or zip holds an unreadable image, or none.
-    """
-    return cached_features(judge, read_images(Path(path), resolution))
 
 
 def score_row(

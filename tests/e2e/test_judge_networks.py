@@ -8,7 +8,8 @@ import pytest
 
 from nada.checkpoints import load_generator
 from nada.errors import CheckpointError
-from tasks.judge import judge_ws, reference_features, sample_set, score_row
+from tasks.featurecache import reference_features
+from tasks.judge import judge_ws, sample_set, score_row
 from tasks.networks import load_judge
 from tasks.prompts import Row
 from tests.networks import write_inception, write_lpips

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from nada.judge import Judge
+from nada.images import read_images
+from nada.judge import Judge, SetFeatures
 from tasks import featurecache
-from tasks.featurecache import cached_features
+from tasks.featurecache import kept_features, reference_features
 
-IMG_U8 = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+NUM, RESOLUTION = 5, 8
 
 
 class CountingClip:
@@ -41,71 +43,127 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.fixture
+def pictures(tmp_path: Path) -> str:
+    """A folder of small pictures."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (NUM, RESOLUTION, RESOLUTION, 3), dtype=np.uint8)
+    for index, picture in enumerate(pixels):
+        Image.fromarray(picture).save(folder / f"{index}.png")
+    return str(folder)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The sets that were read, one entry each time."""
+    read: list[Path] = []
+
+    def reading(path: Path, resolution: int) -> Tensor:
+        read.append(path)
+        return read_images(path, resolution)
+
+    monkeypatch.setattr(featurecache, "read_images", reading)
+    return read
+
+
 def kept(cache: Path) -> list[Path]:
     return sorted(cache.iterdir())
 
 
-def test_the_same_images_are_embedded_once(cache: Path) -> None:
+def features(clip: CountingClip, pictures: str, resolution: int = RESOLUTION) -> SetFeatures:
+    return reference_features(pictures, Judge(clip=clip), resolution)
+
+
+def test_the_same_pictures_are_opened_and_embedded_once(cache: Path, pictures: str, opened: list[Path]) -> None:
     clip = CountingClip()
-    first, second = (cached_features(Judge(clip=clip), IMG_U8) for _ in range(2))
-    assert clip.calls == 1
+    first, second = (features(clip, pictures) for _ in range(2))
+    assert clip.calls == 1 and opened == [Path(pictures)]
     assert np.array_equal(first.emb, second.emb) and np.array_equal(first.structure, second.structure)
     assert [path.suffix for path in kept(cache)] == [".npz", ".npz"]
 
 
-@pytest.mark.parametrize("change", ["pixels", "order", "weights", "resizing"])
-def test_whatever_decides_the_features_is_in_the_key(change: str) -> None:
-    clip, img_u8 = CountingClip(), IMG_U8.clone()
-    cached_features(Judge(clip=clip), img_u8)
+def test_kept_features_are_those_of_the_pictures_themselves(pictures: str) -> None:
+    features(CountingClip(), pictures)
+    known = kept_features(pictures, Judge(clip=CountingClip()), RESOLUTION)
+    true = Judge(clip=CountingClip()).features(read_images(Path(pictures), RESOLUTION))
+    assert known is not None and np.array_equal(known.emb, true.emb) and np.array_equal(known.structure, true.structure)
+
+
+def test_a_set_lacking_one_feature_is_not_known_and_computes_that_one_alone(cache: Path, pictures: str) -> None:
+    clip = CountingClip()
+    assert kept_features(pictures, Judge(clip=clip), RESOLUTION) is None
+    true = features(clip, pictures)
+    for path in kept(cache):
+        with np.load(path) as content:
+            if content["features"].shape == true.structure.shape:
+                path.unlink()
+    assert kept_features(pictures, Judge(clip=clip), RESOLUTION) is None
+    assert np.array_equal(features(clip, pictures).structure, true.structure)
+    assert clip.calls == 1
+
+
+@pytest.mark.parametrize("change", ["pixels", "names", "size", "weights", "resizing"])
+def test_whatever_decides_the_features_is_in_the_key(pictures: str, change: str) -> None:
+    clip, resolution = CountingClip(), RESOLUTION
+    features(clip, pictures)
     if change == "pixels":
-        img_u8[0, 0, 0, 0] ^= 1
-    elif change == "order":
-        img_u8 = img_u8.flip(0)
+        Image.new("RGB", (RESOLUTION, RESOLUTION)).save(Path(pictures, "0.png"))
+    elif change == "names":
+        Path(pictures, "0.png").rename(Path(pictures, "9.png"))
+    elif change == "size":
+        resolution = 4
     elif change == "weights":
         clip.fingerprint = "1" * 64  # type: ignore[misc]
     else:
         clip.resizing = "bicubic"  # type: ignore[misc]
-    again = cached_features(Judge(clip=clip), img_u8)
+    again = features(clip, pictures, resolution)
     assert clip.calls == 2
-    assert np.array_equal(again.emb, Judge(clip=CountingClip()).features(img_u8).emb)
+    assert np.array_equal(again.emb, Judge(clip=CountingClip()).features(read_images(Path(pictures), resolution)).emb)
 
 
-def test_images_that_differ_only_in_shape_are_others() -> None:
-    clip = CountingClip()
-    cached_features(Judge(clip=clip), IMG_U8)
-    cached_features(Judge(clip=clip), IMG_U8.reshape(5, 3, 4, 16))
-    assert clip.calls == 2
+def test_pictures_that_change_while_they_are_read_are_not_kept(
+    cache: Path, pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced(path: Path, resolution: int) -> Tensor:
+        img_u8 = read_images(path, resolution)
+        (path / "0.png").unlink()
+        return img_u8
+
+    monkeypatch.setattr(featurecache, "read_images", replaced)
+    assert len(features(CountingClip(), pictures)) == NUM
+    assert not cache.exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "pickled", "foreign", "short", "nan"])
-def test_a_damaged_cache_is_computed_again_and_mended(cache: Path, damage: str) -> None:
+def test_a_damaged_cache_is_computed_again_and_mended(cache: Path, pictures: str, damage: str) -> None:
     clip = CountingClip()
-    true = cached_features(Judge(clip=clip), IMG_U8)
+    true = features(clip, pictures)
     for path in kept(cache):
         with np.load(path) as content:
-            features, identity = content["features"], content["identity"]
+            array, sha256 = content["features"], content["sha256"]
         if damage == "cut":
             path.write_bytes(path.read_bytes()[:200])
         elif damage == "empty":
             path.write_bytes(b"")
         elif damage == "pickled":
-            np.savez(path, features=np.array([{}], dtype=object), identity=identity, allow_pickle=True)
+            np.savez(path, features=np.array([{}], dtype=object), sha256=sha256, allow_pickle=True)
         elif damage == "foreign":
-            np.savez(path, features=features, identity=np.array("another network"))
+            np.savez(path, features=array + 1, sha256=sha256)
         elif damage == "short":
-            np.savez(path, features=features[:3], identity=identity)
+            np.savez(path, features=array[:3], sha256=sha256)
         else:
-            np.savez(path, features=features * np.nan, identity=identity)
-    mended = cached_features(Judge(clip=clip), IMG_U8)
+            np.savez(path, features=array * np.nan, sha256=sha256)
+    mended = features(clip, pictures)
     assert clip.calls == 2
     assert np.array_equal(mended.emb, true.emb) and np.array_equal(mended.structure, true.structure)
-    cached_features(Judge(clip=clip), IMG_U8)
+    features(clip, pictures)
     assert clip.calls == 2
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(cache: Path) -> None:
+def test_a_cache_that_cannot_be_written_costs_only_time(cache: Path, pictures: str) -> None:
     cache.write_bytes(b"a file where the folder would be")
     clip = CountingClip()
-    assert len(cached_features(Judge(clip=clip), IMG_U8)) == 5
-    assert len(cached_features(Judge(clip=clip), IMG_U8)) == 5
+    assert len(features(clip, pictures)) == NUM
+    assert len(features(clip, pictures)) == NUM
     assert clip.calls == 2
