@@ -159,7 +159,8 @@ def run(
         report_path, failures, records = stage.report_path, stage.reasons, list(stage.records.values())
         left, prefect_lost = stage.waiting.domains, stage.prefect_lost
     else:
-        report_path, records = refresh_report(planned)[0], current_records(planned)
+        records = current_records(planned)
+        report_path, _ = refresh_report(planned, records)
     display.console.print()
     display.console.print(leaderboard_table(metrics.leaderboard(records), failures))
     _say_where(display, report_path)
@@ -193,9 +194,10 @@ def report(params: ParamsOption = Path("params.yaml")) -> None:
 
     planned = make_plan(params)
     display = make_display()
-    path, night = refresh_report(planned)
+    records = current_records(planned)
+    path, night = refresh_report(planned, records)
     failures = {failure.domain: failure.reason for failure in night.failures}
-    display.console.print(leaderboard_table(metrics.leaderboard(current_records(planned)), failures))
+    display.console.print(leaderboard_table(metrics.leaderboard(records), failures))
     _say_where(display, path)
     if planned.to_train:
         display.say(f"\n{count(len(planned.to_train), 'domain')} still to train: nada run", "yellow")

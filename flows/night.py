@@ -25,7 +25,7 @@ from prefect.tasks import Task
 from flows.announce import announce, summary_of, summary_of_refusal
 from flows.display import Display, make_display
 from flows.keeper import Keeper
-from flows.outputs import check_reports_writable, folder_name, publish_report, ui_commands
+from flows.outputs import check_reports_writable, current_records, folder_name, publish_report, ui_commands
 from flows.plan import Plan, PlannedRow, plan_to_run
 from flows.schedule import Waiting
 from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
@@ -184,7 +184,6 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
             display = make_display()
             stage = stack.enter_context(set_stage(plan_or_tell(Path(params_path), display), display))
         stack.enter_context(stage.pool)  # ends the workers before Prefect waits for the threads that use them
-        book_current(stage)
         for planned, result in train_rows(stage):
             settle(stage, planned, result)
         write_outputs(stage)
@@ -236,6 +235,7 @@ def train_rows(stage: Stage) -> Iterator[tuple[PlannedRow, Record | Exception]]:
             running[adapt_row.submit(domain, stage)] = domain
 
     fill()
+    book_current(stage)  # thousands of records; the workers need none of them
     while running:
         future = next(as_completed(list(running)))
         domain, result = running.pop(future), outcome(future)
@@ -279,17 +279,14 @@ def adapt_row(domain: str, stage: Stage) -> Record:
 
 def book_current(stage: Stage) -> None:
     """Take up the rows that are finished already."""
-    for planned in stage.plan.rows:
-        domain = planned.row.domain
-        if planned.state == "current":
-            stage.records[domain] = rowcache.read_record(domain)
+    stage.records |= {record["domain"]: record for record in current_records(stage.plan)}
 
 
 def settle(stage: Stage, planned: PlannedRow, result: Record | Exception) -> None:
     """Book a row's end, good or bad."""
     row = planned.row
     if not isinstance(result, Exception):
-        stage.records[row.domain] = result
+        stage.records[row.domain] = rowcache.for_reports(result)
         stage.trained.append(row.domain)
         stage.waiting.lasted(row.domain, result["seconds"]["total"])
         stage.keeper.finished(result)
@@ -330,7 +327,7 @@ def write_outputs(stage: Stage) -> None:
         seconds=stage.seconds,
         workers=workers_in_words(stage.plan),
         trained=tuple(stage.trained),
-        current=tuple(domain for domain in stage.records if domain not in stage.trained),
+        current=tuple(planned.row.domain for planned in stage.plan.rows if planned.state == "current"),
         failures=tuple(stage.failures),
         left=stage.waiting.domains,
         commands=ui_commands(),

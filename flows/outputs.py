@@ -48,15 +48,18 @@ def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Pat
     return path
 
 
-def refresh_report(plan: Plan) -> tuple[Path, Night]:
+def refresh_report(plan: Plan, records: Sequence[Record]) -> tuple[Path, Night]:
     """Write the latest night's report again from what is finished now; returns the page's path and the night.
 
     Without an earlier night (weights that came by `dvc pull`) it starts a report of its own.
 
+    Args:
+        plan: whose rows it tells of.
+        records: `current_records` of the plan.
+
     Raises:
         OutputError: it cannot be written.
     """
-    records = current_records(plan)
     ready = [record["domain"] for record in records]
     latest = latest_night()
     if latest is None:
@@ -92,8 +95,12 @@ def folder_name(started: datetime) -> str:
 
 
 def current_records(plan: Plan) -> list[Record]:
-    """Records of the rows whose result is there and current."""
-    return [rowcache.read_record(planned.row.domain) for planned in plan.rows if planned.state == "current"]
+    """Records of the rows whose result is there and current, as far as reports tell."""
+    return [
+        rowcache.for_reports(rowcache.read_record(planned.row.domain))
+        for planned in plan.rows
+        if planned.state == "current"
+    ]
 
 
 def ui_commands() -> dict[str, str]:

@@ -39,6 +39,7 @@ __all__ = [
     "Record",
     "check_writable",
     "clip_hashes",
+    "for_reports",
     "is_finished",
     "is_whole",
     "leftovers",
@@ -95,6 +96,11 @@ def read_record(domain: str) -> Record:
         ValueError: it is truncated, or no record.
     """
     return _read_record(ADAPTED_DIR / domain)
+
+
+def for_reports(record: Record) -> Record:
+    """A record without the prompts that its row was judged among: hundreds in each of thousands of records."""
+    return {name: value for name, value in record.items() if name != "all_targets"}
 
 
 def _read_record(folder: Path) -> Record:
@@ -158,8 +164,8 @@ def publish(partial: Path, domain: str) -> None:
 
 def leftovers(domains: set[str]) -> list[str]:
     """Names of finished domains that are not among the CSV's. Foreign folders are none of ours."""
-    ours = [path for path in _folders() if any((path / name).is_file() for name in (RECORD_NAME, WEIGHTS_NAME))]
-    return [path.name for path in ours if not path.name.startswith(".") and path.name not in domains]
+    others = [path for path in _folders() if not path.name.startswith(".") and path.name not in domains]
+    return [path.name for path in others if any((path / name).is_file() for name in (RECORD_NAME, WEIGHTS_NAME))]
 
 
 def prune(domains: set[str]) -> list[str]:
