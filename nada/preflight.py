@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nada.guide import ClipModel, PromptPair
 from nada.templates import TEMPLATES
 
 NUM_TEMPLATES = 8
@@ -27,6 +27,25 @@ FICKLE = 0.5
 """Largest move of a target by mere spelling, as a share of its edit's length."""
 
 
+class Reader(Protocol):
+    """What is asked of a guide; `nada.guide.ClipModel` is one."""
+
+    def embed_texts(self, texts: list[str]) -> Tensor:
+        """Texts -> emb [T, D], unit norm."""
+
+
+class Pair(Protocol):
+    """Prompts of a row; `nada.guide.PromptPair` is one."""
+
+    @property
+    def source(self) -> str:
+        """What the source generator shows."""
+
+    @property
+    def target(self) -> str:
+        """What the adapted one shall show."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """A prompt worth a second look."""
@@ -39,14 +58,15 @@ class Finding:
     """What is the matter, with the figure that says so, and what to try."""
 
 
-def preflight(model: ClipModel, pairs: Sequence[PromptPair]) -> list[Finding]:
+def preflight(model: Reader, pairs: Sequence[Pair]) -> list[Finding]:
     """Pairs that a guide hardly sees, confuses with others, or reads by their spelling; in the order of the pairs.
 
     Args:
         model: one guide.
         pairs: of the rows that are to be trained, P of them.
     """
-    sentences = {prompt: _embed(model, prompt) for pair in pairs for prompt in (pair.source, pair.target)}
+    prompts = dict.fromkeys(prompt for pair in pairs for prompt in (pair.source, pair.target))
+    sentences = {prompt: _embed(model, prompt) for prompt in prompts}
     edits = torch.stack([(sentences[pair.target] - sentences[pair.source]).mean(dim=0) for pair in pairs])  # [P, D]
     targets = list(dict.fromkeys(pair.target for pair in pairs))
     twins = same_edits(edits)
@@ -107,7 +127,7 @@ def confusions(emb: Tensor) -> dict[int, tuple[int, float]]:
     return found
 
 
-def most_moving_spelling(model: ClipModel, prompt: str) -> tuple[str, float]:
+def most_moving_spelling(model: Reader, prompt: str) -> tuple[str, float]:
     """The other spelling of a prompt that lies farthest from it, and the distance between their embeddings."""
     others = spellings(prompt)
     emb = model.embed_texts([f"a photo of {text}." for text in (prompt, *others)])
@@ -129,7 +149,7 @@ def spellings(prompt: str) -> list[str]:
     return [text for text in dict.fromkeys(others) if text != prompt]
 
 
-def _embed(model: ClipModel, prompt: str) -> Tensor:
+def _embed(model: Reader, prompt: str) -> Tensor:
     """The prompt in NUM_TEMPLATES sentences, [T, D], unit norm."""
     stride = len(TEMPLATES) // NUM_TEMPLATES
     chosen = TEMPLATES[: stride * NUM_TEMPLATES : stride]

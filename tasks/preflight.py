@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from nada.config import Params
+from nada.config import GuideClipConfig, Params
 from tasks.prompts import Row
+from tasks.rowkey import clip_hashes
+
+if TYPE_CHECKING:
+    from nada.guide import ClipModel
+    from tasks.textcache import KnownTexts
 
 MAX_ROWS = 200
 """With more rows than this the texts alone take minutes on a CPU; the first ones are looked at."""
@@ -23,20 +29,33 @@ def prompt_warnings(rows: Sequence[Row], params: Params) -> list[str]:
     """
     if not rows:
         return []
-    from nada.guide import PromptPair, load_guide
     from nada.preflight import preflight
 
     looked_at = rows[:MAX_ROWS]
-    pairs = [PromptPair(row.source, row.target) for row in looked_at]
     found: dict[tuple[int, str], list[str]] = {}
-    for model in load_guide(params.guide, "cpu").models:
-        for finding in preflight(model, pairs):
+    identities = clip_hashes(params)
+    for index, clip in enumerate(params.guide.models):
+        reader = _reader(clip, params, identities[f"guide.models.{index}"])
+        for finding in preflight(reader, looked_at):
             row = looked_at[finding.index]
             names = row.domain if finding.other is None else f"{row.domain} and {looked_at[finding.other].domain}"
-            found.setdefault((row.line, f"{names}: {finding.text}"), []).append(model.name)
+            found.setdefault((row.line, f"{names}: {finding.text}"), []).append(clip.name)
+        reader.keep()
     lines = [
         f"{params.night.prompts}:{line}: {text} ({', '.join(names)})" for (line, text), names in sorted(found.items())
     ]
     if len(rows) > MAX_ROWS:
         lines.append(f"{params.night.prompts}: only the first {MAX_ROWS} of {len(rows)} rows to train were looked at")
     return lines
+
+
+def _reader(clip: GuideClipConfig, params: Params, identity: str) -> KnownTexts:
+    """A guide that is loaded if it is asked something new."""
+    from tasks.textcache import KnownTexts
+
+    def load() -> ClipModel:
+        from nada.guide import load_clip
+
+        return load_clip(clip, params.guide.config_dir, params.guide.antialias, "cpu")
+
+    return KnownTexts(identity, load)

@@ -101,6 +101,17 @@ def test_eight_sentences_are_read_of_each_prompt(tiny_guide: Guide, monkeypatch:
     assert all("a {0}" in text for text in asked[0])
 
 
+def test_each_prompt_is_read_once_however_many_rows_share_it(
+    tiny_guide: Guide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    model = tiny_guide.models[0]
+    original = model.embed_texts
+    monkeypatch.setattr(model, "embed_texts", lambda texts: asked.extend(texts) or original(texts))
+    preflight(model, [PromptPair("portrait", target) for target in ("sketch", "robot", "sepia")])
+    assert sum("portrait" in text for text in asked) == NUM_TEMPLATES
+
+
 def test_the_plan_shows_twins_with_file_and_line_and_can_do_without(project: Project) -> None:
     project.prompts(SKETCH, "twin,portrait,Pencil  sketch,style,")
     outcome = project.nada("plan")
