@@ -192,7 +192,7 @@ def report(params: ParamsOption = Path("params.yaml")) -> None:
     from flows.tables import count, leaderboard_table
     from tasks import metrics
 
-    planned = make_plan(params)
+    planned = make_plan(params, here=True)
     display = make_display()
     records = current_records(planned)
     path, night = refresh_report(planned, records)

@@ -108,7 +108,7 @@ def verify(
     from flows.plan import make_plan
     from flows.verify import verify as verify_rows
 
-    planned = make_plan(params, domains or [])
+    planned = make_plan(params, domains or [], here=True)
     display = make_display()
     with display:
         differing = verify_rows(planned, domains or [], display)

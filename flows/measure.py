@@ -6,7 +6,6 @@ from flows.display import Display
 from flows.estimate import Sample, keep_measured, recipe_of
 from flows.plan import Plan, PlannedRow
 from tasks.measure import MEASURE
-from tasks.workers import WorkerPool
 
 
 def measure(plan: Plan, display: Display) -> None:
@@ -24,7 +23,7 @@ def measure(plan: Plan, display: Display) -> None:
         return
     display.say(f"Measuring {', '.join(sorted({planned.row.recipe for planned in unknown.values()}))}", "dim")
     worker = plan.workers[0]
-    with WorkerPool([worker]) as pool:
+    with plan.open_pool(1) as pool:
         for recipe, planned in unknown.items():
             per_step, judge = pool.run(plan.job(planned), function=MEASURE)
             sample = Sample(

@@ -38,7 +38,7 @@ from tasks.nightlock import only_night
 from tasks.params import load_params
 from tasks.report import Failure, Night
 from tasks.rowcache import Record
-from tasks.workers import CHECK_MODELS, Progress, RowFailedError, WorkerDiedError, WorkerPool
+from tasks.workers import CHECK_MODELS, Pool, Progress, RowFailedError, WorkerDiedError
 
 RETRIES_OF_A_DEAD_WORKER = 1
 BOARD_LINES = 100  # of the leaderboard in Prefect's pages
@@ -58,7 +58,7 @@ class Stage:
     def __init__(
         self,
         plan: Plan,
-        pool: WorkerPool,
+        pool: Pool,
         display: Display,
         keeper: Keeper,
         waiting: Waiting,
@@ -123,7 +123,7 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
     """Lock the project, clean up, start the workers, and load every model once before any training.
 
     Raises:
-        InputError: the output cannot be written, the disk is too full, or models cannot be loaded.
+        InputError: the output cannot be written, the disk is too full, models cannot be loaded, or no Ray is there.
         ServerError: Prefect's server does not answer.
     """
     started = datetime.now().astimezone()
@@ -136,8 +136,7 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         plan.check_disk()
         rowcache.sweep()
         server = PrefectServer()  # an embedded one starts while the models load
-        specs = list(plan.workers[: len(plan.to_train)])
-        pool = stack.enter_context(WorkerPool(specs))
+        pool = stack.enter_context(plan.open_pool(len(plan.to_train)))
         if plan.to_train:
             pool.run(plan.job(plan.to_train[0]), function=CHECK_MODELS)
         server.ready()

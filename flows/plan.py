@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from flows.devices import check_runner, find_workers, open_pool
 from flows.estimate import Estimate, earlier_samples, estimate
 from flows.schedule import Forecast, Waiting, forecast
 from nada.config import AdaptConfig, Params
 from nada.deadline import deadline_after
-from nada.errors import OutputError, ParamsError, PromptsError
+from nada.errors import OutputError, PromptsError
 from nada.hashing import sha256_file
-from tasks import pretrained, rowcache, rowhistory, rowkey, versioning
+from tasks import pretrained, rowcache, rowhistory, versioning
+from tasks.installed import installed
 from tasks.job import RowJob, resolve_adapt, resolve_seed
 from tasks.params import load_params, nearest
 from tasks.prompts import Row, load_prompts
 from tasks.status import left_by_the_last_night
 from tasks.wholerows import whole_rows
-from tasks.workers import WorkerSpec, plan_workers
+from tasks.workers import Pool, WorkerSpec
 
 COPIES = 2  # the working copy and DVC's cache
 START_UP_SECONDS = 15.0  # models, Prefect and MLflow
 MAX_CANDIDATES = 200  # prompts among which retrieval is judged: each costs 79 texts, once a worker
-GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # without one of them torch finds no GPU
 RowState = Literal["train", "current", "left out"]
-DISTRIBUTIONS = ("nada", "torch", "open_clip_torch", "numpy", "pillow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +119,10 @@ class Plan:
             provenance=self.provenance,
         )
 
+    def open_pool(self, num_workers: int) -> Pool:
+        """Start workers of the plan, at most so many. Raises as `flows.devices.open_pool`."""
+        return open_pool(self.params.night, self.workers[:num_workers])
+
     def check_disk(self) -> None:
         """Refuse a night that would fill the disk.
 
@@ -133,17 +134,22 @@ class Plan:
             raise OutputError(f"{Path.cwd()}: {free:.1f} GB free; the night needs {need:.1f} GB; free some space")
 
 
-def make_plan(params_path: Path, only: Sequence[str] = ()) -> Plan:
+def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False) -> Plan:
     """Read and check everything, and find out which rows are left to train.
 
     Args:
         params_path: params.yaml; paths within are relative to the working folder.
         only: train none but these domains.
+        here: whatever is done with the plan is done on this machine, and no Ray is asked.
 
     Raises:
         InputError: params, prompts, weights or reference images cannot be used.
     """
     params = load_params(params_path)
+    if here and params.night.runner == "ray":
+        night = params.night.model_copy(update={"runner": "local", "device": "auto"})
+        params = params.model_copy(update={"night": night})
+    check_runner(params.night)
     rows = load_prompts(Path(params.night.prompts), params)
     _check_only(only, rows, params)
     generator_path = pretrained.prepare(params)
@@ -194,48 +200,11 @@ def plan_to_run(params_path: Path, only: Sequence[str] = ()) -> tuple[Plan, list
     return (make_plan(params_path, only) if restored else plan), restored
 
 
-def find_workers(params: Params, num_rows: int) -> list[WorkerSpec]:
-    """One worker per GPU, or several on the CPU.
-
-    Raises:
-        ParamsError: a device that this machine lacks.
-    """
-    wanted = [name.strip() for name in params.night.device.split(",")]
-    if wanted == ["cpu"]:
-        found = ["cpu"]
-    else:
-        gpus = _gpus()
-        found = (gpus or ["cpu"]) if wanted == ["auto"] else ["cuda:0" if name == "cuda" else name for name in wanted]
-        missing = [name for name in found if name not in (*gpus, "cpu")]
-        if missing or ("cpu" in found and len(found) > 1):
-            known = ", ".join(gpus) or "none"
-            raise ParamsError(
-                f"night.device: {params.night.device!r} cannot be used; allowed are 'auto', 'cpu' and GPUs "
-                f"(this machine's: {known})"
-            )
-    workers = None if params.night.workers == "auto" else params.night.workers
-    return plan_workers(found, len(os.sched_getaffinity(0)), workers, num_rows)
-
-
-def _gpus() -> list[str]:
-    if not any(Path(name).exists() for name in GPU_FILES):
-        return []
-    import torch  # seconds; only asked where there may be one
-
-    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-
-
 def provenance(generator_sha256: str, clips: dict[str, str]) -> dict[str, str]:
     """Hashes of what went in, versions of what computed it, and the commit of the working folder."""
-    versions = {"python": sys.version.split()[0]}
-    for name in DISTRIBUTIONS:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue  # run from a checkout that is not installed
-    hashes = {"generator": generator_sha256, "method": rowkey.method_hash(), **clips}
+    hashes = {"generator": generator_sha256, **clips}
     named = {f"sha256 of {name}": value for name, value in hashes.items()}
-    return {**versions, **versioning.commit(Path.cwd()), **named}
+    return {**installed(), **versioning.commit(Path.cwd()), **named}
 
 
 def _check_only(only: Sequence[str], rows: Sequence[Row], params: Params) -> None:

@@ -15,6 +15,7 @@ from nada.deadline import parse_deadline
 
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 WEBHOOK = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?|\$[A-Za-z_][A-Za-z0-9_]*")
+RAY_ADDRESS = re.compile(r"auto|[^\s/@:]+:[0-9]{1,5}")
 WEIGHTS_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz"}
 
 
@@ -161,6 +162,12 @@ class NightConfig(Section):
     prompts: Name = "prompts.csv"
     device: Name = "auto"
     """`auto`, `cpu`, or GPUs: a list, or separated by commas: `cuda:0,cuda:1`."""
+    runner: Literal["local", "ray"] = "local"
+    """`local`: worker processes of this machine. `ray`: of every machine of a Ray cluster, a GPU or a core a row; needs
+    the extra of that name."""
+    ray_address: str | None = None
+    """The cluster: `auto` for the one that this machine belongs to, or its `host:port`. None: a Ray of this machine's
+    own, for as long as the night lasts."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     """Worker processes: on a CPU in all, on GPUs for each. `auto`: as many as cores and rows allow; on each GPU one."""
     seed: int = Field(0, ge=0, lt=2**31)
@@ -189,6 +196,13 @@ class NightConfig(Section):
     @classmethod
     def _joined(cls, value: Any) -> Any:
         return ",".join(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else value
+
+    @field_validator("ray_address", mode="before")
+    @classmethod
+    def _is_a_cluster(cls, value: Any) -> Any:
+        if value is not None and not (isinstance(value, str) and RAY_ADDRESS.fullmatch(value)):
+            raise ValueError("expected 'auto' or host:port of a cluster to which this machine belongs")
+        return value
 
     @field_validator("deadline", mode="before")
     @classmethod

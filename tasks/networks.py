@@ -19,9 +19,8 @@ from nada.hashing import sha256_file
 from nada.judge import Judge
 from nada.judge.networks import Inception, Lpips
 from tasks.download import Patience, download
-from tasks.published import Published, network_files, wanted
+from tasks.published import CACHE_DIR, Published, network_files, wanted
 
-CACHE_DIR = Path(".cache/networks")
 PATIENCE = Patience(connect_seconds=5.0, silence_seconds=30.0, attempts=2)  # a night begins without them
 
 

@@ -17,10 +17,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
-from typing import Any
+from typing import Any, Protocol
 
 from nada import errors
 from nada.errors import InputError, WorkerError
@@ -96,6 +96,27 @@ def plan_workers(devices: list[str], cores: int, workers: int | None, num_rows: 
         return [WorkerSpec(device=device, threads=threads) for _ in range(each) for device in devices]
     count = max(1, min(cores, num_rows) if workers is None else workers)
     return [WorkerSpec(device="cpu", threads=CPU_THREADS)] * count
+
+
+class Pool(Protocol):
+    """What a night needs of its workers, wherever they are. A context manager: leaving it ends them all."""
+
+    @property
+    def workers(self) -> Sequence[object]:
+        """As many as rows can run at once."""
+
+    def __enter__(self) -> Pool: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def run(
+        self,
+        job: Any,
+        on_progress: Callable[[Progress], None] = ...,
+        timeout_seconds: float = ...,
+        function: str = ...,
+    ) -> Any:
+        """Run one job on the next idle worker; see `WorkerPool.run`."""
 
 
 class Worker:

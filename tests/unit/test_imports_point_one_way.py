@@ -11,7 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {"nada": {"nada"}, "tasks": {"nada", "tasks"}, "flows": {"nada", "tasks", "flows"}}
 FRAMEWORKS_UNKNOWN_TO_NADA = {"prefect", "mlflow", "dvc", "typer", "rich", "pandas"}
-ONLY_DOOR = {"mlflow": "tasks/tracking.py", "open_clip": "nada/openclip.py", "yaml": "tasks/params.py"}
+ONLY_DOOR = {
+    "mlflow": "tasks/tracking.py",
+    "open_clip": "nada/openclip.py",
+    "yaml": "tasks/params.py",
+    "ray": "tasks/ray_cluster.py",
+}
 FORBIDDEN = {"pickle.load", "pickle.loads", "torch.hub.load", "os.system", "eval", "exec"}
 SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
 
