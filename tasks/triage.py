@@ -49,7 +49,8 @@ def triage(record: Mapping[str, Any]) -> Triage:
         advice = f"try a target text that fits the true images better, or {_fewer(adapt)}"
         return Triage(kind="off-target", evidence=away, advice=advice)
     if own >= FOUND:
-        return Triage(kind="good", evidence=f"{own:.0%} find their prompt, {kept['value']:.0%} of the variety kept")
+        evidence = f"{own:.0%} find their prompt, {kept['value']:.0%} of the variety kept{_left(scores)}"
+        return Triage(kind="good", evidence=evidence)
     evidence = f"{own:.0%} find their prompt; {rivals.get(rival, 0):.0%} are taken for {rival!r}"
     if rival == source:
         return Triage(kind="weak", evidence=evidence, advice=_more(adapt))
@@ -62,6 +63,14 @@ def _led_away(scores: Mapping[str, Any]) -> str:
     if after is None or before is None or after["low"] <= before["value"]:
         return ""
     return f"further from its true images than the unadapted source ({after['value']:.3f}, from {before['value']:.3f})"
+
+
+def _left(scores: Mapping[str, Any]) -> str:
+    """How much of the source's distance to the true images is left; empty without true images."""
+    after, before = scores.get("frechet_to_reference"), scores.get("frechet_source_to_reference")
+    if after is None or before is None or before["value"] <= 0:
+        return ""
+    return f", {after['value'] / before['value']:.0%} of the distance to the true images left"
 
 
 def _fewer(adapt: Mapping[str, Any]) -> str:

@@ -75,5 +75,6 @@ def test_a_domain_that_is_surely_further_from_the_truth_than_its_source_is_off_t
     found = triage(away)
     assert (found.kind, found.advice.split(" (")[0][-13:]) == ("off-target", "iterations 75")
     assert found.evidence == "further from its true images than the unadapted source (1.500, from 1.000)"
-    away["scores"]["frechet_to_reference"]["low"] = 0.95
+    away["scores"]["frechet_to_reference"] = {"value": 0.4, "low": 0.3, "high": 0.5}
     assert triage(away).kind == "good"
+    assert triage(away).evidence.endswith(", 40% of the distance to the true images left")
