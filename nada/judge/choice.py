@@ -20,7 +20,7 @@ from nada.judge.features import Embedder, SetFeatures, unit
 from nada.judge.texts import directional_similarities, embed_prompts, similarities
 
 GAIN = 0.01  # of directional similarity, in [-1, 1]: less in PATIENCE probes is a plateau
-PATIENCE = 3  # probes; a single one may dip while the optimizer swings
+PATIENCE = 4  # probes; some dip while the optimizer swings
 MOVED = 0.5  # directional similarity below which no plateau is believed: most edits go elsewhere
 FLOOR = 0.5  # of the source's structural diversity: less is a collapse
 

@@ -280,10 +280,10 @@ def test_the_weights_of_the_best_probe_are_published(
 
 def test_a_plateau_ends_a_row_early(choosing: RowJob, monkeypatch: pytest.MonkeyPatch) -> None:
     longer = choosing.adapt.model_copy(update={"iterations": 100, "probe_every": 1})
-    edits(monkeypatch, {1: 0.9, 2: 0.901, 3: 0.902, 4: 0.903})
+    edits(monkeypatch, {1: 0.9, 2: 0.901, 3: 0.902, 4: 0.903, 5: 0.904})
     record = run_row(dataclasses.replace(choosing, adapt=longer), lambda _: None)
-    assert (record["choice"]["step"], record["choice"]["trained"]) == (4, 4)
-    assert len((rowcache.ADAPTED_DIR / "sketch" / "trace.csv").read_text().splitlines()) == 1 + 4
+    assert (record["choice"]["step"], record["choice"]["trained"]) == (5, 5)
+    assert len((rowcache.ADAPTED_DIR / "sketch" / "trace.csv").read_text().splitlines()) == 1 + 5
     assert not STATE.parent.exists()
 
 
