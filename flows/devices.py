@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
+from flows.capacity import Capacity, Need, share_gpus
 from nada.config import NightConfig, Params
 from nada.errors import ParamsError
 from tasks import ray_cluster
+from tasks.gpus import free_bytes, gpus
 from tasks.workers import Pool, WorkerPool, WorkerSpec, plan_workers
-
-GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")  # without one of them torch finds no GPU
 
 
 def check_runner(night: NightConfig) -> None:
@@ -24,8 +23,15 @@ def check_runner(night: NightConfig) -> None:
         ray_cluster.check_installed()
 
 
-def find_workers(params: Params, num_rows: int) -> list[WorkerSpec]:
-    """The night's workers: one per GPU, or several on CPUs.
+def find_workers(
+    params: Params, num_rows: int, need: Callable[[], Need] | None = None
+) -> tuple[list[WorkerSpec], Capacity | None]:
+    """The night's workers, and what was found of its GPUs where that decides.
+
+    Args:
+        params: whose `night` says what to use.
+        num_rows: of the CSV.
+        need: what a row needs on a GPU; asked only where it matters.
 
     Raises:
         ParamsError: a device that this machine or the cluster lacks, or no cluster.
@@ -33,23 +39,27 @@ def find_workers(params: Params, num_rows: int) -> list[WorkerSpec]:
     night = params.night
     if night.runner == "ray":
         if night.ray_address is None:
-            return ray_workers(night, {"CPU": _cores(), "GPU": len(_gpus())}, num_rows)
-        return ray_workers(night, ray_cluster.resources(night.ray_address), num_rows)
+            return ray_workers(night, {"CPU": _cores(), "GPU": len(gpus())}, num_rows), None
+        return ray_workers(night, ray_cluster.resources(night.ray_address), num_rows), None
     wanted = [name.strip() for name in night.device.split(",")]
     if wanted == ["cpu"]:
         found = ["cpu"]
     else:
-        gpus = _gpus()
-        found = (gpus or ["cpu"]) if wanted == ["auto"] else ["cuda:0" if name == "cuda" else name for name in wanted]
-        missing = [name for name in found if name not in (*gpus, "cpu")]
+        known = gpus()
+        found = (known or ["cpu"]) if wanted == ["auto"] else ["cuda:0" if name == "cuda" else name for name in wanted]
+        missing = [name for name in found if name not in (*known, "cpu")]
         if missing or ("cpu" in found and len(found) > 1):
-            known = ", ".join(gpus) or "none"
             raise ParamsError(
                 f"night.device: {night.device!r} cannot be used; allowed are 'auto', 'cpu' and GPUs "
-                f"(this machine's: {known})"
+                f"(this machine's: {', '.join(known) or 'none'})"
             )
-    workers = None if night.workers == "auto" else night.workers
-    return plan_workers(found, _cores(), workers, num_rows)
+    if night.workers != "auto":
+        return plan_workers(found, _cores(), night.workers, num_rows), None
+    capacity = None
+    if found != ["cpu"] and need is not None:
+        free = {name: num_bytes for name, num_bytes in free_bytes().items() if name in found}
+        capacity = share_gpus(free, need(), _cores(), num_rows) if free.keys() == set(found) else None
+    return plan_workers(found, _cores(), None, num_rows, capacity.each if capacity else None), capacity
 
 
 def ray_workers(night: NightConfig, resources: Mapping[str, float], num_rows: int) -> list[WorkerSpec]:
@@ -93,11 +103,3 @@ def open_pool(night: NightConfig, specs: Sequence[WorkerSpec]) -> Pool:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
-
-
-def _gpus() -> list[str]:
-    if not any(Path(name).exists() for name in GPU_FILES):
-        return []
-    import torch  # seconds; only asked where there may be one
-
-    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]

@@ -46,6 +46,8 @@ class Sample:
     """Of the published folder."""
     share: float = 1.0
     """Of its iterations that it trained: less than all of them where its checkpoint was chosen."""
+    gpu_bytes: int | None = None
+    """The most that it took of its GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +154,7 @@ def _of_records(records: Iterable[dict[str, Any]]) -> list[Sample]:
                     judge_seconds=float(record["seconds"]["judge"]),
                     num_bytes=sum(int(file["bytes"]) for file in record["files"].values()),
                     share=trained / iterations,
+                    gpu_bytes=record.get("gpu_bytes"),
                 )
             )
     return samples

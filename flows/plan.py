@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Literal
 
+from flows.capacity import Capacity, Need, largest_need, models_bytes
 from flows.devices import check_runner, find_workers, open_pool
-from flows.estimate import Estimate, earlier_samples, estimate
+from flows.estimate import Estimate, Sample, earlier_samples, estimate, recipe_of
 from flows.schedule import Forecast, Waiting, forecast
 from nada.config import AdaptConfig, Params
 from nada.deadline import deadline_after
@@ -63,6 +64,8 @@ class Plan:
     workers: tuple[WorkerSpec, ...]
     generator_path: Path
     provenance: dict[str, str]
+    capacity: Capacity | None = None
+    """What decided the number of workers on each GPU, if anything did."""
     first: frozenset[str] = frozenset()
     """Domains for which the last night had no time: they go before all others."""
 
@@ -155,9 +158,9 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False) -
     generator_path = pretrained.prepare(params)
     generator_sha256 = sha256_file(generator_path)
     clips = rowcache.clip_hashes(params)
-    workers = find_workers(params, len(rows))
     generator_bytes = generator_path.stat().st_size
     samples = earlier_samples()
+    workers, capacity = find_workers(params, len(rows), partial(_need, rows, params, generator_path, samples))
 
     @cache
     def cost(adapt: AdaptConfig) -> Estimate:
@@ -180,6 +183,7 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False) -
         params=params,
         rows=tuple(planned),
         workers=tuple(workers),
+        capacity=capacity,
         generator_path=generator_path,
         provenance=provenance(generator_sha256, clips),
         first=frozenset(left_by_the_last_night()),
@@ -198,6 +202,17 @@ def plan_to_run(params_path: Path, only: Sequence[str] = ()) -> tuple[Plan, list
     plan = make_plan(params_path, only)
     restored = rowhistory.restore({planned.row.domain: planned.key for planned in plan.to_train}, plan.generator_path)
     return (make_plan(params_path, only) if restored else plan), restored
+
+
+def _need(rows: Sequence[Row], params: Params, generator_path: Path, samples: Sequence[Sample]) -> Need:
+    """What the largest row needs on a GPU."""
+    from nada.checkpoints.canonical import read_header  # which imports torch; where there is a GPU that was done
+
+    sha256 = sha256_file(generator_path)
+    alike = [sample for sample in samples if sample.generator == sha256]
+    configs = {recipe_of(adapt): adapt for adapt in (resolve_adapt(row, params) for row in rows)}
+    architecture = read_header(generator_path).config
+    return largest_need(list(configs.values()), params, architecture, models_bytes(generator_path, params), alike)
 
 
 def provenance(generator_sha256: str, clips: dict[str, str]) -> dict[str, str]:

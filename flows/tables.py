@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from flows.capacity import GIB, Capacity
 from flows.plan import Plan, PlannedRow
 from nada.config import AdaptConfig
 from tasks.compare import Change
@@ -69,7 +70,8 @@ def plan_summary(plan: Plan) -> str:
     warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
     warning += _deadline_warning(plan)
     warning += " The disk is too small: free some space." if plan.disk_bytes > plan.free_bytes else ""
-    return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free).{warning}"
+    shared = f" {capacity_in_words(plan.capacity)}" if plan.capacity else ""
+    return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free).{shared}{warning}"
 
 
 def _deadline_warning(plan: Plan) -> str:
@@ -87,6 +89,19 @@ def workers_in_words(plan: Plan) -> str:
     devices = sorted({spec.device for spec in specs})
     threads = count(specs[0].threads, "thread")
     return f"{count(len(specs), 'worker')} ({', '.join(devices)}, {threads} each)"
+
+
+def capacity_in_words(capacity: Capacity) -> str:
+    """Why so many rows share a GPU.
+
+    >>> from flows.capacity import Need
+    >>> need = Need(num_bytes=4 << 30, basis="estimated")
+    >>> capacity_in_words(Capacity(free={"cuda:0": 79 << 30}, need=need, each={"cuda:0": 4}))
+    'A row needs about 4.0 GiB of a GPU (estimated): 4 at once on cuda:0 (79 GiB free).'
+    """
+    need, free = capacity.need, capacity.free
+    shares = [f"{each} at once on {name} ({free[name] / GIB:.0f} GiB free)" for name, each in capacity.each.items()]
+    return f"A row needs about {need.num_bytes / GIB:.1f} GiB of a GPU ({need.basis}): {', '.join(shares)}."
 
 
 def changes_table(changes: Sequence[Change], names: tuple[str, str]) -> Table:

@@ -169,7 +169,8 @@ class NightConfig(Section):
     """The cluster: `auto` for the one that this machine belongs to, or its `host:port`. None: a Ray of this machine's
     own, for as long as the night lasts."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
-    """Worker processes: on a CPU in all, on GPUs for each. `auto`: as many as cores and rows allow; on each GPU one."""
+    """Worker processes: on a CPU in all, on GPUs for each. `auto`: as many as cores and rows allow; on each GPU as many
+    as its free memory has room for, four at most, and on those of a Ray cluster one."""
     seed: int = Field(0, ge=0, lt=2**31)
     micro_batch: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     """Pictures trained on at once, at most; `auto` takes all of a step's, and half as many whenever memory runs out.

@@ -87,6 +87,13 @@ class StyleGAN3Config(NetworkConfig):
         """Feature maps that a layer puts out."""
         return round(min(self.channel_base / 2 / self.cutoff(layer), self.channel_max))
 
+    def graph_bytes(self) -> int:
+        """What one picture's graph keeps for the backward pass: 23 bytes for each number that a layer puts out.
+
+        Measured on a CPU, for T at 256 px (benchmarks/README.md); R took less.
+        """
+        return 23 * sum(self.channels(layer) * self.size(layer) ** 2 for layer in range(self.num_layers + 1))
+
     def _progress(self, layer: int) -> float:
         """Place in the geometric progression from the first layer, 0, to the critical ones, 1."""
         return min(layer / (self.num_layers - self.num_critical), 1)

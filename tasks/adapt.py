@@ -32,6 +32,7 @@ from nada.layers import num_selected
 from nada.state import Step
 from tasks import rowcache, unfinished
 from tasks.featurecache import kept_features, reference_features
+from tasks.gpus import forget_peak, peak_bytes
 from tasks.job import RemakeJob, RowJob
 from tasks.judge import SampleSet, judge_ws, sample_set, score_row, scores_as_json
 from tasks.networks import LoadedJudge, load_judge
@@ -183,6 +184,7 @@ def make_row(job: RowJob, progress: ProgressCallback, folder: Path) -> dict[str,
 
     torch.manual_seed(job.seed)  # adapt seeds itself; this covers anything that draws without asking
     target = copy.deepcopy(models.generator)
+    forget_peak(job.device)
     adaptation = begin(models.generator, target, models.guide, job)
     trained = train(adaptation, models.chooser(adaptation, job), job, progress)
     target.eval()
@@ -249,6 +251,7 @@ def make_record(
         "processor": processor(job.device),
         "threads": job.threads,
         "micro_batch": adaptation.micro_batch.size,
+        "gpu_bytes": peak_bytes(job.device),
         "provenance": job.provenance,
         "all_targets": job.all_targets,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

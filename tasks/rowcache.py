@@ -12,6 +12,7 @@ folder is whole by itself, whatever params.yaml says later. row.json is the reco
      "storage": {"kind": "delta", "parent": sha256, "rounding": null},
      "choice": {"step", "trained", "why", "probes", "seconds"}, or null where no checkpoint was chosen,
      "seconds": {"load", "adapt", "judge", "total"}, "device": "cpu", "threads": 1, "micro_batch": 8,
+     "gpu_bytes": the most that it took of a GPU, null on a CPU,
      "provenance": {name: hash or version}, "all_targets": {domain: prompt}, "finished": ISO 8601,
      "files": {name: {"sha256", "bytes"}}}                    # written by write_record
 

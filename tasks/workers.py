@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
 from typing import Any, Protocol
@@ -84,16 +84,26 @@ class WorkerSpec:
     threads: int
 
 
-def plan_workers(devices: list[str], cores: int, workers: int | None, num_rows: int) -> list[WorkerSpec]:
-    """On each GPU one worker, or as many as asked for; on a CPU as many as cores and rows allow, one thread each.
+def plan_workers(
+    devices: list[str], cores: int, workers: int | None, num_rows: int, fitting: Mapping[str, int] | None = None
+) -> list[WorkerSpec]:
+    """On each GPU as many workers as asked for or as fit; on a CPU as many as cores and rows allow, one thread each.
+
+    Args:
+        devices: GPUs, or `cpu` alone.
+        cores: of the machine.
+        workers: on a CPU in all, on GPUs for each; None: as many as there is room for.
+        num_rows: of the CSV.
+        fitting: GPU -> workers that it has room for, where that is known; otherwise one.
 
     >>> plan_workers(["cpu"], cores=8, workers=None, num_rows=1)
     [WorkerSpec(device='cpu', threads=1)]
     """
     if devices != ["cpu"]:
-        each = workers or 1
-        threads = max(1, cores // (each * len(devices)))
-        return [WorkerSpec(device=device, threads=threads) for _ in range(each) for device in devices]
+        each = [workers or (fitting or {}).get(device, 1) for device in devices]
+        threads = max(1, cores // sum(each))
+        turns = [device for turn in range(max(each)) for device, num in zip(devices, each, strict=True) if turn < num]
+        return [WorkerSpec(device=device, threads=threads) for device in turns]
     count = max(1, min(cores, num_rows) if workers is None else workers)
     return [WorkerSpec(device="cpu", threads=CPU_THREADS)] * count
 
