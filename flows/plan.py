@@ -91,6 +91,11 @@ class Plan:
         """The night as it would go if it started now."""
         return forecast(self.waiting(datetime.now().astimezone()), [START_UP_SECONDS] * len(self.workers))
 
+    @cached_property
+    def makes_noise(self) -> bool:
+        """Whether the generator draws noise by itself; without it `guide.views` must do so."""
+        return pretrained.makes_noise(self.generator_path)
+
     @property
     def disk_bytes(self) -> int:
         """Expected growth on disk."""

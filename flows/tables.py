@@ -68,7 +68,7 @@ def plan_summary(plan: Plan) -> str:
     limit = plan.params.night.row_timeout_minutes
     slow = [planned.row.domain for planned in plan.to_train if planned.cost.seconds > 60 * limit]
     warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
-    warning += _deadline_warning(plan)
+    warning += _deadline_warning(plan) + _noise_warning(plan)
     warning += " The disk is too small: free some space." if plan.disk_bytes > plan.free_bytes else ""
     shared = f" {capacity_in_words(plan.capacity)}" if plan.capacity else ""
     return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free).{shared}{warning}"
@@ -81,6 +81,16 @@ def _deadline_warning(plan: Plan) -> str:
         return ""
     until = minutes((deadline - now).total_seconds() / 60)
     return f" The deadline (in {until}) leaves {count(len(left), 'domain')} for the next night: {listed(left)}."
+
+
+def _noise_warning(plan: Plan) -> str:
+    views = plan.params.guide.views
+    if views.crop or views.flip or views.noise or plan.makes_noise:
+        return ""
+    return (
+        f" {plan.params.generator.weights} has no noise of its own, and guide.views are all zero: edits may vanish; "
+        "set them, such as crop: 0.2, flip: true, noise: 0.05."
+    )
 
 
 def workers_in_words(plan: Plan) -> str:

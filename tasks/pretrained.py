@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from nada.atomic import replacing
 from nada.config import Params
 from nada.errors import CheckpointError
@@ -39,6 +41,20 @@ def prepare(params: Params) -> Path:
         save_generator(PRETRAINED_PATH, read_any(source))
         _write_origin(source, source_hash)
     return PRETRAINED_PATH
+
+
+def makes_noise(path: Path) -> bool:
+    """Whether a canonical generator adds noise to its pictures: no StyleGAN3 does, nor one with strengths of zero.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            strengths = [name for name in file.keys() if name.endswith("noise_strength")]  # noqa: SIM118
+            return any(file.get_tensor(name).any() for name in strengths)
+    except (SafetensorError, OSError) as err:
+        raise CheckpointError(f"{path}: cannot be read ({err})") from err
 
 
 def _is_current(source_hash: str) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nada.checkpoints import save_generator
+from tests.conftest import tiny_stylegan3
 from tests.project import PARAMS, SKETCH, Project, project
 
 __all__ = ["project"]
@@ -39,6 +41,18 @@ def test_plan_shows_rows_cost_and_devices(project: Project) -> None:
     assert "on 2 workers (cpu, " in outcome.out
     assert "\x1b" not in outcome.out
     assert not (project.folder / "weights" / "adapted").exists()
+
+
+def test_plan_warns_of_a_generator_without_noise_whose_views_are_all_zero(project: Project) -> None:
+    warning = (
+        "world/generator.safetensors has no noise of its own, and guide.views are all zero: edits may vanish; "
+        "set them, such as crop: 0.2, flip: true, noise: 0.05."
+    )
+    assert warning not in project.nada("plan", "--no-preflight").out
+    save_generator(project.folder / "world" / "generator.safetensors", tiny_stylegan3())
+    assert warning in project.nada("plan", "--no-preflight").out
+    (project.folder / "params.yaml").write_text(PARAMS.replace("guide:\n", "guide:\n  views: {flip: true}\n"))
+    assert warning not in project.nada("plan", "--no-preflight").out
 
 
 def test_retrieval_is_judged_among_some_prompts_of_a_very_long_night(project: Project) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nada.config import Params
 from nada.errors import CheckpointError
-from tasks.pretrained import ORIGIN_PATH, PRETRAINED_PATH, prepare
+from nada.families import Network
+from tasks.pretrained import ORIGIN_PATH, PRETRAINED_PATH, makes_noise, prepare
+from tests.conftest import tiny_generator, tiny_stylegan3
 
 
 @pytest.fixture
@@ -69,3 +72,24 @@ def test_planning_costs_no_import_of_torch() -> None:
     root = Path(__file__).parents[2]
     result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def quiet_generator() -> Network:
+    """A StyleGAN2 that learned to do without noise."""
+    generator = tiny_generator()
+    for name, parameter in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.data.zero_()
+    return generator
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"), [(tiny_generator, True), (quiet_generator, False), (tiny_stylegan3, False)]
+)
+def test_a_generator_with_noise_of_its_own_is_told_from_one_without(
+    project: Path, make: Callable[[], Network], expected: bool
+) -> None:
+    from nada.checkpoints import save_generator
+
+    save_generator(Path("generator.safetensors"), make())
+    assert makes_noise(Path("generator.safetensors")) is expected
