@@ -142,6 +142,7 @@ def run(
         display.say(
             f"Kept, though not in {planned.params.night.prompts}: {', '.join(kept)}. nada run --prune removes them."
         )
+    report_path: Path | None
     failures: dict[str, str] = {}
     left: tuple[str, ...] = ()
     prefect_lost = False
@@ -155,7 +156,6 @@ def run(
         except KeyboardInterrupt:
             display.say("\nStopped. Finished domains are kept; nada run goes on with the others.", "yellow")
             raise typer.Exit(EXIT_INTERRUPTED) from None
-        assert stage.report_path is not None
         report_path, failures, records = stage.report_path, stage.reasons, list(stage.records.values())
         left, prefect_lost = stage.waiting.domains, stage.prefect_lost
     else:
@@ -170,7 +170,7 @@ def run(
     if failures:
         names = " ".join(f"--only {domain}" for domain in failures)
         display.say(f"\n{len(failures)} failed; the rest is whole. Try again with: nada run {names}", "bold red")
-    status = EXIT_ROWS_FAILED if failures else EXIT_ROWS_LEFT if left else 0
+    status = EXIT_ROWS_FAILED if failures or report_path is None else EXIT_ROWS_LEFT if left else 0
     if prefect_lost:  # its client would go on asking for a server that is gone: seconds for every event of the night
         sys.stdout.flush()
         os._exit(status)
@@ -242,10 +242,10 @@ def pretrained(params: ParamsOption = Path("params.yaml")) -> None:
     typer.echo(str(prepare(load_params(params))))
 
 
-def _say_where(display: Any, report_path: Path) -> None:
+def _say_where(display: Any, report_path: Path | None) -> None:
     from flows.outputs import ui_commands
 
-    display.say(f"\nReport   {report_path.resolve()}", "bold")
+    display.say("" if report_path is None else f"\nReport   {report_path.resolve()}", "bold")
     for name, command in ui_commands().items():
         display.say(f"{name:<8} {command}")
 

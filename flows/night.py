@@ -30,7 +30,7 @@ from flows.plan import Plan, PlannedRow, plan_to_run
 from flows.schedule import Waiting
 from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
 from flows.tables import count, workers_in_words
-from nada.errors import NadaError
+from nada.errors import NadaError, OutputError
 from tasks import metrics, parents, rowcache, tracking, webhook
 from tasks.ledger import Ledger
 from tasks.metrics import REPORTS_DIR
@@ -133,7 +133,7 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         webhook.address_of(plan.params.night.webhook)
         rowcache.check_writable()
         check_reports_writable()
-        plan.check_disk()
+        plan.check_disk(plan.to_train)
         rowcache.sweep()
         server = PrefectServer()  # an embedded one starts while the models load
         pool = stack.enter_context(plan.open_pool(len(plan.to_train)))
@@ -265,6 +265,7 @@ def worker_died(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
 )
 def adapt_row(domain: str, stage: Stage) -> Record:
     """Adapt, judge and publish one row on the next idle worker."""
+    stage.plan.check_disk([stage.planned[domain]])  # now, and not after hours of training
     job = stage.plan.job(stage.planned[domain])
     limit = stage.plan.params.night.row_timeout_minutes * 60
     try:
@@ -333,7 +334,11 @@ def write_outputs(stage: Stage) -> None:
     )
     records = list(stage.records.values())
     stage.keeper.state("reporting")
-    stage.report_path = publish_report(records, described, REPORTS_DIR / folder_name(stage.started))
+    try:
+        stage.report_path = publish_report(records, described, REPORTS_DIR / folder_name(stage.started))
+    except OutputError as err:  # a full disk, say; the rows are whole, and MLflow may be elsewhere
+        stage.display.say(f"The report is not written: {err}; nada report writes it", "bold red")
+        return
     stage.keeper.state("reporting", report=str(stage.report_path.resolve()))
     board = metrics.leaderboard(records)
     if board:

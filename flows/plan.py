@@ -131,15 +131,18 @@ class Plan:
         """Start workers of the plan, at most so many. Raises as `flows.devices.open_pool`."""
         return open_pool(self.params.night, self.workers[:num_workers])
 
-    def check_disk(self) -> None:
-        """Refuse a night that would fill the disk.
+    def check_disk(self, rows: Sequence[PlannedRow]) -> None:
+        """Refuse to train rows that would fill the disk.
 
         Raises:
-            OutputError: less space than the new rows need.
+            OutputError: less space than their results need.
         """
-        if self.disk_bytes > self.free_bytes:
-            need, free = self.disk_bytes / 1e9, self.free_bytes / 1e9
-            raise OutputError(f"{Path.cwd()}: {free:.1f} GB free; the night needs {need:.1f} GB; free some space")
+        need, free = COPIES * sum(planned.cost.num_bytes for planned in rows), self.free_bytes
+        if need > free:
+            what = rows[0].row.domain if len(rows) == 1 else f"{len(rows)} rows"
+            raise OutputError(
+                f"{Path.cwd()}: {free / 1e6:.0f} MB free; {what} needs {need / 1e6:.0f} MB; free some space"
+            )
 
 
 def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False) -> Plan:

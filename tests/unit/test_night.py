@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
 from prefect.utilities.engine import collect_task_run_inputs_sync
 
-from flows.night import Stage, write_ledger
+from flows.keeper import Keeper
+from flows.night import Stage, adapt_row, write_ledger, write_outputs
 from flows.schedule import Waiting
 from nada.errors import OutputError
+
+NOW = datetime.now().astimezone()
 
 
 class Heard:
@@ -51,3 +57,42 @@ def test_prefect_does_not_walk_through_what_rows_write_to() -> None:
     stage = Stage(None, None, None, None, Waiting({}), None, None)  # type: ignore[arg-type]
     stage.records = Changing(sketch={})
     assert collect_task_run_inputs_sync(stage) == set()
+
+
+class Crowded:
+    """A plan on a disk without room for one more row."""
+
+    def check_disk(self, rows: Any) -> None:
+        raise OutputError(f"disk: no room for {rows}")
+
+
+class Unasked:
+    """Workers that nobody may ask."""
+
+    def run(self, *_: Any, **__: Any) -> None:
+        raise AssertionError("trained though its result has no room")
+
+
+def test_a_row_without_room_on_the_disk_is_refused_before_it_is_trained() -> None:
+    stage = Stage(Crowded(), Unasked(), None, None, Waiting({}), None, None)  # type: ignore[arg-type]
+    stage.planned = {"sketch": "its result"}  # type: ignore[dict-item]
+    with pytest.raises(OutputError, match="no room for"):
+        adapt_row.fn("sketch", stage)
+
+
+def test_a_report_that_cannot_be_written_costs_the_report_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*_: Any) -> None:
+        raise OutputError("reports: cannot be written (No space left on device)")
+
+    monkeypatch.setattr("flows.night.publish_report", refuse)
+    stage = Stage(None, None, Heard(), Keeper("night", NOW, 0), Waiting({}), NOW, None)  # type: ignore[arg-type]
+    monkeypatch.setattr("flows.night.workers_in_words", lambda _: "one worker")
+    write_outputs.fn(stage)
+    assert stage.report_path is None
+    assert stage.display.lines == [  # type: ignore[attr-defined]
+        "The report is not written: reports: cannot be written (No space left on device); nada report writes it"
+    ]
