@@ -80,6 +80,7 @@ def test_a_worker_keeps_its_memory_between_rows_and_tells_its_progress(pool: Wor
     assert second["pid"] == first["pid"] == pool.workers[0].process.pid
     assert second["seen"][-2:] == ["a", "b"]
     assert (second["device"], second["threads"]) == ("cpu", 1)
+    assert oom_score(second["pid"]) == min(1000, oom_score("self") + 500)  # the kernel takes it before the flow
     assert heard == [Progress(domain="b", step=1, total=2, loss=0.5, phase="adapt")]
 
 
@@ -179,6 +180,11 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     while lives(worker) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not lives(worker)
+
+
+def oom_score(pid: object) -> int:
+    """What Linux adds when it chooses whom to kill for memory."""
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
 def lives(pid: int) -> bool:
