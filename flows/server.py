@@ -132,17 +132,25 @@ class PrefectServer:
     """The server of a night: that of the flow it runs in, the one that the settings name, or an embedded one.
 
     Made as early as can be, as an embedded server takes seconds to start.
+
+    Raises:
+        ServerError: the named one does not answer.
     """
 
     def __init__(self) -> None:
         settings = get_current_settings()
         self._embedded = None
-        if not settings.api.url and settings.server.ephemeral.enabled and FlowRunContext.get() is None:
+        is_ours = FlowRunContext.get() is None  # a flow that runs already has its server
+        if is_ours and settings.api.url and not answers():
+            raise ServerError(
+                f"{settings.api.url}: Prefect does not answer; start it, or unset PREFECT_API_URL to embed one"
+            )
+        if is_ours and not settings.api.url and settings.server.ephemeral.enabled:
             self._embedded = embedded_server()
         self._settings = {} if self._embedded is None else {PREFECT_API_URL: self._embedded.url}
 
     def ready(self) -> None:
-        """Wait until an embedded server answers; find out whether another one does.
+        """Wait until an embedded server answers.
 
         Raises:
             ServerError: it does not.
@@ -151,8 +159,6 @@ class PrefectServer:
             self._embedded.ready()
             with self.used():
                 close_dead_runs()
-        elif (url := get_current_settings().api.url) and not answers():
-            raise ServerError(f"{url}: Prefect does not answer; start it, or unset PREFECT_API_URL to embed one")
 
     @contextmanager
     def used(self) -> Iterator[None]:

@@ -6,10 +6,13 @@ import os
 import signal
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.server import EmbeddedServer
+import flows  # noqa: F401 (settles Prefect's settings before its import)
+from flows.server import EmbeddedServer, PrefectServer, ServerError
 from tests.faults.harness import SERVER, WORKER, NightProcess, finished_rows
 from tests.project import PARAMS, Project
 
@@ -65,7 +68,8 @@ def test_nights_end_with_all_that_they_started_and_outlive_their_server(
 def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
     project: Project, services: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_HOME", str(project.folder / ".prefect"))
+    home = Path(services["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///")).parent  # its database is made already
+    monkeypatch.setenv("PREFECT_HOME", str(home))
     server = EmbeddedServer()
     server.ready()
     named = {**services, "PREFECT_API_URL": server.url, "PREFECT_CLIENT_MAX_RETRIES": "0"}
@@ -78,10 +82,10 @@ def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
     assert "Report   " in outcome.out
     assert list(finished_rows(project.folder)) == ["robot", "sketch"]
 
-    with NightProcess(project.folder, "--only", "sketch", **named) as night:
-        assert "Nothing to train" in night.end().out
-    project.prompts("new,portrait,a new one,style,")
-    with NightProcess(project.folder, **named) as night:
-        outcome = night.end()
-    assert outcome.status == 1
-    assert f"{server.url}: Prefect does not answer; start it, or unset PREFECT_API_URL to embed one" in outcome.out
+
+def test_a_named_server_that_does_not_answer_is_told_before_anything_starts() -> None:
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
+        pytest.raises(ServerError, match=r"^http://127\.0\.0\.1:1/api: Prefect does not answer; start it, or unset"),
+    ):
+        PrefectServer()
