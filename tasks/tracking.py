@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from nada.config import Params
 from nada.errors import OutputError
 from tasks.prompts import Row
-from tasks.recorded import forget, known_keys, remember, store_name
+from tasks.recorded import forget, known_keys, note_end, noted_ends, remember, store_name
 from tasks.rowcache import process_lives
 from tasks.runlog import Point, curves, ended_ms, final_points, flat, hash_tags
 from tasks.sqlite import check_database
@@ -43,6 +43,12 @@ PARAMS_PER_BATCH = 100  # MLflow's limit
 VALUE_LENGTH = 6000  # MLflow's limit for a parameter
 REASON_LENGTH = 5000  # a tag holds 8000
 ARTIFACTS = ("samples.png", "metrics.json", "trace.csv", "probes.csv")
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # By default a server that is gone is asked for five minutes by every call; the ledger comes back later anyway.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 PLACE_TAGS = ("nada.host", "nada.project")
 _WRITER = threading.Lock()  # SQLite has one writer; rows finish on several threads
 
@@ -76,7 +82,7 @@ def start_night(
     tags: Mapping[str, str] | None = None,
     started: datetime | None = None,
 ) -> NightRun:
-    """Open the night's parent run; runs whose process died are closed as KILLED first.
+    """Open the night's parent run; runs whose process is gone are closed first, as KILLED or as `end_night` said.
 
     The first call creates the database (seconds), so it comes before anything runs in parallel.
 
@@ -177,7 +183,7 @@ def record_failure(night: NightRun, row: Row, key: str, error: str) -> str:
 def finish_night(
     night: NightRun, leaderboard: Sequence[Mapping[str, Any]], failed: bool, artifacts: Sequence[Path] = ()
 ) -> None:
-    """Leaderboard and artifacts on the parent, which ends FINISHED or FAILED.
+    """Leaderboard and artifacts on the parent, which ends as `end_night` says.
 
     Args:
         night: the parent.
@@ -197,13 +203,28 @@ def finish_night(
         for path in artifacts:
             if path.is_file():
                 client.log_artifact(night.run_id, str(path))
-        client.set_terminated(night.run_id, "FAILED" if failed else "FINISHED")
+        client.set_terminated(night.run_id, _end_status(failed))
+
+
+def end_night(name: str, failed: bool) -> None:
+    """Note how a night ends before the store is told: where that refuses to the last, the next night tells it.
+
+    Args:
+        name: of the night.
+        failed: whether a row failed.
+    """
+    note_end(STORE_DIR, name, _end_status(failed), _now())
+
+
+def _end_status(failed: bool) -> str:
+    return "FAILED" if failed else "FINISHED"
 
 
 @contextmanager
 def _store(uri: str) -> Iterator[MlflowClient]:
     """The client, one writer at a time; its errors become ours, without what a URI may hold of secrets."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for setting, value in SETTINGS.items():  # what the user has set in the environment stays
+        os.environ.setdefault(setting, value)
     import sqlalchemy.exc
     from mlflow.exceptions import MlflowException
 
@@ -238,18 +259,20 @@ def _experiment(client: MlflowClient) -> str:
 
 
 def _sweep(client: MlflowClient, experiment_id: str) -> None:
-    """Close runs that a SIGKILL left RUNNING, where they ran on this machine and their process is gone.
+    """Close runs that were left RUNNING, where they ran on this machine and their process is gone.
 
-    In this project no other night runs now, so that a process with such an id is another one.
+    A night that came to its end has that status and time; anything else was killed. In this project no other night
+    runs now, so that a process with such an id is another one.
     """
-    own = _own_tags("night")
+    own, ends = _own_tags("night"), noted_ends(STORE_DIR)
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         theirs = {name: run.data.tags.get(name, "") for name in own}
         pid = theirs["nada.pid"]
         if theirs["nada.host"] != own["nada.host"] or not pid.isdigit() or pid == own["nada.pid"]:
             continue
         if theirs["nada.project"] == own["nada.project"] or not process_lives(int(pid)):
-            client.set_terminated(run.info.run_id, "KILLED")
+            status, ended = ends.get(run.info.run_name, ("KILLED", None))
+            client.set_terminated(run.info.run_id, status, end_time=ended)
 
 
 def _of_row(key: str) -> str:

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -215,6 +216,34 @@ def test_a_run_that_a_kill_left_running_is_closed_at_the_next_start(night: track
         client(night).get_run(run.info.run_id).info.status for run in (*runs, client(night).get_run(night.run_id))
     ]
     assert statuses == ["KILLED", "KILLED", "RUNNING", "RUNNING", "RUNNING", "RUNNING"]
+
+
+def test_a_night_that_could_not_tell_its_end_has_it_from_the_next_one(
+    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = {**tracking._own_tags("night"), "nada.pid": str(os.getppid())}
+    ended = {"a good night": False, "a bad night": True}
+    for name, failed in ended.items():
+        tracking.end_night(name, failed)
+    with (project / ".mlflow" / "ended").open("a") as file:
+        file.write("FIN")  # torn by a kill
+    tracking.end_night("another", failed=False)
+    runs = [
+        client(night).create_run(night.experiment_id, start_time=1, run_name=name, tags=dead)
+        for name in (*ended, "another")
+    ]
+    before = time.time()
+    tracking.start_night(params(), [ROW], "the next night")
+    found = [client(night).get_run(run.info.run_id).info for run in runs]
+    assert [info.status for info in found] == ["FINISHED", "FAILED", "KILLED"]
+    assert found[0].end_time <= 1000 * before <= found[2].end_time
+
+
+def test_a_server_that_is_gone_is_one_clear_error_and_not_asked_for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("asked again later"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    with pytest.raises(OutputError, match=r"^MLflow at http://127\.0\.0\.1:1: API request to .* failed"):
+        tracking.start_night(params(), [ROW], "night")
 
 
 def runs_of(night: tracking.NightRun, key: str) -> list[str]:
