@@ -249,7 +249,12 @@ class WorkerPool:
     def _next_idle(self) -> Worker:
         while not self._stopped.is_set():
             with contextlib.suppress(queue.Empty):
-                return self._idle.get(timeout=POLL_SECONDS)
+                worker = self._idle.get(timeout=POLL_SECONDS)
+                if worker.process.poll() is not None:  # killed while it had nothing to do: no row pays for that
+                    self._replace_process(worker)
+                if not self._stopped.is_set():
+                    return worker
+                worker.release()
         raise WorkersStoppedError("the workers were stopped")
 
     def _converse(

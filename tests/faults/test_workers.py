@@ -107,6 +107,14 @@ def test_a_killed_worker_loses_its_row_and_is_replaced(pool: WorkerPool) -> None
     assert after["seen"] == ["b"]
 
 
+def test_a_worker_that_is_killed_while_it_has_nothing_to_do_costs_no_row(pool: WorkerPool) -> None:
+    before = run(pool, "a")["pid"]
+    pool.workers[0].kill()
+    after = run(pool, "b")
+    assert after["pid"] != before
+    assert after["seen"] == ["b"]
+
+
 def test_a_hanging_row_is_killed_at_its_limit(pool: WorkerPool) -> None:
     run(pool, "a")
     pid = pool.workers[0].process.pid
