@@ -125,6 +125,7 @@ def run(
     from flows.plan import plan_to_run
     from flows.tables import leaderboard_table, listed, plan_summary, plan_table
     from tasks import metrics, parents, rowcache
+    from tasks.status import last_night_is_closed
 
     planned, restored = plan_to_run(params, only or [])
     display = make_display()
@@ -146,7 +147,10 @@ def run(
     failures: dict[str, str] = {}
     left: tuple[str, ...] = ()
     prefect_lost = False
-    if planned.to_train:
+    closed = last_night_is_closed()
+    if not (planned.to_train or closed):
+        display.say("The last night did not come to its end; this one reports and records what it made.")
+    if planned.to_train or not closed:
         from flows.night import run_night
 
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal was closed: nobody watches, the night goes on

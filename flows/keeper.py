@@ -89,6 +89,10 @@ class Keeper:
                 self.status.running = []
             self._write()
 
+    def not_recorded(self) -> None:
+        """MLflow refused to the last; written with the night's end."""
+        self.status.unrecorded = True
+
     def _ended(self, domain: str) -> None:
         self.status.running = [row for row in self.status.running if row.domain != domain]
         self._since.pop(domain, None)

@@ -138,13 +138,30 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         server = PrefectServer()  # an embedded one starts while the models load
         pool = stack.enter_context(plan.open_pool(len(plan.to_train)))
         if plan.to_train:
-            pool.run(plan.job(plan.to_train[0]), function=CHECK_MODELS)
+            check_models(plan, pool)
         server.ready()
         if plan.params.night.storage == "delta":
             parents.keep(plan.generator_path)
         waiting = plan.waiting(started)
         keeper.running(waiting, len(pool.workers), len(plan.rows) - len(plan.to_train))
         yield Stage(plan, pool, display, keeper, waiting, started, server)
+
+
+def check_models(plan: Plan, pool: WorkerPool) -> None:
+    """Load every model once in a worker; as with rows, one that was killed meanwhile is no reason to give up.
+
+    Raises:
+        InputError: models cannot be loaded.
+        WorkerError: the worker died twice.
+    """
+    job = plan.job(plan.to_train[0])
+    for attempts_left in reversed(range(RETRIES_OF_A_DEAD_WORKER + 1)):
+        try:
+            pool.run(job, function=CHECK_MODELS)
+            return
+        except WorkerDiedError:
+            if not attempts_left:
+                raise
 
 
 @contextmanager
@@ -316,6 +333,8 @@ def write_ledger(stage: Stage, last: bool = False) -> None:
     except NadaError as err:
         when = "the next night will" if last else "tried again in minutes, at the end, and by the next night"
         stage.display.say(f"MLflow: not recorded now, {when} ({err})", "yellow")
+        if last:
+            stage.keeper.not_recorded()
 
 
 @task(name="report", cache_policy=NO_CACHE)
@@ -352,6 +371,7 @@ def close_books(stage: Stage) -> None:
     """What earlier nights did not record, then leaderboard and report on MLflow's parent run."""
     board = metrics.leaderboard(list(stage.records.values()))
     page, failed = stage.report_path, bool(stage.failures)
+    tracking.end_night(stage.name, failed)
     artifacts = [] if page is None else [page, page.with_name(metrics.CONFUSION_NAME)]
     stage.ledger.add(partial(catch_up, stage))
     stage.ledger.add(partial(tracking.finish_night, leaderboard=board, failed=failed, artifacts=artifacts))

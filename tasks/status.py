@@ -56,6 +56,8 @@ class Status:
     waiting: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """Rows for which the deadline leaves no time, foreseen while the night runs; the next night takes them first."""
+    unrecorded: bool = False
+    """Whether MLflow could not be told of everything."""
     problem: str | None = None
     """What broke the night."""
     report: str | None = None
@@ -100,3 +102,12 @@ def left_by_the_last_night() -> list[str]:
     except NadaError:
         return []
     return status.left if status is not None and status.state == "finished" else []
+
+
+def last_night_is_closed() -> bool:
+    """Whether the last night came to its end, and MLflow knows; true where there is none, or it runs now."""
+    try:
+        status = load_status()
+    except NadaError:
+        return True
+    return status is None or (status.state in (*GOING, "finished") and not status.unrecorded)

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from flows.plan import make_plan
 from nada.checkpoints import load_generator, save_generator
 from nada.hashing import sha256_file
 from tasks import parents
-from tasks.workers import Progress
+from tasks.status import STATUS_PATH
 from tests.conftest import tiny_generator
 from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project
 
@@ -175,6 +174,25 @@ def test_a_run_with_nothing_left_trains_nothing_and_says_so(after_night: Project
     assert "adapting" not in outcome.out
 
 
+def test_a_run_with_nothing_left_records_what_a_night_that_was_cut_off_could_not(after_night: Project) -> None:
+    from mlflow import MlflowClient
+
+    after_night.prompts(SKETCH, ROBOT)
+    client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+    experiments = [client.get_experiment_by_name("nada").experiment_id]
+    for run in client.search_runs(experiments, "attributes.run_name = 'sketch'"):
+        client.delete_run(run.info.run_id)
+    Path(".mlflow/recorded").unlink()
+    STATUS_PATH.write_text(STATUS_PATH.read_text().replace('"state": "finished"', '"state": "running"'))
+    outcome = after_night.nada("run")
+    assert outcome.status == 0
+    assert "The last night did not come to its end; this one reports and records what it made." in outcome.out
+    assert "adapting" not in outcome.out
+    (run,) = client.search_runs(experiments, "attributes.run_name = 'sketch'")
+    assert run.info.status == "FINISHED"
+    assert "The last night" not in after_night.nada("run").out
+
+
 def test_a_new_row_is_trained_alone_and_a_removed_one_is_kept_until_pruned(after_night: Project) -> None:
     before = stamps(after_night, "robot")
     after_night.prompts(ROBOT, "neon,portrait,neon edges,style,")
@@ -292,42 +310,6 @@ def one_worker(after_night: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of one core, so that rows come one after the other."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     PARAMS_PATH.write_text(PARAMS_PATH.read_text().replace("workers: 2", "workers: 1"))
-
-
-class Saboteur(Display):
-    """A reader who kills the worker of some rows in the middle of training."""
-
-    def __init__(self, kills: dict[str, int]) -> None:
-        super().__init__(make_console())
-        self.kills = kills
-        self.ended: list[str] = []
-
-    def progress(self, progress: Progress) -> None:
-        if self.kills.get(progress.domain, 0) and progress.phase == "load":
-            self.kills[progress.domain] -= 1
-            for pid in worker_pids():
-                os.kill(pid, signal.SIGKILL)
-
-    def finished(self, record: Any) -> None:
-        self.ended.append(record["domain"])
-
-
-def test_a_killed_worker_costs_a_retry_and_at_worst_its_own_row(after_night: Project, one_worker: None) -> None:
-    from flows.night import run_night
-
-    after_night.prompts(*(f"{name},portrait,{name} art,shape," for name in ("lost", "late", "fine")))
-    stage = run_night(make_plan(PARAMS_PATH), Saboteur({"lost": 2, "late": 1}))
-    assert sorted(stage.trained) == ["fine", "late"]
-    assert list(stage.reasons) == ["lost"]
-    assert stage.reasons["lost"].startswith("the worker process died (signal SIGKILL")
-    adapted = after_night.folder / "weights" / "adapted"
-    assert sorted(path.name for path in adapted.iterdir() if path.name[0] not in "._") == [
-        "fine",
-        "late",
-        "robot",  # of the night before, and kept
-        "sketch",
-    ]
-    assert worker_pids() == []
 
 
 class Impatient(Display):

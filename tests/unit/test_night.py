@@ -2,15 +2,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prefect.utilities.engine import collect_task_run_inputs_sync
 
 from flows.keeper import Keeper
-from flows.night import Stage, adapt_row, write_ledger, write_outputs
+from flows.night import Stage, adapt_row, check_models, write_ledger, write_outputs
 from flows.schedule import Waiting
 from nada.errors import OutputError
+from tasks.workers import WorkerDiedError
 
 NOW = datetime.now().astimezone()
 
@@ -34,11 +36,15 @@ class Shut:
     write_last = write
 
 
-def test_a_lost_mlflow_store_is_told_and_the_night_goes_on() -> None:
-    stage = Stage(None, None, Heard(), None, Waiting({}), None, None)  # type: ignore[arg-type]
+def test_a_lost_mlflow_store_is_told_and_the_night_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    keeper = Keeper("night", NOW, 0)
+    stage = Stage(None, None, Heard(), keeper, Waiting({}), None, None)  # type: ignore[arg-type]
     stage.ledger = Shut()  # type: ignore[assignment]
     write_ledger.fn(stage)
+    assert not keeper.status.unrecorded
     write_ledger.fn(stage, last=True)
+    assert keeper.status.unrecorded
     assert stage.display.lines == [  # type: ignore[attr-defined]
         "MLflow: not recorded now, tried again in minutes, at the end, and by the next night "
         "(mlflow: database is locked)",
@@ -57,6 +63,25 @@ def test_prefect_does_not_walk_through_what_rows_write_to() -> None:
     stage = Stage(None, None, None, None, Waiting({}), None, None)  # type: ignore[arg-type]
     stage.records = Changing(sketch={})
     assert collect_task_run_inputs_sync(stage) == set()
+
+
+class Dying:
+    """Workers that die as often as told, while they load the models."""
+
+    def __init__(self, deaths: int) -> None:
+        self.deaths = deaths
+
+    def run(self, *_: Any, **__: Any) -> None:
+        self.deaths -= 1
+        if self.deaths >= 0:
+            raise WorkerDiedError("the worker process died (signal SIGKILL)")
+
+
+def test_a_worker_that_dies_while_it_loads_the_models_is_given_a_second_try() -> None:
+    plan: Any = SimpleNamespace(to_train=["sketch"], job=lambda planned: planned)
+    check_models(plan, Dying(deaths=1))  # type: ignore[arg-type]
+    with pytest.raises(WorkerDiedError):
+        check_models(plan, Dying(deaths=2))  # type: ignore[arg-type]
 
 
 class Crowded:

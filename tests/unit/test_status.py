@@ -14,7 +14,7 @@ import pytest
 from flows.keeper import Keeper
 from flows.schedule import Waiting
 from tasks.nightlock import only_night
-from tasks.status import STATUS_PATH, left_by_the_last_night, load_status
+from tasks.status import STATUS_PATH, last_night_is_closed, left_by_the_last_night, load_status
 from tasks.workers import Progress
 from tests.project import Project, project
 
@@ -96,6 +96,21 @@ def test_what_the_deadline_left_is_known_to_the_next_night_only_if_the_night_end
     assert left_by_the_last_night() == []
     keeper.state("finished", report="reports/1/index.html")
     assert left_by_the_last_night() == ["long", "waits"]
+
+
+def test_a_night_is_closed_when_it_ended_and_mlflow_knows(keeper: Keeper) -> None:
+    assert last_night_is_closed()  # it runs
+    Path("weights/.night.lock").rename("weights/.night.old")
+    assert not last_night_is_closed()  # it died
+    keeper.state("interrupted")
+    assert not last_night_is_closed()
+    keeper.state("finished")
+    assert last_night_is_closed()
+    keeper.not_recorded()
+    keeper.state("finished")
+    assert not last_night_is_closed()
+    STATUS_PATH.unlink()
+    assert last_night_is_closed()
 
 
 def test_watching_ends_with_the_night(project: Project, keeper: Keeper) -> None:
