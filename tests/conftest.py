@@ -52,14 +52,18 @@ def write_tiny_clip(folder: Path, name: str, seed: int) -> None:
     save_file(model.state_dict(), folder / f"{name}.safetensors")
 
 
-@pytest.fixture(scope="session")
-def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with generator.safetensors, tiny-guide.* and tiny-judge.*."""
-    folder = tmp_path_factory.mktemp("world")
+def make_tiny_world(folder: Path) -> Path:
+    """Fill a folder with generator.safetensors, tiny-guide.* and tiny-judge.*; returns it."""
     save_generator(folder / "generator.safetensors", tiny_generator())
     write_tiny_clip(folder, "tiny-guide", seed=1)
     write_tiny_clip(folder, "tiny-judge", seed=2)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """See `make_tiny_world`."""
+    return make_tiny_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ NIGHT_SECONDS = 300.0
 # As the console script starts it. Under `python -m`, Python ends by SIGINT itself if Ctrl-C once fell into `exec` of a
 # text, as named tuples are made while modules load, whatever status was asked for.
 AS_A_SCRIPT = "import sys; from flows.cli import main; sys.exit(main())"
+NADA_RUN = (sys.executable, "-c", AS_A_SCRIPT, "run")
 WORKER, SERVER = "tasks.worker_process", "flows.server_process"
 
 
@@ -32,17 +33,25 @@ class NightProcess:
     Args:
         folder: the project.
         arguments: of the command.
+        command: another one than `nada run`.
         terminal: whether the night has a terminal, that a test may close; by default it has a pipe.
         environment: beside what the test session has.
     """
 
-    def __init__(self, folder: Path, *arguments: str, terminal: bool = False, **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        command: tuple[str, ...] = NADA_RUN,
+        terminal: bool = False,
+        **environment: str,
+    ) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         inherited["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         self.lines: list[str] = []
         ours, theirs = pty.openpty() if terminal else os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", AS_A_SCRIPT, "run", *arguments],
+            [*command, *arguments],
             cwd=folder,
             env={**inherited, "MLFLOW_EXPERIMENT_NAME": experiment(folder), **environment},
             stdin=theirs if terminal else subprocess.DEVNULL,
@@ -140,7 +149,8 @@ def recorded(folder: Path, uri: str) -> list[Any]:
     from mlflow import MlflowClient
 
     client = MlflowClient(uri)
-    return list(client.search_runs([client.get_experiment_by_name(experiment(folder)).experiment_id]))
+    found = client.get_experiment_by_name(experiment(folder))
+    return [] if found is None else list(client.search_runs([found.experiment_id]))
 
 
 def statuses(folder: Path, uri: str) -> dict[str, list[str]]:
@@ -153,5 +163,5 @@ def statuses(folder: Path, uri: str) -> dict[str, list[str]]:
 
 def finished_rows(folder: Path) -> Iterator[str]:
     """Domains that have a folder."""
-    for path in sorted((folder / "weights" / "adapted").glob("*/generator.safetensors")):
+    for path in sorted((folder / "weights" / "adapted").glob("[!.]*/generator.safetensors")):
         yield path.parent.name
