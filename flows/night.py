@@ -135,6 +135,7 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         check_reports_writable()
         plan.check_disk(plan.to_train)
         rowcache.sweep()
+        stack.callback(rowcache.sweep)  # of workers that were killed, when all have ended
         server = PrefectServer()  # an embedded one starts while the models load
         pool = stack.enter_context(plan.open_pool(len(plan.to_train)))
         if plan.to_train:

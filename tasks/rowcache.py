@@ -187,7 +187,7 @@ def state_path(domain: str) -> Path:
 
 
 def sweep() -> None:
-    """Remove what processes that no longer run left half done. Call it once at the start of a night."""
+    """Remove what processes that no longer run left half done: at the start and at the end of a night."""
     for folder in _folders():
         unfinished = _UNFINISHED.fullmatch(folder.name)
         if unfinished and not process_lives(int(unfinished["pid"])):
