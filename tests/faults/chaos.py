@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -119,7 +120,7 @@ def make_chaos_project(folder: Path, world: Path) -> None:
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
-def start(folder: Path, launcher: str, services: dict[str, str]) -> NightProcess:
+def start(folder: Path, launcher: str, services: dict[str, Any]) -> NightProcess:
     return NightProcess(folder, command=DVC_REPRO if launcher == "dvc repro" else NADA_RUN, **services)
 
 

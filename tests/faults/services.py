@@ -47,6 +47,7 @@ class Service:
         command: its process.
         health: answers to HTTP as soon as the server is there.
         environment: what a night must know to use it.
+        settings: environment variables of its own.
         listening: a socket to hand down and let go of.
     """
 
@@ -55,8 +56,8 @@ class Service:
         command: list[str],
         health: str,
         environment: dict[str, str],
+        settings: dict[str, str],
         listening: socket.socket | None = None,
-        **settings: str,
     ) -> None:
         self.environment = environment
         handed = [] if listening is None else [listening.fileno()]
@@ -93,7 +94,8 @@ def prefect_service(home: Path) -> Service:
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
     command = ["flows.server_process", str(listening.fileno()), str(os.getpid())]
-    return Service(command, f"{url}/health", {"PREFECT_API_URL": url}, listening, PREFECT_HOME=str(home), **EPHEMERAL)
+    settings = {**EPHEMERAL, "PREFECT_HOME": str(home)}
+    return Service(command, f"{url}/health", {"PREFECT_API_URL": url}, settings, listening)
 
 
 def mlflow_service(uri: str) -> Service:
@@ -105,7 +107,7 @@ def mlflow_service(uri: str) -> Service:
     options = ["--backend-store-uri", uri, "--artifacts-destination", str(artifacts), "--workers", "1"]
     command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *options]
     lean = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # by default it starts a dozen processes more
-    return Service(command, f"{url}/health", {"MLFLOW_TRACKING_URI": url}, **lean)
+    return Service(command, f"{url}/health", {"MLFLOW_TRACKING_URI": url}, lean)
 
 
 def answers(url: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 import flows  # noqa: F401 (settles Prefect's settings before its import)
-from flows.server import EmbeddedServer, PrefectServer, ServerError
+from flows.server import EmbeddedServer
 from tests.faults.harness import SERVER, WORKER, NightProcess, finished_rows
 from tests.project import PARAMS, Project
 
@@ -23,7 +23,7 @@ def states(project: Project) -> list[str]:
         return [state for (state,) in database.execute("select state_type from flow_run order by created")]
 
 
-def test_nights_end_with_all_that_they_started_and_outlive_their_server(
+def test_nights_end_with_all_that_they_started_and_outlive_server_and_terminal(
     project: Project, services: dict[str, str]
 ) -> None:
     mlflow = services["MLFLOW_TRACKING_URI"]
@@ -32,15 +32,17 @@ def test_nights_end_with_all_that_they_started_and_outlive_their_server(
         night.wait_for("adapting, step")
         assert len(night.members(WORKER)) == 2
         assert len(night.members(SERVER)) == 1
+        with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as second:
+            refused = second.end()
         night.signal(signal.SIGKILL)
         assert night.end().status == -signal.SIGKILL
         assert night.members() == []
+    assert refused.status == 2
+    assert f"another night runs here (process {night.process.pid}); wait for it" in refused.out
     assert states(project) == ["RUNNING"]
 
     with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as night:
         night.wait_for("adapting, step")
-        with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as second:
-            refused = second.end()
         os.killpg(night.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
         pressed = time.monotonic()
         outcome = night.end()
@@ -49,18 +51,15 @@ def test_nights_end_with_all_that_they_started_and_outlive_their_server(
     assert outcome.status == 130, outcome.out
     assert "Stopped. Finished domains are kept; nada run goes on with the others." in outcome.out
     assert "Traceback" not in outcome.out
-    assert refused.status == 2
-    assert f"another night runs here (process {night.process.pid}); wait for it" in refused.out
 
     (project.folder / "params.yaml").write_text(PARAMS)
-    with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as night:
+    with NightProcess(project.folder, terminal=True, MLFLOW_TRACKING_URI=mlflow) as night:
         night.wait_for("loading models")
         (server,) = night.members(SERVER)
         os.kill(server, signal.SIGKILL)
-        outcome = night.end()
+        night.output.close()
+        assert night.end().status == 0
         assert night.members() == []
-    assert outcome.status == 0, outcome.out
-    assert "Prefect:" not in outcome.out
     assert list(finished_rows(project.folder)) == ["robot", "sketch"]
     assert states(project) == ["CRASHED", "CRASHED", "COMPLETED"]
 
@@ -82,10 +81,10 @@ def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
     assert "Report   " in outcome.out
     assert list(finished_rows(project.folder)) == ["robot", "sketch"]
 
-
-def test_a_named_server_that_does_not_answer_is_told_before_anything_starts() -> None:
-    with (
-        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
-        pytest.raises(ServerError, match=r"^http://127\.0\.0\.1:1/api: Prefect does not answer; start it, or unset"),
-    ):
-        PrefectServer()
+    with temporary_settings({PREFECT_API_URL: server.url}):
+        assert "Nothing to train" in project.nada("run", "--only", "sketch").out
+        project.prompts("new,portrait,a new one,style,")
+        monkeypatch.setattr("flows.night.WorkerPool", lambda _: pytest.fail("workers were started"))
+        refused = project.nada("run")
+    assert refused.status == 1
+    assert refused.err == (f"{server.url}: Prefect does not answer; start it, or unset PREFECT_API_URL to embed one\n")
