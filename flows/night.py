@@ -28,7 +28,7 @@ from flows.keeper import Keeper
 from flows.outputs import check_reports_writable, current_records, folder_name, publish_report, ui_commands
 from flows.plan import Plan, PlannedRow, plan_to_run
 from flows.schedule import Waiting
-from flows.server import PREFECT_ERRORS, PrefectServer, ServerError
+from flows.server import PREFECT_ERRORS, UNREACHABLE, PrefectServer, ServerError
 from flows.tables import count, workers_in_words
 from nada.errors import NadaError, OutputError
 from tasks import metrics, parents, rowcache, tracking, webhook
@@ -232,7 +232,9 @@ def run_night(plan: Plan, display: Display) -> Stage:
         try:
             with stage.server.used(), suppress(RowsFailedError):  # the caller reads stage.failures
                 night(str(plan.params_path), stage, stage.name)
-        except PREFECT_ERRORS as err:
+        except (*PREFECT_ERRORS, RuntimeError) as err:
+            if isinstance(err, RuntimeError) and not str(err).startswith(UNREACHABLE):
+                raise
             if not stage.closed:
                 raise ServerError(f"Prefect: the night could not start ({err}); try again") from err
             display.say(f"Prefect: the end of the night was not recorded ({err})", "yellow")

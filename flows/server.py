@@ -45,6 +45,7 @@ ASK_SECONDS = 10.0  # for an answer to one question about its health
 # What Prefect sets for a server of one process: no pages, and only the services that record what runs do.
 EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 PREFECT_ERRORS = (httpx.HTTPError, PrefectException)  # of a server that does not answer, or not as it should
+UNREACHABLE = "Failed to reach API"  # how the RuntimeError begins that Prefect raises where a flow begins without one
 
 
 class ServerError(NadaError):

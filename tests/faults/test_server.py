@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 import flows  # noqa: F401 (settles Prefect's settings before its import)
 from flows.server import EmbeddedServer
@@ -64,6 +66,17 @@ def test_nights_end_with_all_that_they_started_and_outlive_server_and_terminal(
     assert states(project) == ["CRASHED", "CRASHED", "COMPLETED"]
 
 
+class Idlers(contextlib.nullcontext[Any]):
+    """Workers that have every model and nothing else to do."""
+
+    workers = ()
+
+    def run(self, *_: Any, **__: Any) -> None: ...
+
+    def __enter__(self) -> Idlers:
+        return self
+
+
 def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
     project: Project, services: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,10 +94,15 @@ def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
     assert "Report   " in outcome.out
     assert list(finished_rows(project.folder)) == ["robot", "sketch"]
 
-    with temporary_settings({PREFECT_API_URL: server.url}):
+    with temporary_settings({PREFECT_API_URL: server.url, PREFECT_CLIENT_MAX_RETRIES: 0}):
         assert "Nothing to train" in project.nada("run", "--only", "sketch").out
         project.prompts("new,portrait,a new one,style,")
         monkeypatch.setattr("flows.night.WorkerPool", lambda _: pytest.fail("workers were started"))
         refused = project.nada("run")
+        monkeypatch.setattr("flows.server.answers", lambda: True)  # it did a moment ago
+        monkeypatch.setattr("flows.night.WorkerPool", Idlers)
+        cut_off = project.nada("run")
+    assert cut_off.status == 1
+    assert cut_off.err.startswith("Prefect: the night could not start (Failed to reach API at")
     assert refused.status == 1
     assert refused.err == (f"{server.url}: Prefect does not answer; start it, or unset PREFECT_API_URL to embed one\n")
