@@ -148,7 +148,7 @@ def set_stage(plan: Plan, display: Display) -> Iterator[Stage]:
         yield Stage(plan, pool, display, keeper, waiting, started, server)
 
 
-def check_models(plan: Plan, pool: WorkerPool) -> None:
+def check_models(plan: Plan, pool: Pool) -> None:
     """Load every model once in a worker; as with rows, one that was killed meanwhile is no reason to give up.
 
     Raises:
