@@ -114,7 +114,8 @@ def test_a_report_that_cannot_be_written_costs_the_report_alone(
         raise OutputError("reports: cannot be written (No space left on device)")
 
     monkeypatch.setattr("flows.night.publish_report", refuse)
-    stage = Stage(None, None, Heard(), Keeper("night", NOW, 0), Waiting({}), NOW, None)  # type: ignore[arg-type]
+    plan: Any = SimpleNamespace(rows=())
+    stage = Stage(plan, None, Heard(), Keeper("night", NOW, 0), Waiting({}), NOW, None)  # type: ignore[arg-type]
     monkeypatch.setattr("flows.night.workers_in_words", lambda _: "one worker")
     write_outputs.fn(stage)
     assert stage.report_path is None
