@@ -63,14 +63,15 @@ def film(
     Raises:
         CheckpointError, ParamsError: see `tasks.sample.open_domain`; too few frames.
     """  # fmt: skip
-    generators = [open_domain(domain, params_path, device) for domain in domains]
-    shown = generators[0]
-    source = open_domain(SOURCE, params_path, device) if len(domains) > 1 else shown
-    mixed = copy.deepcopy(source) if len(domains) > 1 else shown
+    needed = [*domains, SOURCE] if len(domains) > 1 else domains
+    generators = {name: open_domain(name, params_path, device) for name in dict.fromkeys(needed)}
+    source = generators[needed[-1]]
+    mixed = copy.deepcopy(source) if len(domains) > 1 else source
     walks = _walks(source, count, num_keys, num_frames, seed, psi)  # [N, F, L, W_DIM]
     for frame, (leaves, nears, share) in enumerate(stations(len(domains), num_frames)):
         if len(domains) > 1:
-            _move(mixed, source, [(generators[leaves], 1 - share), (generators[nears], share)])
+            parts = [(generators[domains[leaves]], 1 - share), (generators[domains[nears]], share)]
+            _move(mixed, source, parts)
         img_u8 = torch.cat(list(render(mixed, walks[:, frame], count)))
         yield _enlarged(grid(img_u8, math.ceil(math.sqrt(count))), mixed.resolution)
 

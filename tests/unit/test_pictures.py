@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from nada.checkpoints import load_generator, save_generator
-from tasks import rowcache
+from nada.families import Network
+from tasks import rowcache, sample, video
 from tests.conftest import tiny_generator
 from tests.project import Project, project
 
@@ -81,6 +82,18 @@ def test_a_film_has_the_frames_that_were_asked_for_and_repeats(domains: Project,
     assert any((frame != frames[0]).any() for frame in frames)
     done(domains, *arguments)
     assert Path("walk.mp4").read_bytes() == first
+
+
+def test_a_film_opens_each_of_its_generators_once(domains: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def opening(domain: str, params_path: Path, device: str) -> Network:
+        opened.append(domain)
+        return sample.open_domain(domain, params_path, device)
+
+    monkeypatch.setattr(video, "open_domain", opening)
+    done(domains, "video", "sketch", "source", "sketch", "sepia", "--seconds", "0.5", "--keys", "3")
+    assert opened == ["sketch", "source", "sepia"]
 
 
 def test_a_gif_loops_for_ever(domains: Project) -> None:
