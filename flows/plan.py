@@ -19,7 +19,7 @@ from nada.config import AdaptConfig, Params
 from nada.deadline import deadline_after
 from nada.errors import OutputError, PromptsError
 from nada.hashing import sha256_file
-from tasks import pretrained, rowcache, rowhistory, versioning
+from tasks import pretrained, references, rowcache, rowhistory, versioning
 from tasks.installed import installed
 from tasks.job import RowJob, resolve_adapt, resolve_seed
 from tasks.params import load_params, nearest
@@ -178,7 +178,8 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False) -
     with whole_rows() as whole:
         for row in rows:
             adapt, seed = resolve_adapt(row, params), resolve_seed(row, params)
-            key = rowcache.row_key(row, adapt, params, generator_sha256, clips)
+            truth = None if row.reference_images is None else references.look(row.reference_images).sha256
+            key = rowcache.row_key(row, adapt, params, generator_sha256, clips, truth)
             state: RowState = "train"
             if whole.is_finished(row.domain, key):
                 state = "current"
@@ -186,6 +187,7 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False) -
                 state = "left out"
             costs = cost(adapt) if state == "train" else None
             planned.append(PlannedRow(row=row, adapt=adapt, seed=seed, key=key, state=state, estimate=costs))
+    references.keep(row.reference_images for row in rows if row.reference_images is not None)
     return Plan(
         params_path=params_path,
         params=params,

@@ -57,7 +57,7 @@ def reference_features(path: str, judge: Judge, resolution: int) -> SetFeatures:
     return SetFeatures(**arrays)
 
 
-def _files(judge: Judge, content: str | None, resolution: int) -> dict[str, Path]:
+def _files(judge: Judge, content: str, resolution: int) -> dict[str, Path]:
     """Where each array of a set is kept."""
     versions = f"torch {torch.__version__}, Pillow {PIL.__version__}, {method_hash()}"
     pictures = f"{FORMAT}\n{versions}\n{content} at {resolution} px\n"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nada.config import Params
-from nada.errors import ImageError, PromptsError
+from nada.errors import CheckpointError, ImageError, PromptsError
+from tasks import references
 from tasks.params import nearest, quoted
 from tasks.tokens import context_length, count_tokens
 
@@ -181,11 +182,9 @@ def _override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
         if row[column] and not (_is_whole(row[column]) and low <= int(row[column]) <= high):
             yield f"{column!r} is {row[column]!r}; expected a whole number from {low} to {high}"
     if row["reference_images"]:
-        from nada.images import count_images
-
         try:
-            num_images = count_images(Path(row["reference_images"]))
-        except ImageError as err:
+            num_images = references.look(row["reference_images"]).num_images
+        except (ImageError, CheckpointError) as err:
             yield f"'reference_images': {err}"
         else:
             if num_images < MIN_REFERENCES:

@@ -7,14 +7,16 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nada
 from nada.config import WEB, AdaptConfig, ClipConfig, Params, Section, names_a_file
 from nada.errors import CheckpointError, NadaError
 from nada.hashing import sha256_file
-from tasks.prompts import Row
 from tasks.published import Published, network_files, wanted
+
+if TYPE_CHECKING:
+    from tasks.prompts import Row
 
 NOT_THE_METHOD = (
     "checkpoints",
@@ -34,7 +36,12 @@ KEY_FORMAT = 1  # raise it when results change for a reason that the key does no
 
 
 def row_key(
-    row: Row, adapt: AdaptConfig, params: Params, generator_sha256: str, clip_sha256s: Mapping[str, str]
+    row: Row,
+    adapt: AdaptConfig,
+    params: Params,
+    generator_sha256: str,
+    clip_sha256s: Mapping[str, str],
+    references_sha256: str | None,
 ) -> str:
     """sha256 over everything that decides the row's result, and nothing else.
 
@@ -49,6 +56,7 @@ def row_key(
         params: all of params.yaml.
         generator_sha256: of the canonical pretrained generator.
         clip_sha256s: `clip_hashes(params)`.
+        references_sha256: `reference_hash` of the row's true images, if it has any.
     """
     content = {
         "format": KEY_FORMAT,
@@ -61,7 +69,7 @@ def row_key(
         "rounded": params.night.storage == "fp16",
         "generator": generator_sha256,
         "clips": dict(clip_sha256s),
-        "references": reference_hash(row.reference_images),
+        "references": references_sha256,
         "method": method_hash(),
     }
     return hashlib.sha256(_canonical(content)).hexdigest()
@@ -83,14 +91,12 @@ def clip_hashes(params: Params) -> dict[str, str]:
     return hashes
 
 
-def reference_hash(reference_images: str | None) -> str | None:
+def reference_hash(reference_images: str) -> str:
     """sha256 of a zip, or over the names and contents of a folder's files.
 
     Raises:
         CheckpointError: it cannot be read.
     """
-    if reference_images is None:
-        return None
     path = Path(reference_images)
     try:
         if path.is_file():

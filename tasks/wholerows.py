@@ -78,13 +78,14 @@ def _digest(domain: str, key: str) -> str | None:
     """One text for a key and the stamp of a row's folder; None where it cannot be read."""
     try:
         with os.scandir(rowcache.ADAPTED_DIR / domain) as entries:
-            stamp = sorted((entry.name, *_times(entry.stat())) for entry in entries)
+            stamp = sorted((entry.name, *times(entry.stat())) for entry in entries)
     except OSError:
         return None
     return hashlib.sha256(json.dumps([key, stamp]).encode()).hexdigest()
 
 
-def _times(stat: os.stat_result) -> tuple[int, int, int, int]:
+def times(stat: os.stat_result) -> tuple[int, int, int, int]:
+    """What changes whenever a file is written to, replaced or touched."""
     return stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns
 
 

@@ -36,9 +36,9 @@ def content(folder: Path) -> dict[str, Any]:
     }
 
 
-def key(values: dict[str, Any], row: Row = ROW, generator: str = "g") -> str:
+def key(values: dict[str, Any], row: Row = ROW, generator: str = "g", references: str | None = None) -> str:
     params = Params.model_validate(values)
-    return row_key(row, resolve_adapt(row, params), params, generator, clip_hashes(params))
+    return row_key(row, resolve_adapt(row, params), params, generator, clip_hashes(params), references)
 
 
 Edit = Callable[[dict[str, Any]], object]
@@ -102,7 +102,7 @@ def test_what_does_not_decide_the_result_keeps_the_key(tmp_path: Path, name: str
     assert key(values) == before
 
 
-def test_prompts_iterations_seed_and_generator_change_the_key(tmp_path: Path) -> None:
+def test_prompts_iterations_seed_generator_and_references_change_the_key(tmp_path: Path) -> None:
     values = content(tmp_path)
     changed = [
         replace(ROW, domain="other"),
@@ -112,8 +112,9 @@ def test_prompts_iterations_seed_and_generator_change_the_key(tmp_path: Path) ->
         replace(ROW, seed=5),
         replace(ROW, recipe="long"),
     ]
-    keys = {key(values), key(values, generator="other"), *(key(values, row) for row in changed)}
-    assert len(keys) == 2 + len(changed)
+    others = {key(values, generator="other"), key(values, references="a"), key(values, references="b")}
+    keys = {key(values), *others, *(key(values, row) for row in changed)}
+    assert len(keys) == 1 + 3 + len(changed)
 
 
 def test_line_recipe_name_and_a_seed_equal_to_the_nights_keep_the_key(tmp_path: Path) -> None:
@@ -135,7 +136,6 @@ def test_references_count_by_content_and_not_by_place(tmp_path: Path) -> None:
     assert first == second
     (tmp_path / "b" / "0.png").write_bytes(b"another")
     assert reference_hash(str(tmp_path / "b")) != first
-    assert reference_hash(None) is None
 
 
 @pytest.fixture
