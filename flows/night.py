@@ -8,7 +8,7 @@ only after everything else is done and reported.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property, partial
@@ -184,12 +184,13 @@ def kept_status(plan: Plan, started: datetime, display: Display) -> Iterator[Kee
 
 
 @flow(name="night", flow_run_name="{name}", validate_parameters=False)
-def night(params_path: str = "params.yaml", stage: Stage | None = None, name: str = "night") -> None:
+def night(params_path: str = "params.yaml", opened: Callable[[], Stage] | None = None, name: str = "night") -> None:
     """Train what the prompts ask for and is not there yet; record and report.
 
     Args:
         params_path: params.yaml.
-        stage: an opened stage; by default the flow opens its own.
+        opened: returns an opened stage; by default the flow opens its own. Not the stage itself: Prefect writes down
+            the parameters of a flow, and would walk through every row of the plan.
         name: shown in Prefect's pages.
 
     Raises:
@@ -197,7 +198,9 @@ def night(params_path: str = "params.yaml", stage: Stage | None = None, name: st
         InputError: see `plan_to_run` and `set_stage`.
     """
     with ExitStack() as stack:
-        if stage is None:
+        if opened is not None:
+            stage = opened()
+        else:
             display = make_display()
             stage = stack.enter_context(set_stage(plan_or_tell(Path(params_path), display), display))
         stack.enter_context(stage.pool)  # ends the workers before Prefect waits for the threads that use them
@@ -231,7 +234,7 @@ def run_night(plan: Plan, display: Display) -> Stage:
     with set_stage(plan, display) as stage:
         try:
             with stage.server.used(), suppress(RowsFailedError):  # the caller reads stage.failures
-                night(str(plan.params_path), stage, stage.name)
+                night(str(plan.params_path), lambda: stage, stage.name)
         except (*PREFECT_ERRORS, RuntimeError) as err:
             if isinstance(err, RuntimeError) and not str(err).startswith(UNREACHABLE):
                 raise

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,8 +10,10 @@ from typing import Any
 import pytest
 from prefect.utilities.engine import collect_task_run_inputs_sync
 
+import flows.night
+from flows.display import make_display
 from flows.keeper import Keeper
-from flows.night import Stage, adapt_row, check_models, write_ledger, write_outputs
+from flows.night import Stage, adapt_row, check_models, run_night, write_ledger, write_outputs
 from flows.schedule import Waiting
 from nada.errors import OutputError
 from tasks.workers import WorkerDiedError
@@ -122,3 +126,37 @@ def test_a_report_that_cannot_be_written_costs_the_report_alone(
     assert stage.display.lines == [  # type: ignore[attr-defined]
         "The report is not written: reports: cannot be written (No space left on device); nada report writes it"
     ]
+
+
+class Unseen:
+    """A plan that notices whoever walks through it; a server that is there already."""
+
+    params_path = Path("params.yaml")
+    walked = False
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        Unseen.walked = True
+        return {}
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        yield
+
+
+def test_prefect_does_not_write_down_the_rows_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def opened(plan: Any, display: Any) -> Iterator[Stage]:
+        yield Stage(plan, None, display, None, Waiting({}), datetime(2026, 1, 1), plan)  # type: ignore[arg-type]
+
+    written: list[dict[str, Any]] = []
+    flow = flows.night.night
+
+    def start(*arguments: Any) -> None:
+        written.append(flow.serialize_parameters(dict(enumerate(arguments))))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(flows.night, "set_stage", opened)
+    monkeypatch.setattr(flows.night, "night", start)
+    run_night(Unseen(), make_display())  # type: ignore[arg-type]
+    assert [parameters[0] for parameters in written] == ["params.yaml"]
+    assert not Unseen.walked
