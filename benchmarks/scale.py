@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,8 @@ class Run:
     """How a command went."""
 
     seconds: float
+    cpu_seconds: float
+    """Of the processor, its child processes included."""
     peak_bytes: int
     first_step_seconds: float
     """From the command to the first line that tells of a training step."""
@@ -125,7 +128,7 @@ def nada(*arguments: str) -> Run:
     """Run the command in a process of its own and watch its memory."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment["PYTHONPATH"] = str(ROOT)
-    started, done, last = time.monotonic(), 0, 0.0
+    started, done, last, before = time.monotonic(), 0, 0.0, cpu_seconds()
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", *arguments], env=environment, stdout=out, stderr=subprocess.STDOUT
@@ -144,7 +147,13 @@ def nada(*arguments: str) -> Run:
         text = out.read()
     if process.returncode != 0:
         sys.exit(f"nada {' '.join(arguments)} ended with {process.returncode}\n{text}")
-    return Run(seconds, peak, heard["adapting, step"], heard[": loading models"], last)
+    return Run(seconds, cpu_seconds() - before, peak, heard["adapting, step"], heard[": loading models"], last)
+
+
+def cpu_seconds() -> float:
+    """Of all processes that this one waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_bytes(pid: int) -> int:
@@ -159,7 +168,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def report(rows: int, train: int) -> None:
-    """Measure the commands and print the table."""
+    """Measure the commands and print the table; beside the seconds of a busy machine, those of its processor."""
     cached = rows - train
     wholerows.KNOWN_PATH.unlink(missing_ok=True)
     shutil.rmtree(textcache.CACHE_DIR, ignore_errors=True)
@@ -171,22 +180,29 @@ def report(rows: int, train: int) -> None:
     overhead = night.last_row_seconds - night.first_row_seconds - trained
     versions = f"python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
     lines: list[tuple[str, str]] = [
-        ("first plan: every file of every row is hashed", f"{first_plan.seconds:.1f} s"),
-        ("plan", f"{plan.seconds:.1f} s"),
-        ("plan with the guides asked about the prompts to train", f"{preflight.seconds:.1f} s"),
-        ("the same again", f"{second_preflight.seconds:.1f} s"),
+        ("first plan: every file of every row is hashed", both(first_plan)),
+        ("plan", both(plan)),
+        ("plan with the guides asked about the prompts to train", both(preflight)),
+        ("the same again", both(second_preflight)),
         ("start: from the command to the first training step", f"{night.first_step_seconds:.1f} s"),
         ("the night", f"{night.seconds:.1f} s"),
         ("  training, judging and saving in the workers", f"{trained:.1f} s"),
         ("  beside that, for each trained row", f"{1000 * max(0.0, overhead) / train:.0f} ms"),
-        ("a night with nothing to train, for each row", f"{1000 * again.seconds / rows:.2f} ms"),
+        ("a night with nothing to train", both(again)),
+        ("  for each row", f"{1000 * again.seconds / rows:.2f} ms"),
         ("most memory of the flow's process", f"{night.peak_bytes / 2**20:.0f} MiB"),
         ("size of the report", f"{latest_report_bytes() / 2**20:.1f} MiB"),
-        ("nada status", f"{status.seconds:.1f} s"),
+        ("nada status", both(status)),
     ]
-    print(f"{versions}\n{rows} rows, {cached} finished, {train} to train on {WORKERS} workers\n")
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{versions}, load {load}\n{rows} rows, {cached} finished, {train} to train on {WORKERS} workers\n")
     for name, value in lines:
         print(f"  {name:<56} {value:>10}")
+
+
+def both(run: Run) -> str:
+    """Its seconds, and those of the processor."""
+    return f"{run.seconds:.1f} s ({run.cpu_seconds:.1f} s of the processor)"
 
 
 def latest_report_bytes() -> int:
