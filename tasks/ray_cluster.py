@@ -75,7 +75,8 @@ def start(folder: str, num_workers: int) -> None:
     Raises:
         ParamsError: it cannot be started.
     """
-    os.environ.update({**LOOPBACK, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    os.environ.update({**LOOPBACK, "RAY_AUTH_MODE": "token"})
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray reads it once in a process
     try:
         _init(address="local", num_cpus=num_workers, include_dashboard=False, _temp_dir=folder)
     except (OSError, RuntimeError, ValueError, ray().exceptions.RayError) as err:

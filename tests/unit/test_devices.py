@@ -95,6 +95,18 @@ def test_an_address_that_ray_cannot_join_by_is_refused(address: str) -> None:
         NightConfig(ray_address=address)
 
 
+def test_a_second_ray_of_one_process_has_the_token_that_the_process_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", *ray_cluster.LOOPBACK):
+        monkeypatch.setenv(name, "")  # and back
+        monkeypatch.delenv(name)
+    tokens: list[str] = []
+    monkeypatch.setattr(ray_cluster, "_init", lambda **_: tokens.append(os.environ["RAY_AUTH_TOKEN"]))
+    ray_cluster.start("folder", 1)
+    ray_cluster.start("folder", 1)
+    assert tokens[0] == tokens[1]
+    assert len(tokens[0]) == 64
+
+
 @needs_ray
 def test_ray_is_told_to_report_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ray_cluster.QUIET:
