@@ -215,6 +215,43 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_workers(after
     assert after_night.row_bytes("sketch") == before
 
 
+SMALL_DEVICE = """
+import torch
+import torch.nn.functional as F
+
+convolve = F.conv2d
+
+def of_one_at_most(pictures, *arguments, **named):
+    if len(pictures) > 1:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    return convolve(pictures, *arguments, **named)
+
+F.conv2d = of_one_at_most
+"""
+
+
+def test_a_row_that_runs_out_of_memory_goes_on_in_halves_to_the_same_result(
+    after_night: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapted = after_night.folder / "weights" / "adapted"
+    before = losses(adapted / "sketch"), load_generator(adapted / "sketch" / "generator.safetensors").state_dict()
+    shutil.rmtree(adapted / "sketch")
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "sitecustomize.py").write_text(SMALL_DEVICE)  # for the workers alone: we run already
+    monkeypatch.syspath_prepend(str(tmp_path / "small"))
+    outcome = after_night.nada("run", "--only", "sketch")
+    assert outcome.status == 0, outcome
+    assert "sketch: out of memory; at most 1 at once from here on" in outcome.out
+    assert json.loads((adapted / "sketch" / "row.json").read_text())["micro_batch"] == 1
+    assert losses(adapted / "sketch") == pytest.approx(before[0], rel=1e-4)
+    for name, tensor in load_generator(adapted / "sketch" / "generator.safetensors").state_dict().items():
+        torch.testing.assert_close(tensor, before[1][name], rtol=1e-3, atol=1e-4)
+
+
+def losses(row: Path) -> list[float]:
+    return [float(line["loss"]) for line in csv.DictReader((row / "trace.csv").read_text().splitlines())]
+
+
 def test_finished_rows_verify_and_a_changed_one_is_told(after_night: Project) -> None:
     adapted = after_night.folder / "weights" / "adapted"
     samples, record = adapted / "robot" / "samples.png", adapted / "robot" / "row.json"

@@ -84,7 +84,7 @@ class Strike(threading.Thread):
             "the flow": flow,
             "dvc": [pid for pid in everyone if pid == leader],
             "everything at once": everyone,
-            "Ctrl-C": [pid for pid in everyone if os.getpgid(pid) == leader] if flow else [],
+            "Ctrl-C": [pid for pid in everyone if group_of(pid) == leader] if flow else [],
             "Prefect's embedded server": [pid for pid in everyone if is_kind(pid, SERVER)],
         }
         return kinds.get(self.target.name, [self.service.process.pid] if self.service and flow else [])
@@ -112,6 +112,14 @@ def phase_of(said: str) -> tuple[str, dict[str, str]]:
     to_train = re.search(r"(\d+) to train", said)
     assert to_train is not None
     return "closing" if len(doing) - len(under_way) == int(to_train[1]) else "training", under_way
+
+
+def group_of(pid: int) -> int:
+    """The process group; 0 where the process is gone."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def is_kind(pid: int, mark: str) -> bool:
