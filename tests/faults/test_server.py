@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -15,8 +16,11 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 import flows  # noqa: F401 (settles Prefect's settings before its import)
 from flows.server import EmbeddedServer
+from tasks.status import STATUS_PATH
 from tests.faults.harness import SERVER, WORKER, NightProcess, finished_rows
 from tests.project import PARAMS, Project
+
+NOWHERE = "http://127.0.0.1:1"  # an MLflow that is gone
 
 
 def states(project: Project) -> list[str]:
@@ -25,16 +29,13 @@ def states(project: Project) -> list[str]:
         return [state for (state,) in database.execute("select state_type from flow_run order by created")]
 
 
-def test_nights_end_with_all_that_they_started_and_outlive_server_and_terminal(
-    project: Project, services: dict[str, str]
-) -> None:
-    mlflow = services["MLFLOW_TRACKING_URI"]
+def test_nights_end_with_all_that_they_started_and_outlive_servers_and_terminal(project: Project) -> None:
     (project.folder / "params.yaml").write_text(PARAMS.replace("iterations: 4", "iterations: 1000000"))
-    with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as night:
+    with NightProcess(project.folder, MLFLOW_TRACKING_URI=NOWHERE) as night:
         night.wait_for("adapting, step")
         assert len(night.members(WORKER)) == 2
         assert len(night.members(SERVER)) == 1
-        with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as second:
+        with NightProcess(project.folder, MLFLOW_TRACKING_URI=NOWHERE) as second:
             refused = second.end()
         night.signal(signal.SIGKILL)
         assert night.end().status == -signal.SIGKILL
@@ -43,7 +44,7 @@ def test_nights_end_with_all_that_they_started_and_outlive_server_and_terminal(
     assert f"another night runs here (process {night.process.pid}); wait for it" in refused.out
     assert states(project) == ["RUNNING"]
 
-    with NightProcess(project.folder, MLFLOW_TRACKING_URI=mlflow) as night:
+    with NightProcess(project.folder, MLFLOW_TRACKING_URI=NOWHERE) as night:
         night.wait_for("adapting, step")
         os.killpg(night.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
         pressed = time.monotonic()
@@ -55,7 +56,7 @@ def test_nights_end_with_all_that_they_started_and_outlive_server_and_terminal(
     assert "Traceback" not in outcome.out
 
     (project.folder / "params.yaml").write_text(PARAMS)
-    with NightProcess(project.folder, terminal=True, MLFLOW_TRACKING_URI=mlflow) as night:
+    with NightProcess(project.folder, terminal=True, MLFLOW_TRACKING_URI=NOWHERE) as night:
         night.wait_for("loading models")
         (server,) = night.members(SERVER)
         os.kill(server, signal.SIGKILL)
@@ -64,6 +65,7 @@ def test_nights_end_with_all_that_they_started_and_outlive_server_and_terminal(
         assert night.members() == []
     assert list(finished_rows(project.folder)) == ["robot", "sketch"]
     assert states(project) == ["CRASHED", "CRASHED", "COMPLETED"]
+    assert json.loads((project.folder / STATUS_PATH).read_text())["unrecorded"]
 
 
 class Idlers(contextlib.nullcontext[Any]):
