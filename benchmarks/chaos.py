@@ -78,7 +78,7 @@ def is_good(night: dict[str, Any]) -> bool:
 
 
 def print_tables(nights: list[dict[str, Any]]) -> None:
-    """Kills by target and phase, then what the nights came to, in Markdown."""
+    """Kills by target and phase in Markdown, then what the nights came to, and everything that was wrong."""
     counts = Counter((night["target"], night["harm"]["phase"]) for night in nights if night["harm"]["killed"])
     print("| killed | " + " | ".join(PHASES) + " | went on by itself | run again |")
     print("|---" * (len(PHASES) + 3) + "|")
@@ -87,23 +87,16 @@ def print_tables(nights: list[dict[str, Any]]) -> None:
         alone = sum(night["statuses"][0] == 0 for night in own)
         cells = [*(counts[target.name, phase] or "" for phase in PHASES), alone or "", len(own) - alone or ""]
         print(f"| {target.name} | " + " | ".join(map(str, cells)) + " |")
-    wrong = [words for night in nights for words in night["wrong"]]
-    print(f"\nnights: {len(nights)}, good: {sum(map(is_good, nights))}")
-    print(f"nights run anew because they were over before: {sum(night['tries'] - 1 for night in nights)}")
-    print(f"rows finished when it happened: {sum(len(night['harm']['records']) for night in nights)}")
+    print(f"\nnights: {len(nights)}, with nothing wrong: {sum(map(is_good, nights))}")
+    print(f"nights run anew because they were over before their moment: {sum(night['tries'] - 1 for night in nights)}")
+    print(f"rows finished at that moment: {sum(len(night['harm']['records']) for night in nights)}")
     print(f"finished rows lost: {sum(len(night['lost']) for night in nights)}")
     print(f"finished rows trained again: {sum(len(night['again']) for night in nights)}")
     print(f"rows that went on from a saved state: {sum(night['went_on'] for night in nights)}")
-    for name, mark in (
-        ("rows whose bytes differ", "has other bytes"),
-        ("MLflow", "MLflow:"),
-        ("Prefect", "Prefect:"),
-        ("DVC", "dvc "),
-        ("processes left", "left: "),
-    ):
-        print(f"{name}: {sum(mark in words for words in wrong)}")
-    print(f"everything else that was wrong: {len(wrong)} words in all")
     print(f"minutes: {sum(night['seconds'] for night in nights) / 60:.0f}")
+    for night in nights:
+        for words in night["wrong"]:
+            print(f"seed {night['seed']}, {night['target']}: {words}")
 
 
 if __name__ == "__main__":
