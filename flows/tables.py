@@ -94,11 +94,12 @@ def _noise_warning(plan: Plan) -> str:
 
 
 def workers_in_words(plan: Plan) -> str:
-    """Which devices work, and with how many threads."""
+    """What works where, and with how many threads."""
     specs = plan.workers[: max(1, len(plan.to_train))]
     devices = sorted({spec.device for spec in specs})
     threads = count(specs[0].threads, "thread")
-    return f"{count(len(specs), 'worker')} ({', '.join(devices)}, {threads} each)"
+    where = " on Ray" if plan.params.night.runner == "ray" else ""
+    return f"{count(len(specs), 'worker')}{where} ({', '.join(devices)}, {threads} each)"
 
 
 def capacity_in_words(capacity: Capacity) -> str:

@@ -12,7 +12,7 @@ from flows.devices import ray_workers
 from nada.config import NightConfig
 from nada.errors import ParamsError
 from tasks import ray_cluster
-from tests.project import PARAMS, Project, project
+from tests.project import PARAMS, ROBOT, SKETCH, Project, project
 
 __all__ = ["project"]
 
@@ -75,6 +75,13 @@ def test_reading_a_night_needs_no_ray(project: Project, monkeypatch: pytest.Monk
     (project.folder / "params.yaml").write_text(params.replace("device: cpu", "device: cuda"))
     hide_ray(monkeypatch)
     assert project.nada("report").status == 0
+
+
+@needs_ray
+def test_a_plan_says_that_it_is_for_ray_and_starts_none(on_ray: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_ray.prompts(SKETCH, ROBOT)
+    monkeypatch.setattr(ray_cluster, "_init", lambda **_: pytest.fail("Ray was started"))
+    assert "on 2 workers on Ray (cpu, 1 thread each)" in on_ray.nada("plan", "--no-preflight").out
 
 
 @needs_ray
