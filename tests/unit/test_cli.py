@@ -121,7 +121,7 @@ def test_a_truncated_generator_is_refused(project: Project) -> None:
 def test_damaged_clip_weights_are_found_by_a_worker_before_training(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.night.PrefectServer", lambda: None)  # never asked whether it is ready
+    monkeypatch.setattr("flows.stage.PrefectServer", lambda: None)  # never asked whether it is ready
     path = project.folder / "world" / "tiny-judge.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     outcome = project.nada("run")

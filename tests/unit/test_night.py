@@ -11,10 +11,12 @@ import pytest
 from prefect.utilities.engine import collect_task_run_inputs_sync
 
 import flows.night
+from flows.books import write_ledger, write_outputs
 from flows.display import make_display
 from flows.keeper import Keeper
-from flows.night import Stage, adapt_row, check_models, run_night, write_ledger, write_outputs
+from flows.night import adapt_row, run_night
 from flows.schedule import Waiting
+from flows.stage import Stage, check_models
 from nada.errors import OutputError
 from tasks.workers import WorkerDiedError
 
@@ -117,10 +119,10 @@ def test_a_report_that_cannot_be_written_costs_the_report_alone(
     def refuse(*_: Any) -> None:
         raise OutputError("reports: cannot be written (No space left on device)")
 
-    monkeypatch.setattr("flows.night.publish_report", refuse)
+    monkeypatch.setattr("flows.books.publish_report", refuse)
     plan: Any = SimpleNamespace(rows=())
     stage = Stage(plan, None, Heard(), Keeper("night", NOW, 0), Waiting({}), NOW, None)  # type: ignore[arg-type]
-    monkeypatch.setattr("flows.night.workers_in_words", lambda _: "one worker")
+    monkeypatch.setattr("flows.books.workers_in_words", lambda _: "one worker")
     write_outputs.fn(stage)
     assert stage.report_path is None
     assert stage.display.lines == [  # type: ignore[attr-defined]
