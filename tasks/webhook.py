@@ -80,7 +80,9 @@ def _try(address: str, body: bytes) -> str:
             with err:
                 problem[0] = f"it answered {err.code}"
         except (OSError, ValueError) as err:  # messages of these may hold the address
-            problem[0] = f"it cannot be reached ({type(getattr(err, 'reason', err)).__name__})"
+            reason = getattr(err, "reason", err)
+            if not isinstance(reason, TimeoutError):  # which may come just before the thread is given up
+                problem[0] = f"it cannot be reached ({type(reason).__name__})"
         except Exception as err:  # http.client's
             problem[0] = f"no HTTP ({type(err).__name__})"
 
