@@ -1,13 +1,28 @@
-"""The prompt templates that CLIP's authors wrote for ImageNet, as StyleGAN-NADA uses them."""
+"""The prompt templates that CLIP's authors wrote for ImageNet, as StyleGAN-NADA uses them.
+
+Read from open_clip's file without importing open_clip, which takes seconds: a plan may need no more of it.
+"""
 
 from __future__ import annotations
 
-from nada.openclip import open_clip
+import runpy
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
 PLURAL_TEMPLATE = "a photo of many {}."  # the one of the 80 that StyleGAN-NADA leaves out
 
+
+def _written() -> tuple[Callable[[str], str], ...]:
+    spec = find_spec("open_clip")
+    assert spec is not None and spec.submodule_search_locations
+    content = runpy.run_path(str(Path(spec.submodule_search_locations[0]) / "zero_shot_metadata.py"))
+    templates: tuple[Callable[[str], str], ...] = content["OPENAI_IMAGENET_TEMPLATES"]
+    return templates
+
+
 TEMPLATES: tuple[str, ...] = tuple(
-    template for template in (fill("{}") for fill in open_clip.OPENAI_IMAGENET_TEMPLATES) if template != PLURAL_TEMPLATE
+    template for template in (fill("{}") for fill in _written()) if template != PLURAL_TEMPLATE
 )
 """79 sentences with one `{}` each."""
 

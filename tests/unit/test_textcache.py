@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from safetensors.torch import save_file
 from flows.plan import make_plan
 from nada import guide
 from nada.guide import ClipModel, Guide
+from nada.openclip import open_clip
+from nada.templates import TEMPLATES
 from tasks import textcache
 from tasks.adapt import run_row
 from tasks.preflight import prompt_warnings
@@ -115,6 +119,16 @@ def test_a_second_preflight_loads_no_guide_and_says_the_same(
     monkeypatch.setattr(guide, "load_clip", None)
     assert prompt_warnings(rows, plan.params) == first
     assert asked == []
+
+
+def test_a_preflight_imports_open_clip_only_for_a_guide() -> None:
+    code = "import sys, nada.preflight, tasks.textcache; sys.exit('open_clip' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_templates_are_those_of_open_clip() -> None:
+    theirs = [fill("{}") for fill in open_clip.OPENAI_IMAGENET_TEMPLATES]
+    assert [text for text in theirs if text in TEMPLATES] == list(TEMPLATES) and len(TEMPLATES) == len(theirs) - 1
 
 
 def test_rows_that_are_kept_are_not_asked_about(project: Project, asked: list[str]) -> None:
