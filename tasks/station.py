@@ -104,11 +104,14 @@ class Station:
             news.put(("progress", progress))
 
         def work() -> None:
+            message: tuple[Any, ...]
             try:
                 result = self._pool.run(job, tell, timeout_seconds, function)
-                news.put(("done", result, _taken(job.row.domain) if function == RUN_ROW else {}))
+                message = ("done", result, _taken(job.row.domain) if function == RUN_ROW else {})
             except Exception as err:
-                news.put(("raised", err))
+                message = ("raised", err)
+            rowcache.sweep()  # of workers that were killed, this one's or those of a station that was
+            news.put(message)
 
         threading.Thread(target=work, daemon=True).start()
         while True:
