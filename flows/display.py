@@ -85,7 +85,8 @@ class Display:
         self.say(f"{clock()} {record['domain']}: done in {seconds:.0f} s; {headline(record)}", "green")
 
     def again(self, domain: str, reason: str) -> None:
-        """A row is tried a second time."""
+        """A row is tried a second time, and tells its progress from the start."""
+        self._said.pop(domain, None)
         self.say(f"{clock()} {domain}: tried again; {reason}", "yellow")
 
     def failed(self, domain: str, reason: str) -> None:

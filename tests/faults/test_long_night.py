@@ -81,13 +81,12 @@ def allow_files(night: NightProcess) -> None:
     resource.prlimit(night.worker, resource.RLIMIT_FSIZE, (hard, hard))
 
 
-HARM: dict[str, Callable[[NightProcess], None]] = {
-    "late: loading models": kill,
-    "lost: loading models": kill,
-    "lost: tried again": crash,
-    "stuck: loading models": stop,
-    "full: loading models": forbid_files,
-    "full: FAILED": allow_files,
+HARM: dict[str, list[Callable[[NightProcess], None]]] = {
+    "late: loading models": [kill],
+    "lost: loading models": [kill, crash],  # and once more when it is tried again
+    "stuck: loading models": [stop],
+    "full: loading models": [forbid_files],
+    "full: FAILED": [allow_files],
 }
 
 
@@ -95,9 +94,11 @@ HARM: dict[str, Callable[[NightProcess], None]] = {
 def night(folder: Path, services: dict[str, str]) -> Iterator[Outcome]:
     """A night of faults."""
     with start(folder, services, "broken", *ROWS[:-1], limit_seconds=LIMIT_SECONDS) as night:
+        left = {moment: iter(actions) for moment, actions in HARM.items()}
         for line in night.read():
-            for action in [action for moment, action in HARM.items() if moment in line]:
-                action(night)
+            for action in [next(actions, None) for moment, actions in left.items() if moment in line]:
+                if action is not None:
+                    action(night)
         yield night.end()
         assert night.members() == []
 
