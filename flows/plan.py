@@ -168,7 +168,8 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False) -
     clips = rowcache.clip_hashes(params)
     generator_bytes = generator_path.stat().st_size
     samples = earlier_samples()
-    workers, capacity = find_workers(params, len(rows), partial(_need, rows, params, generator_path, samples))
+    alike = [sample for sample in samples if sample.generator == generator_sha256]
+    workers, capacity = find_workers(params, len(rows), partial(_need, rows, params, generator_path, alike))
 
     @cache
     def cost(adapt: AdaptConfig) -> Estimate:
@@ -215,14 +216,12 @@ def plan_to_run(params_path: Path, only: Sequence[str] = ()) -> tuple[Plan, list
 
 
 def _need(rows: Sequence[Row], params: Params, generator_path: Path, samples: Sequence[Sample]) -> Need:
-    """What the largest row needs on a GPU."""
+    """What the largest row needs on a GPU, by earlier rows of the generator."""
     from nada.checkpoints.canonical import read_header  # which imports torch; where there is a GPU that was done
 
-    sha256 = sha256_file(generator_path)
-    alike = [sample for sample in samples if sample.generator == sha256]
     configs = {recipe_of(adapt): adapt for adapt in (resolve_adapt(row, params) for row in rows)}
     architecture = read_header(generator_path).config
-    return largest_need(list(configs.values()), params, architecture, models_bytes(generator_path, params), alike)
+    return largest_need(list(configs.values()), params, architecture, models_bytes(generator_path, params), samples)
 
 
 def provenance(generator_sha256: str, clips: dict[str, str]) -> dict[str, str]:
