@@ -9,6 +9,7 @@ from typing import Any
 
 from nada.hashing import sha256_file
 from tasks.job import RemakeJob, RowJob
+from tasks.runlog import flat
 
 REMAKE = "tasks.adapt:remake_row"
 CIRCUMSTANCES = ("device", "processor", "threads", "micro_batch", "seed", "adapt", "provenance")
@@ -58,7 +59,7 @@ def compare(record: Mapping[str, Any], remade: Mapping[str, Any], folder: Path) 
     files: Mapping[str, Any] = record["files"]
     names = sorted({*files, *remade["files"]})
     differing = [name for name in names if not _is_same(folder / name, files.get(name))]
-    then, now = (dict(_flat({name: of.get(name) for name in CIRCUMSTANCES})) for of in (record, remade))
+    then, now = (dict(flat({name: of.get(name) for name in CIRCUMSTANCES})) for of in (record, remade))
     changed = [
         f"{name}: {then.get(name, 'not recorded')} then, {now.get(name, 'not recorded')} now"
         for name in sorted({*then, *now})
@@ -69,11 +70,3 @@ def compare(record: Mapping[str, Any], remade: Mapping[str, Any], folder: Path) 
 
 def _is_same(path: Path, entry: Mapping[str, Any] | None) -> bool:
     return entry is not None and path.is_file() and sha256_file(path) == entry["sha256"]
-
-
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in mapping.items():
-        place = f"{prefix}.{name}" if prefix else name
-        found += _flat(value, place) if isinstance(value, Mapping) else [(place, value)]
-    return found
