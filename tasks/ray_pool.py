@@ -29,6 +29,7 @@ from tasks.station import Station
 from tasks.workers import (
     POLL_SECONDS,
     RUN_ROW,
+    Pool,
     Progress,
     RowTimeoutError,
     WorkerDiedError,
@@ -76,7 +77,7 @@ class RayWorker:
             ray().kill(self.actor)
 
 
-class RayPool:
+class RayPool(Pool):
     """The night's workers on a cluster; used as `WorkerPool` is, whose errors it raises."""
 
     def __init__(self, specs: list[WorkerSpec], address: str | None, per_gpu: int = 1) -> None:
@@ -107,12 +108,6 @@ class RayPool:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> RayPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def run(
         self,

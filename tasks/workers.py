@@ -17,10 +17,11 @@ import sys
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
-from typing import Any, Protocol
+from typing import Any, Self
 
 from nada import errors
 from nada.errors import InputError, WorkerError
@@ -108,17 +109,19 @@ def plan_workers(
     return [WorkerSpec(device="cpu", threads=CPU_THREADS)] * count
 
 
-class Pool(Protocol):
+class Pool(ABC):
     """What a night needs of its workers, wherever they are. A context manager: leaving it ends them all."""
 
-    @property
-    def workers(self) -> Sequence[object]:
-        """As many as rows can run at once."""
+    workers: Sequence[object]
+    """As many as rows can run at once."""
 
-    def __enter__(self) -> Pool: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
+    @abstractmethod
     def run(
         self,
         job: Any,
@@ -127,6 +130,10 @@ class Pool(Protocol):
         function: str = ...,
     ) -> Any:
         """Run one job on the next idle worker; see `WorkerPool.run`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every worker at once; what they had not published is lost."""
 
 
 class Worker:
@@ -185,7 +192,7 @@ class Worker:
         return f"{cause}; its last words: {' | '.join(words)}" if words else cause
 
 
-class WorkerPool:
+class WorkerPool(Pool):
     """The night's workers. `run` is called from many threads; each waits for an idle worker.
 
     Use as a context manager: leaving it ends every process, and threads still in `run` raise
@@ -195,16 +202,10 @@ class WorkerPool:
     def __init__(self, specs: list[WorkerSpec]) -> None:
         self._stopped = threading.Event()
         self._changing = threading.Lock()  # nobody starts a process while the pool closes
-        self.workers = [Worker(spec) for spec in specs]
+        self.workers: list[Worker] = [Worker(spec) for spec in specs]
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self.workers:
             self._idle.put(worker)
-
-    def __enter__(self) -> WorkerPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def run(
         self,
