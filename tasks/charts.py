@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ def probe_curves(path: Path, kept: int) -> dict[str, Any] | None:
         kept: the step whose weights the row kept.
     """
     columns = _columns(path, "step", "edit", "diversity")
-    if columns is None:
+    if columns is None or columns[0][-1] <= 0:
         return None
     steps, edit, diversity = columns
     low, high = min(0.0, *edit), max(1.0, *edit, *diversity)
@@ -58,14 +60,14 @@ def probe_curves(path: Path, kept: int) -> dict[str, Any] | None:
 
 
 def _columns(path: Path, *names: str) -> list[list[float]] | None:
-    """Columns of a CSV of numbers; None where it is missing, damaged or shorter than two lines."""
+    """Columns of a CSV of finite numbers; None where it is missing, damaged or shorter than two lines."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
         columns = [[float(line[name]) for line in lines] for name in names]
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return None
-    return columns if len(lines) > 1 else None
+    return columns if len(lines) > 1 and all(map(math.isfinite, itertools.chain(*columns))) else None
 
 
 def smoothed(values: Sequence[float]) -> list[float]:

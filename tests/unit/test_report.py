@@ -252,3 +252,9 @@ def test_the_curves_of_the_judge_share_a_scale_and_mark_the_step_that_was_kept(t
     assert curves["kept_x"] == "280.0"
     (tmp_path / "probes.csv").write_text("step,edit,similarity,diversity,drift\n20,0.5,0.3,1,0.1\n")
     assert probe_curves(tmp_path / "probes.csv", kept=20) is None
+
+
+@pytest.mark.parametrize("line", ["0,0.5,0.3,1,0.1", "nan,0.5,0.3,1,0.1", "inf,0.5,0.3,1,0.1", "40,nan,0.3,1,0.1"])
+def test_damaged_probes_cost_their_curve_alone(tmp_path: Path, line: str) -> None:
+    (tmp_path / "probes.csv").write_text(f"step,edit,similarity,diversity,drift\n0,0.5,0.3,1,0.1\n{line}\n")
+    assert probe_curves(tmp_path / "probes.csv", kept=0) is None
