@@ -52,5 +52,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into .venv: some minutes, once"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --editable '.[dev]'
-	@$(BIN)/python -m tasks.versioning
+	@$(BIN)/python -m tasks.store.versioning
 	@touch $(STAMP)

@@ -21,20 +21,21 @@ from pathlib import Path
 
 import torch
 
-from nada.adapt import Adaptation
 from nada.checkpoints import load_generator
-from nada.config import AdaptConfig, Params
-from nada.families import Network
-from nada.generator import Generator
-from nada.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
+from nada.clip.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
+from nada.generators.protocol import Generator
+from nada.generators.registry import Network
 from nada.judge import Judge, SetFeatures, frechet_distance
-from nada.judge.choice import Choice, choose
-from tasks.featurecache import reference_features
-from tasks.job import resolve_seed
-from tasks.judge import judge_ws
-from tasks.params import load_params
-from tasks.probing import Chooser, Eye
-from tasks.prompts import Row, load_prompts
+from nada.judge.early_stopping import Choice, choose
+from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.loop import Adaptation
+from tasks.config.model import Params
+from tasks.config.params import load_params
+from tasks.config.prompts import Row, load_prompts
+from tasks.row.job import resolve_seed
+from tasks.row.samples import judge_ws
+from tasks.row.validation import EarlyStopping, Validator
+from tasks.store.feature_cache import reference_features
 
 AUTO = {"stop": "auto", "decay": "constant", "ema": 0.9}
 FIXED = {"stop": "fixed", "decay": "cosine", "ema": 0.0}
@@ -48,7 +49,7 @@ class World:
     source: Network
     guide: Guide
     judge: ClipModel
-    truth: Eye
+    truth: Validator
     """On the latents of the scores."""
     unadapted: SetFeatures
     """What the source shows on them."""
@@ -59,7 +60,7 @@ class World:
         params = load_params()
         source = load_generator(Path(params.generator.weights))
         judge = load_clip(params.judge.model, params.guide.config_dir, params.guide.antialias, "cpu")
-        truth = Eye(judge, judge_ws(source, params)[:num], params.judge.batch_size, "cpu")
+        truth = Validator(judge, judge_ws(source, params)[:num], params.judge.batch_size, "cpu")
         return cls(params, source, load_guide(params.guide, "cpu"), judge, truth, truth.see(source))
 
     def adaptation(self, row: Row, config: AdaptConfig) -> Adaptation:
@@ -114,8 +115,8 @@ def watch(world: World, row: Row, steps: int) -> Run:
     """Train a row to the end, whatever the judge says, and note what it would have said."""
     config = world.config(row, **AUTO, iterations=steps)
     adaptation = world.adaptation(row, config)
-    eye = Eye.of(world.judge, world.source, config.probe_images, world.params, "cpu")
-    chooser = Chooser(adaptation, eye, eye.see(world.source), PromptPair(row.source, row.target))
+    eye = Validator.of(world.judge, world.source, config.probe_images, world.params, "cpu")
+    chooser = EarlyStopping(adaptation, eye, eye.see(world.source), PromptPair(row.source, row.target))
     distance = distance_to_truth(world, row)
     run = Run(row.domain)
     since = time.process_time()

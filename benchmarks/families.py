@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import torch
 
-from nada.families import Architecture, make_network
-from nada.stylegan2 import StyleGAN2Config
-from nada.stylegan3 import StyleGAN3Config
+from nada.generators.registry import Architecture, make_network
+from nada.generators.stylegan2 import StyleGAN2Config
+from nada.generators.stylegan3 import StyleGAN3Config
 
 ARCHITECTURES: dict[str, Architecture] = {
     "StyleGAN2": StyleGAN2Config(resolution=256, channel_base=16384),

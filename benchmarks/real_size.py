@@ -30,16 +30,17 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from nada.adapt import Adaptation
 from nada.checkpoints import load_generator, save_generator
-from nada.config import AdaptConfig, GuideClipConfig, GuideConfig, SelectionConfig
-from nada.draws import draw_batch
-from nada.guide import PromptPair, load_guide
+from nada.clip.guide import PromptPair, load_guide
+from nada.clip.open_clip_import import open_clip
+from nada.config import GuideClipConfig, GuideConfig
+from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.latents import seeded_rng
-from nada.layers import train_only
-from nada.openclip import open_clip
-from nada.stylegan2 import StyleGAN2, StyleGAN2Config
-from tasks.workers import KEEP_MEMORY
+from nada.methods.adapt.config import AdaptConfig, SelectionConfig
+from nada.methods.adapt.layer_selection import train_only
+from nada.methods.adapt.loop import Adaptation
+from nada.methods.adapt.step_inputs import draw_batch
+from tasks.workers.pool import KEEP_MEMORY
 
 CLIP = "ViT-B-32"
 CHANNEL_BASES = {256: 16384, 1024: 32768}  # of NVIDIA's paper256 and of config-f
@@ -118,7 +119,7 @@ def measure(adaptation: Adaptation) -> dict[str, Any]:
     """Seconds of a step by phase, and memory before and while steps run."""
     models_bytes = resident_bytes("VmRSS")
     watch = Stopwatch()
-    watch.wrap(sys.modules["nada.adapt"], "select_layers", "selection")
+    watch.wrap(sys.modules["nada.methods.adapt.loop"], "select_layers", "selection")
     watch.wrap(adaptation.source.synthesis, "forward", "source")
     watch.wrap(adaptation.target.synthesis, "forward", "target")
     watch.wrap(adaptation.guide, "embed_images", "embed")

@@ -27,9 +27,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from flows.plan import make_plan  # noqa: E402
 from nada.checkpoints import save_generator  # noqa: E402
-from tasks import recorded, rowcache, textcache, tracking, wholerows  # noqa: E402
+from tasks.plan.plan import make_plan  # noqa: E402
+from tasks.store import row_folder, text_cache, whole_rows  # noqa: E402
+from tasks.tracking import mlflow_store, recorded_runs  # noqa: E402
 from tests.conftest import tiny_generator, write_tiny_clip  # noqa: E402
 from tests.project import PARAMS, make_project  # noqa: E402
 
@@ -94,23 +95,23 @@ def make(rows: int, train: int) -> None:
     nada("run")  # one row trained for real; the others are its copies under names and keys of their own
     write_prompts(0, rows)
     for index in range(rows - train, rows):
-        shutil.rmtree(rowcache.ADAPTED_DIR / name_of(index), ignore_errors=True)
+        shutil.rmtree(row_folder.ADAPTED_DIR / name_of(index), ignore_errors=True)
     plan = make_plan(Path("params.yaml"))
-    model = rowcache.ADAPTED_DIR / name_of(0)
-    record = rowcache.read_record(name_of(0))
+    model = row_folder.ADAPTED_DIR / name_of(0)
+    record = row_folder.read_record(name_of(0))
     for planned in plan.to_train[: max(0, len(plan.to_train) - train)]:
         domain = planned.row.domain
-        partial = rowcache.partial_dir(domain)
+        partial = row_folder.partial_dir(domain)
         for path in model.iterdir():
-            if path.name != rowcache.RECORD_NAME:
+            if path.name != row_folder.RECORD_NAME:
                 shutil.copy(path, partial)
         row = {**record["row"], "domain": domain, "target": planned.row.target, "line": planned.row.line}
-        rowcache.write_record(partial, {**record, "domain": domain, "key": planned.key, "row": row})
-        rowcache.publish(partial, domain)
-    run = tracking.start_night(plan.params, [], "the night before")
+        row_folder.write_record(partial, {**record, "domain": domain, "key": planned.key, "row": row})
+        row_folder.publish(partial, domain)
+    run = mlflow_store.start_night(plan.params, [], "the night before")
     for planned in make_plan(Path("params.yaml")).rows[UNRECORDED:]:
         if planned.state == "current":
-            recorded.remember(tracking.STORE_DIR, run.store, planned.key)
+            recorded_runs.remember(mlflow_store.STORE_DIR, run.store, planned.key)
 
 
 def name_of(index: int) -> str:
@@ -131,7 +132,7 @@ def nada(*arguments: str) -> Run:
     started, done, last, before = time.monotonic(), 0, 0.0, cpu_seconds()
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments], env=environment, stdout=out, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "flows.cli.main", *arguments], env=environment, stdout=out, stderr=subprocess.STDOUT
         )
         peak, heard = 0, dict.fromkeys(HEARD, 0.0)
         while process.poll() is None:
@@ -170,12 +171,12 @@ def peak_bytes(pid: int) -> int:
 def report(rows: int, train: int) -> None:
     """Measure the commands and print the table; beside the seconds of a busy machine, those of its processor."""
     cached = rows - train
-    wholerows.KNOWN_PATH.unlink(missing_ok=True)
-    shutil.rmtree(textcache.CACHE_DIR, ignore_errors=True)
+    whole_rows.KNOWN_PATH.unlink(missing_ok=True)
+    shutil.rmtree(text_cache.CACHE_DIR, ignore_errors=True)
     first_plan, plan = nada("plan", "--no-preflight"), nada("plan", "--no-preflight")
     preflight, second_preflight = nada("plan"), nada("plan")
     night, again, status = nada("run"), nada("run"), nada("status")
-    records = [rowcache.read_record(name_of(index)) for index in range(cached, rows)]
+    records = [row_folder.read_record(name_of(index)) for index in range(cached, rows)]
     trained = sum(record["seconds"]["total"] for record in records) / WORKERS
     overhead = night.last_row_seconds - night.first_row_seconds - trained
     versions = f"python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"

@@ -25,18 +25,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nada import stylegan2
 from nada.checkpoints import read_any
-from nada.config import SelectionConfig
-from nada.families import Network
-from nada.guide import Guide, PromptPair, load_guide
+from nada.clip.guide import Guide, PromptPair, load_guide
+from nada.clip.losses import directional_loss
+from nada.clip.templates import fill
+from nada.generators import stylegan2
+from nada.generators.registry import Network
+from nada.generators.stylegan2_ops import blur
 from nada.latents import draw_ws, seeded_rng
-from nada.layers import select_layers, train_only, trainable_rgb
-from nada.losses import directional_loss
-from nada.memory import MicroBatch
-from nada.stylegan2_ops import blur
-from nada.templates import fill
-from tasks.params import load_params
+from nada.methods.adapt.config import SelectionConfig
+from nada.methods.adapt.layer_selection import select_layers, train_only, trainable_rgb
+from nada.micro_batch import MicroBatch
+from tasks.config.params import load_params
 
 T = TypeVar("T")
 PAIR = PromptPair("cartoon portrait", "pencil sketch")
@@ -141,7 +141,7 @@ def embed_whole_context(model: object, texts: list[str]) -> Tensor:
 
 def embed(guide: Guide, img: Tensor, rng: torch.Generator) -> list[Tensor]:
     """Embed fresh views of images."""
-    return guide.embed_images(img, guide.draw_views(len(img), img.shape[-1], rng))
+    return guide.embed_images(img, guide.draw_augmentations(len(img), img.shape[-1], rng))
 
 
 def forward_backward(generator: Network, rng: torch.Generator) -> None:

@@ -25,16 +25,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nada.adapt import Adaptation
-from nada.checkpoints import load_generator, read_any, save_delta, save_generator, save_half
+from nada.checkpoints import load_generator, read_any, save_delta, save_fp16, save_generator
 from nada.checkpoints.delta import encode
-from nada.config import AdaptConfig, Params
-from nada.families import Network
-from nada.guide import PromptPair, load_guide
+from nada.clip.guide import PromptPair, load_guide
+from nada.generators.registry import Network
+from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.images import levels_apart, to_u8
 from nada.latents import draw_ws, seeded_rng
-from nada.stylegan2 import StyleGAN2, StyleGAN2Config
-from tasks.params import load_params
+from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.loop import Adaptation
+from tasks.config.model import Params
+from tasks.config.params import load_params
 
 PAIR = PromptPair("cartoon portrait", "pencil sketch")
 CONTRAST = 0.5  # standard deviation of photographs in [-1, 1]
@@ -97,7 +98,7 @@ def measure(folder: Path, source: Network, target: Network, px: int, steps: int,
     whole_bytes = 0
     kinds: dict[str, Callable[[Path], object]] = {
         "whole": lambda path: save_generator(path, target),
-        "float16": lambda path: save_half(path, target),
+        "float16": lambda path: save_fp16(path, target),
         "difference": lambda path: save_delta(path, target, folder / "parent.safetensors", "parent"),
     }
     for kind, write in kinds.items():

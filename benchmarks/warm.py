@@ -13,8 +13,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from flows.plan import make_plan
-from tasks.workers import Progress, WorkerPool
+from tasks.plan.plan import make_plan
+from tasks.workers.pool import Progress, WorkerPool
 
 ROWS = 4
 ROOT = Path.cwd()

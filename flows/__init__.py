@@ -1,5 +1,5 @@
 """The night as a Prefect flow, and the `nada` command. Importing this settles how the services behave."""
 
-from flows.environment import settle_environment
+from tasks.config.environment import settle_environment
 
 settle_environment()

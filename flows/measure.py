@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flows.display import Display
-from flows.estimate import Sample, keep_measured, recipe_of
-from flows.plan import Plan, PlannedRow
-from tasks.measure import MEASURE
+from flows.cli.display import Display
+from tasks.plan.estimate import MeasuredRow, keep_measured, recipe_of
+from tasks.plan.plan import Plan, PlannedRow
+from tasks.row.measure import MEASURE
 
 
 def measure(plan: Plan, display: Display) -> None:
@@ -26,7 +26,7 @@ def measure(plan: Plan, display: Display) -> None:
     with plan.open_pool(1) as pool:
         for recipe, planned in unknown.items():
             per_step, judge = pool.run(plan.job(planned), function=MEASURE)
-            sample = Sample(
+            sample = MeasuredRow(
                 device=worker.device.split(":")[0],
                 threads=worker.threads,
                 generator=plan.provenance["sha256 of generator"],

@@ -18,16 +18,16 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import PrefectFuture, as_completed
 from prefect.tasks import Task
 
-from flows.announce import announce, summary_of_refusal
-from flows.books import book_current, close_books, settle, write_outputs
-from flows.display import Display, make_display
-from flows.plan import Plan, PlannedRow, plan_to_run
+from flows.cli.display import Display, make_display
+from flows.context import RETRIES_OF_A_DEAD_WORKER, NightContext, open_context
+from flows.recording import load_current, record_night, record_result, write_outputs
 from flows.server import PREFECT_ERRORS, UNREACHABLE, ServerError
-from flows.stage import RETRIES_OF_A_DEAD_WORKER, Stage, set_stage
 from nada.errors import NadaError
-from tasks.params import load_params
-from tasks.rowcache import Record
-from tasks.workers import WorkerDiedError
+from tasks.config.params import load_params
+from tasks.plan.plan import Plan, PlannedRow, plan_to_run
+from tasks.status.summary import announce, summary_of_refusal
+from tasks.store.row_folder import Record
+from tasks.workers.pool import WorkerDiedError
 
 
 class RowsFailedError(NadaError):
@@ -35,7 +35,9 @@ class RowsFailedError(NadaError):
 
 
 @flow(name="night", flow_run_name="{name}", validate_parameters=False)
-def night(params_path: str = "params.yaml", opened: Callable[[], Stage] | None = None, name: str = "night") -> None:
+def night(
+    params_path: str = "params.yaml", opened: Callable[[], NightContext] | None = None, name: str = "night"
+) -> None:
     """Train what the prompts ask for and is not there yet; record and report.
 
     Args:
@@ -46,22 +48,22 @@ def night(params_path: str = "params.yaml", opened: Callable[[], Stage] | None =
 
     Raises:
         RowsFailedError: a row was lost.
-        InputError: see `plan_to_run` and `set_stage`.
+        InputError: see `plan_to_run` and `open_context`.
     """
     with ExitStack() as stack:
         if opened is not None:
-            stage = opened()
+            context = opened()
         else:
             display = make_display()
-            stage = stack.enter_context(set_stage(plan_or_tell(Path(params_path), display), display))
-        stack.enter_context(stage.pool)  # ends the workers before Prefect waits for the threads that use them
-        for planned, result in train_rows(stage):
-            settle(stage, planned, result)
-        write_outputs(stage)
-        close_books(stage)
-        stage.closed = True
-    if stage.failures:
-        raise RowsFailedError(f"{len(stage.failures)} of {len(stage.plan.rows)} rows failed")
+            context = stack.enter_context(open_context(plan_or_tell(Path(params_path), display), display))
+        stack.enter_context(context.pool)  # ends the workers before Prefect waits for the threads that use them
+        for planned, result in train_rows(context):
+            record_result(context, planned, result)
+        write_outputs(context)
+        record_night(context)
+        context.closed = True
+    if context.failures:
+        raise RowsFailedError(f"{len(context.failures)} of {len(context.plan.rows)} rows failed")
 
 
 def plan_or_tell(params_path: Path, display: Display) -> Plan:
@@ -74,7 +76,7 @@ def plan_or_tell(params_path: Path, display: Display) -> Plan:
         raise
 
 
-def run_night(plan: Plan, display: Display) -> Stage:
+def run_night(plan: Plan, display: Display) -> NightContext:
     """Run the flow on a plan; lost rows are in the result, not raised.
 
     Raises:
@@ -82,21 +84,21 @@ def run_night(plan: Plan, display: Display) -> Stage:
         ServerError: Prefect's server cannot be reached, before any training.
     """
     display.say("Loading the models and starting Prefect", "dim")
-    with set_stage(plan, display) as stage:
+    with open_context(plan, display) as context:
         try:
-            with stage.server.used(), suppress(RowsFailedError):  # the caller reads stage.failures
-                night(str(plan.params_path), lambda: stage, stage.name)
+            with context.server.used(), suppress(RowsFailedError):  # the caller reads context.failures
+                night(str(plan.params_path), lambda: context, context.name)
         except (*PREFECT_ERRORS, RuntimeError) as err:
             if isinstance(err, RuntimeError) and not str(err).startswith(UNREACHABLE):
                 raise
-            if not stage.closed:
+            if not context.closed:
                 raise ServerError(f"Prefect: the night could not start ({err}); try again") from err
             display.say(f"Prefect: the end of the night was not recorded ({err})", "yellow")
-            stage.prefect_lost = True
-        return stage
+            context.prefect_lost = True
+        return context
 
 
-def train_rows(stage: Stage) -> Iterator[tuple[PlannedRow, Record | Exception]]:
+def train_rows(context: NightContext) -> Iterator[tuple[PlannedRow, Record | Exception]]:
     """Keep every worker busy, and yield each row as it ends, with its record or with what it raised.
 
     A row becomes a Prefect task when a worker is free for it, so a long CSV costs nothing before its turn.
@@ -104,16 +106,16 @@ def train_rows(stage: Stage) -> Iterator[tuple[PlannedRow, Record | Exception]]:
     running: dict[PrefectFuture[Record], str] = {}
 
     def fill() -> None:
-        while len(running) < len(stage.pool.workers) and (domain := stage.waiting.take(stage.seconds)):
-            running[adapt_row.submit(domain, stage)] = domain
+        while len(running) < len(context.pool.workers) and (domain := context.waiting.take(context.seconds)):
+            running[adapt_row.submit(domain, context)] = domain
 
     fill()
-    book_current(stage)  # thousands of records; the workers need none of them
+    load_current(context)  # thousands of records; the workers need none of them
     while running:
         future = next(as_completed(list(running)))
         domain, result = running.pop(future), outcome(future)
         fill()  # before the row is booked: no worker waits for MLflow
-        yield stage.planned[domain], result
+        yield context.planned[domain], result
 
 
 def outcome(future: PrefectFuture[Record]) -> Record | Exception:
@@ -137,15 +139,15 @@ def worker_died(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     retry_condition_fn=worker_died,
     cache_policy=NO_CACHE,
 )
-def adapt_row(domain: str, stage: Stage) -> Record:
+def adapt_row(domain: str, context: NightContext) -> Record:
     """Adapt, judge and publish one row on the next idle worker."""
-    stage.plan.check_disk([stage.planned[domain]])  # now, and not after hours of training
-    job = stage.plan.job(stage.planned[domain])
-    limit = stage.plan.params.night.row_timeout_minutes * 60
+    context.plan.check_disk([context.planned[domain]])  # now, and not after hours of training
+    job = context.plan.job(context.planned[domain])
+    limit = context.plan.params.night.row_timeout_minutes * 60
     try:
-        record: Record = stage.pool.run(job, stage.progress, timeout_seconds=limit)
+        record: Record = context.pool.run(job, context.progress, timeout_seconds=limit)
     except WorkerDiedError as err:
         if runtime.task_run.run_count <= RETRIES_OF_A_DEAD_WORKER:
-            stage.display.again(domain, str(err))
+            context.display.again(domain, str(err))
         raise
     return record

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import sys
 
-from tasks.watchdog import end_with_parent
+from tasks.workers.watchdog import end_with_parent
 
 
 def main() -> None:

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from flows.display import Display
-from flows.plan import Plan, PlannedRow
+from flows.cli.display import Display
 from nada.errors import InputError, NadaError
-from tasks import rowcache
-from tasks.rowcache import Record
-from tasks.verify import REMAKE, Verdict, compare, remake_job
-from tasks.workers import WorkerPool, WorkerSpec
+from tasks.plan.plan import Plan, PlannedRow
+from tasks.row.verify import REMAKE, Comparison, compare, remake_job
+from tasks.store import row_folder
+from tasks.store.row_folder import Record
+from tasks.workers.pool import WorkerPool, WorkerSpec
 
 
 def verify(plan: Plan, domains: Sequence[str], display: Display) -> list[str]:
@@ -34,7 +34,7 @@ def verify(plan: Plan, domains: Sequence[str], display: Display) -> list[str]:
     groups: dict[WorkerSpec, list[tuple[PlannedRow, Record]]] = defaultdict(list)
     for planned in chosen:
         if planned.state == "current":
-            record = rowcache.read_record(planned.row.domain)
+            record = row_folder.read_record(planned.row.domain)
             groups[WorkerSpec(device=record["device"], threads=record["threads"])].append((planned, record))
     if not groups:
         raise InputError("weights/adapted: no finished domain to verify; nada run makes them")
@@ -75,7 +75,7 @@ def _verify_group(plan: Plan, spec: WorkerSpec, rows: list[tuple[PlannedRow, Rec
         return [domain for domain in threads.map(check, rows) if domain is not None]
 
 
-def _remade(plan: Plan, pool: WorkerPool, planned: PlannedRow, record: Record, display: Display) -> Verdict:
+def _remade(plan: Plan, pool: WorkerPool, planned: PlannedRow, record: Record, display: Display) -> Comparison:
     with TemporaryDirectory(prefix="nada-verify-") as folder:
         job = remake_job(plan.job(planned), record, Path(folder))
         limit = plan.params.night.row_timeout_minutes * 60
@@ -83,10 +83,10 @@ def _remade(plan: Plan, pool: WorkerPool, planned: PlannedRow, record: Record, d
         return compare(record, remade, Path(folder))
 
 
-def in_words(domain: str, verdict: Verdict, num_files: int) -> str:
+def in_words(domain: str, verdict: Comparison, num_files: int) -> str:
     """A row's verdict in a line.
 
-    >>> in_words("sepia", Verdict(differing=(), circumstances=("torch: 2.12 then, 2.13 now",)), 5)
+    >>> in_words("sepia", Comparison(differing=(), circumstances=("torch: 2.12 then, 2.13 now",)), 5)
     'sepia: the same bytes in all 5 files (torch: 2.12 then, 2.13 now)'
     """
     changed = "; ".join(verdict.circumstances)

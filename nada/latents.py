@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nada.generator import Generator
+from nada.generators.protocol import Generator
 
 
 def seeded_rng(seed: int) -> torch.Generator:

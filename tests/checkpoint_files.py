@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from nada.checkpoints.rosinality import name_table
-from nada.families import Network, make_network
-from nada.stylegan2 import StyleGAN2, StyleGAN2Config
-from nada.stylegan2_ops import blur_kernel
-from nada.stylegan3 import StyleGAN3Config
+from nada.generators.registry import Network, make_network
+from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from nada.generators.stylegan2_ops import blur_kernel
+from nada.generators.stylegan3 import StyleGAN3Config
 
 GOLDEN = Path(__file__).parent / "parity" / "golden"
 

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 
 from nada.checkpoints.canonical import save_generator
+from nada.clip.guide import Guide, load_guide
+from nada.clip.open_clip_import import open_clip
 from nada.config import GuideClipConfig, GuideConfig
-from nada.guide import Guide, load_guide
-from nada.openclip import open_clip
-from nada.stylegan2 import StyleGAN2, StyleGAN2Config
-from nada.stylegan3 import StyleGAN3, StyleGAN3Config
+from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from nada.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
 TINY = StyleGAN2Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, mapping_layers=2)
 

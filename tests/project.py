@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from flows import cli
+from flows.cli import main
 
 PARAMS = """\
 night:
@@ -75,7 +75,7 @@ class Project:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["nada", *arguments])
             try:
-                cli.main()
+                main.main()
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else int(end.code is not None)
         return Outcome(status, *self.capture.readouterr())

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nada.errors import CheckpointError, shown
-from nada.families import Architecture, Network, make_network, parse_architecture
+from nada.generators.registry import Architecture, Network, make_network, parse_architecture
 
 USUAL_CHANNEL_BASES = (32768, 16384, 65536)  # config-f, its half, StyleGAN3-R; where the shapes leave a choice
 FILTER_TOLERANCE = 1e-5

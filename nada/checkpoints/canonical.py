@@ -21,13 +21,13 @@ from torch import Tensor
 
 from nada.atomic import replacing
 from nada.checkpoints.architecture import build, check_tensors, tensors_of
+from nada.checkpoints.base_model import Delta, Parent, find_parent
 from nada.checkpoints.delta import decode, digest, encode
-from nada.checkpoints.half import halves
+from nada.checkpoints.fp16 import fp16_tensors
 from nada.checkpoints.safetensors_header import parse_json, read_metadata
 from nada.errors import CheckpointError, OutputError, one_line, shown
-from nada.families import Architecture, Network, parse_architecture
+from nada.generators.registry import Architecture, Network, parse_architecture
 from nada.hashing import sha256_file
-from nada.parents import Delta, Parent, find_parent
 
 FORMAT = 1
 METADATA_KEY = "nada"
@@ -51,14 +51,14 @@ def save_generator(path: Path, generator: Network) -> None:
     _write(path, generator.config, tensors_of(generator))
 
 
-def save_half(path: Path, generator: Network) -> None:
+def save_fp16(path: Path, generator: Network) -> None:
     """Write the synthesis network in float16: about half the bytes, and pictures that differ a little.
 
     Raises:
         CheckpointError: a value is beyond float16's range.
         OutputError: the folder cannot be written.
     """
-    _write(path, generator.config, halves(path, generator))
+    _write(path, generator.config, fp16_tensors(path, generator))
 
 
 def save_delta(path: Path, generator: Network, parent_path: Path, parent_name: str) -> Parent:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import torch
 
-from nada.families import Architecture, Network
+from nada.generators.registry import Architecture, Network
+from nada.generators.stylegan2 import StyleGAN2Config
 from nada.images import to_u8
 from nada.latents import draw_z, seeded_rng
-from nada.stylegan2 import StyleGAN2Config
 
 ROSINALITY_CHANNELS = 512  # up to 32 px
 ROSINALITY_CHANNEL_BASE = 16384  # times their channel_multiplier, which is 1 or 2, above
@@ -60,7 +60,7 @@ def conversion_report(before: Network, after: Network, num_latents: int = 8, see
     )
 
 
-def losses(config: Architecture, format: str) -> list[str]:
+def information_lost(config: Architecture, format: str) -> list[str]:
     """What a format has no place for, or its tools no use, a sentence each."""
     if format != "rosinality":
         return []

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 from nada.checkpoints.architecture import Reading
+from nada.checkpoints.base_model import Parent
 from nada.checkpoints.canonical import load_generator, read_header, save_generator
-from nada.checkpoints.conversion import losses
-from nada.checkpoints.export_nvidia import save_nvidia
-from nada.checkpoints.nvidia import read_nvidia
+from nada.checkpoints.conversion import information_lost
+from nada.checkpoints.nvidia.export import save_nvidia
+from nada.checkpoints.nvidia.stylegan2 import read_nvidia
+from nada.checkpoints.pickles.torch_file import STREAM_MAGIC, ZIP_MAGIC
 from nada.checkpoints.rosinality import read_rosinality, save_rosinality
-from nada.checkpoints.torch_file import STREAM_MAGIC, ZIP_MAGIC
 from nada.errors import CheckpointError
-from nada.families import Architecture, Network
+from nada.generators.registry import Architecture, Network
 from nada.hashing import sha256_file
-from nada.parents import Parent
 
 Format = Literal["nada", "nvidia", "rosinality"]
 
@@ -93,7 +93,7 @@ def inspect(path: Path) -> Inspection:
         networks=reading.networks,
         mean_w="measured" if reading.is_mean_measured else "stored",
         parent=None if delta is None else delta.parent,
-        notes=tuple(sentence for other in WRITERS if other != format for sentence in losses(config, other)),
+        notes=tuple(sentence for other in WRITERS if other != format for sentence in information_lost(config, other)),
     )
 
 

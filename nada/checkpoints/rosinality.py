@@ -16,10 +16,10 @@ from torch import Tensor
 
 from nada.atomic import replacing
 from nada.checkpoints.architecture import Reading, build, check_tensors, infer_config
-from nada.checkpoints.torch_file import load_torch
+from nada.checkpoints.pickles.torch_file import load_torch
 from nada.errors import CheckpointError, shown
-from nada.families import Network
-from nada.stylegan2 import StyleGAN2
+from nada.generators.registry import Network
+from nada.generators.stylegan2 import StyleGAN2
 
 UPSAMPLING_GAIN = 4.0  # rosinality stores the filter of an upsampling layer with its gain, NVIDIA without
 MEAN_LATENTS = 10_000  # samples behind a mean w that the file does not hold

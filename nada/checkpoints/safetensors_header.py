@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from nada.checkpoints.inert import MAX_DIMENSIONS
+from nada.checkpoints.pickles.allowlist import MAX_DIMENSIONS
 from nada.errors import CheckpointError, one_line, shown
 
 LENGTH_BYTES = 8

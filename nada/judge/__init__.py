@@ -2,14 +2,14 @@
 
 from nada.judge.features import Embedder, Judge, SetFeatures, embed_images_batched
 from nada.judge.frechet import frechet_distance
-from nada.judge.scores import Score, Verdict, judge_domain
+from nada.judge.scores import Judgement, Score, judge_domain
 
 __all__ = [
     "Embedder",
     "Judge",
+    "Judgement",
     "Score",
     "SetFeatures",
-    "Verdict",
     "embed_images_batched",
     "frechet_distance",
     "judge_domain",

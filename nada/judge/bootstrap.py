@@ -27,7 +27,7 @@ Statistic = Callable[..., NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Interval:
     """A figure with the 95% percentile interval of its bootstrap; low <= value <= high."""
 
     value: float
@@ -35,7 +35,7 @@ class Estimate:
     high: float
 
 
-def estimate(statistic: Statistic, *sizes: int) -> Estimate:
+def estimate(statistic: Statistic, *sizes: int) -> Interval:
     """A figure on all images, and its interval over resamples of them.
 
     Sets are resampled independently of each other; images that belong together (two pictures of one latent) are one
@@ -53,13 +53,13 @@ def estimate(statistic: Statistic, *sizes: int) -> Estimate:
     values = np.concatenate([statistic(*counts) for counts in resamples(*sizes)])
     finite = values[np.isfinite(values)]
     if not len(finite):
-        return Estimate(value, value, value)
+        return Interval(value, value, value)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(finite, [tail, 1 - tail])
-    return Estimate(value, min(float(low), value), max(float(high), value))
+    return Interval(value, min(float(low), value), max(float(high), value))
 
 
-def mean_estimate(values: NDArray[np.float64]) -> Estimate:
+def mean_estimate(values: NDArray[np.float64]) -> Interval:
     """The mean of one number an image, [M], with its interval."""
     values = np.asarray(values, dtype=np.float64)
     return estimate(lambda counts: counts @ values / len(values), len(values))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nada.errors import ShapeError
-from nada.judge.bootstrap import Counts, Estimate, Statistic, estimate, mean_over_pairs, quotient
+from nada.judge.bootstrap import Counts, Interval, Statistic, estimate, mean_over_pairs, quotient
 from nada.judge.features import Features
 from nada.judge.manifold import squared_distances
 
@@ -54,7 +54,7 @@ def spread(features: Features) -> Statistic:
     return statistic
 
 
-def ratio(of_target: Statistic, of_source: Statistic, num: int) -> Estimate:
+def ratio(of_target: Statistic, of_source: Statistic, num: int) -> Interval:
     """A diversity as a share of the source's on the same latents, with its interval; 0 where the source has none.
 
     Args:
@@ -63,7 +63,7 @@ def ratio(of_target: Statistic, of_source: Statistic, num: int) -> Estimate:
         num: latents.
     """
     if of_source(np.ones((1, num)))[0] <= COLLAPSED:
-        return Estimate(0.0, 0.0, 0.0)
+        return Interval(0.0, 0.0, 0.0)
     return estimate(lambda counts: quotient(of_target(counts), of_source(counts)), num)
 
 
@@ -116,7 +116,7 @@ def within_clusters(members: Sequence[Sequence[int]], within: Sequence[Features]
     return statistic
 
 
-def consistency(target: Features, source: Features) -> Estimate:
+def consistency(target: Features, source: Features) -> Interval:
     """Whether images differ as their sources do: a correlation over all pairs of latents, with its interval.
 
     The correlation (Mantel 1967) between the distance of two sources and the distance of what became of them. Turned
@@ -137,7 +137,7 @@ def consistency(target: Features, source: Features) -> Estimate:
         raise ShapeError(f"consistency: expected two sets of M >= 3 images, got {len(target)} and {len(source)}")
     x, y = distances(np.asarray(target, dtype=np.float64)), distances(np.asarray(source, dtype=np.float64))
     if x.max() <= COLLAPSED or y.max() <= COLLAPSED:
-        return Estimate(0.0, 0.0, 0.0)
+        return Interval(0.0, 0.0, 0.0)
     x, y = x / x.max(), y / y.max()
     products = (x, y, x * x, y * y, x * y)
 

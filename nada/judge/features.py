@@ -16,17 +16,17 @@ from torch import Tensor
 
 from nada.errors import ShapeError
 from nada.images import from_u8
-from nada.judge.networks import FINGERPRINT_DIGITS, Inception, Lpips
+from nada.judge.feature_networks import FINGERPRINT_DIGITS, Inception, Lpips
 from nada.judge.structure import NAME as STRUCTURE_NAME
 from nada.judge.structure import structure_features
-from nada.memory import MicroBatch
+from nada.micro_batch import MicroBatch
 
 Features = NDArray[np.float64]
 PIXELS_AT_ONCE = 1 << 20  # of images that are resized: one of 1024 px
 
 
 class Embedder(Protocol):
-    """What judging needs of a CLIP; `nada.guide.ClipModel` is one."""
+    """What judging needs of a CLIP; `nada.clip.guide.ClipModel` is one."""
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nada.errors import ShapeError
-from nada.judge.bootstrap import Counts, Estimate, estimate
+from nada.judge.bootstrap import Counts, Interval, estimate
 from nada.judge.features import Features
 
 
@@ -39,7 +39,7 @@ def frechet_distance(a: Features, b: Features) -> float:
     return max(0.0, mean_term + x.trace + y.trace - 2 * overlap)
 
 
-def frechet_estimate(a: Features, b: Features, paired: bool = False) -> Estimate:
+def frechet_estimate(a: Features, b: Features, paired: bool = False) -> Interval:
     """The Frechet distance with its interval, by a bootstrap of its first-order change.
 
     A thousand distances would cost a thousand decompositions. To first order, counting image i of `a` once more

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from nada.errors import ShapeError
-from nada.judge.bootstrap import Counts, Estimate, estimate, mean_over_pairs
+from nada.judge.bootstrap import Counts, Interval, estimate, mean_over_pairs
 from nada.judge.features import Features
 
 DEGREE, OFFSET = 3, 1.0  # of the polynomial kernel, as published
@@ -33,7 +33,7 @@ def kernel_distance(a: Features, b: Features, scale: float | None = None) -> flo
     return float(_mmd2(*grams, np.ones((1, len(grams[0]))), np.ones((1, len(grams[1]))))[0])
 
 
-def kernel_estimate(a: Features, b: Features, scale: float | None = None, paired: bool = False) -> Estimate:
+def kernel_estimate(a: Features, b: Features, scale: float | None = None, paired: bool = False) -> Interval:
     """The kernel distance with its interval.
 
     Args:

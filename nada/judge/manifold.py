@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nada.errors import ShapeError
-from nada.judge.bootstrap import Estimate, mean_estimate
+from nada.judge.bootstrap import Interval, mean_estimate
 from nada.judge.features import Features
 
 NEIGHBOURS = 3  # of precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991)
@@ -35,7 +35,7 @@ class Manifolds:
     coverage: Features
     """1 where the ball of a reference holds an image, [m]."""
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> dict[str, Interval]:
         """Each figure with its interval.
 
         Precision and density are resampled over the judged images, recall and coverage over the references: these

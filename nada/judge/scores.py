@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nada.errors import ShapeError
-from nada.judge.bootstrap import Estimate, estimate, mean_estimate
+from nada.judge.bootstrap import Interval, estimate, mean_estimate
 from nada.judge.diversity import clusters, consistency, distances, ratio, spread, within_clusters
 from nada.judge.features import Embedder, Features, Judge, SetFeatures, network_name
 from nada.judge.frechet import frechet_estimate
@@ -44,7 +44,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """What judging a domain gives."""
 
     scores: dict[str, Score]
@@ -60,7 +60,7 @@ class Space:
     network: str
     resizing: str
 
-    def score(self, figure: Estimate, reference: str, num_images: int) -> Score:
+    def score(self, figure: Interval, reference: str, num_images: int) -> Score:
         """A figure measured in this space."""
         return Score(figure.value, figure.low, figure.high, reference, num_images, self.network, self.resizing)
 
@@ -77,7 +77,7 @@ def judge_domain(
     references: SetFeatures | None,
     all_targets: Mapping[str, str],
     all_sources: Iterable[str] = (),
-) -> Verdict:
+) -> Judgement:
     """Every score of one domain, from features alone.
 
     Args:
@@ -116,7 +116,7 @@ def judge_domain(
         of_truth = None if references is None else references.inception
         by_inception = Space(judge.inception.name, judge.inception.resizing)
         scores |= _set_scores(by_inception, "inception_", None, source.inception, target.inception, of_truth)
-    return Verdict(scores, dict(Counter(prompts[index] for index in nearest)))
+    return Judgement(scores, dict(Counter(prompts[index] for index in nearest)))
 
 
 def _text_scores(

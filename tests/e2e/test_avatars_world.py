@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from nada.checkpoints import load_generator
-from nada.guide import ClipModel, load_clip
+from nada.clip.guide import ClipModel, load_clip
 from nada.images import count_images, read_images, to_u8
 from nada.judge.diversity import diversity
 from nada.judge.features import embed_images_batched
 from nada.judge.frechet import frechet_distance
 from nada.judge.texts import embed_prompts, nearest_texts
 from nada.latents import draw_ws, seeded_rng
-from tasks.params import load_params
-from tasks.prompts import Row, load_prompts
+from tasks.config.params import load_params
+from tasks.config.prompts import Row, load_prompts
 
 ROOT = Path(__file__).parents[2]
 NUM_REFERENCES = 400

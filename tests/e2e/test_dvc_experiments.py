@@ -19,18 +19,19 @@ COPIED = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "params.
 NIGHT = """
 from pathlib import Path
 import yaml
-from tasks import metrics, rowcache
+from tasks.report import metrics
+from tasks.store import row_folder
 
 rate = yaml.safe_load(Path("params.yaml").read_text())["adapt"]["learning_rate"]
 key = f"{rate:.5f}".rjust(64, "0")
 score = {"value": rate, "low": rate, "high": rate, "reference": "none", "num_images": 2, "network": "none"}
 record = {"key": key, "domain": "sketch", "row": {"source": "a", "target": "b", "recipe": "style"},
           "scores": {"retrieval_accuracy": score}, "seconds": {"total": 1.0}}
-if not rowcache.is_finished("sketch", key):
-    folder = rowcache.partial_dir("sketch")
+if not row_folder.is_finished("sketch", key):
+    folder = row_folder.partial_dir("sketch")
     (folder / "generator.safetensors").write_bytes(key.encode() * 100)
-    rowcache.write_record(folder, record)
-    rowcache.publish(folder, "sketch")
+    row_folder.write_record(folder, record)
+    row_folder.publish(folder, "sketch")
 metrics.write_metrics([record], {}, Path("reports"))
 """
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nada.errors import InputError
-from tasks import versioning
+from tasks.store import versioning
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,21 +33,22 @@ stages:
 NIGHT = """
 import sys
 from pathlib import Path
-from tasks import metrics, rowcache
+from tasks.report import metrics
+from tasks.store import row_folder
 
-rowcache.sweep()
+row_folder.sweep()
 domains = Path("prompts.csv").read_text().split()
 failed = [domain for domain in domains if domain.startswith("bad")]
 for domain in domains:
-    if rowcache.is_finished(domain, domain) or domain in failed:
+    if row_folder.is_finished(domain, domain) or domain in failed:
         continue
-    folder = rowcache.partial_dir(domain)
+    folder = row_folder.partial_dir(domain)
     (folder / "generator.safetensors").write_bytes(domain.encode() * 1000)
-    rowcache.write_record(folder, {"key": domain, "domain": domain})
-    rowcache.publish(folder, domain)
+    row_folder.write_record(folder, {"key": domain, "domain": domain})
+    row_folder.publish(folder, domain)
     with open("trained.log", "a") as log:
         log.write(domain + " ")
-rowcache.prune(set(domains))
+row_folder.prune(set(domains))
 metrics.write_metrics([], {}, Path("reports"))
 sys.exit(1 if failed else 0)
 """

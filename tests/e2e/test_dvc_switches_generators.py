@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from nada.checkpoints import load_generator, write_any
-from tasks import versioning
+from tasks.store import versioning
 from tests.conftest import tiny_generator
 from tests.e2e.test_dvc_restores_weights import ROOT, call, commit, dvc, no_identity, trained
 from tests.project import HEADER, ROBOT, SKETCH, make_project
@@ -24,12 +24,13 @@ ROWS = Path("weights/adapted")
 # `nada run` without Prefect, MLflow and the report, which take most of a tiny night's time.
 NIGHT = """
 from pathlib import Path
-from flows.plan import plan_to_run
-from tasks import metrics, parents
-from tasks.adapt import run_row
+from tasks.plan.plan import plan_to_run
+from tasks.report import metrics
+from tasks.store import base_models
+from tasks.row.make import run_row
 
 plan, restored = plan_to_run(Path("params.yaml"))
-parents.keep(plan.generator_path)
+base_models.keep(plan.generator_path)
 for planned in plan.to_train:
     run_row(plan.job(planned), lambda progress: None)
     with open("trained.log", "a") as log:
@@ -107,6 +108,6 @@ def test_switching_generators_trains_once_and_switching_back_trains_nothing(
     assert torch.equal(weights_of(clone / ROWS / "sketch/generator.safetensors"), weights_of(sketch))
 
     use(checkout, "world/generator.safetensors", SKETCH, ROBOT)
-    assert "Stage 'pretrained' is cached - skipping run" in dvc(checkout, "repro")
+    assert "NightContext 'pretrained' is cached - skipping run" in dvc(checkout, "repro")
     assert trained(checkout) == []
     assert {path: path.read_bytes() for path in first} == first

@@ -8,13 +8,13 @@ import pytest
 
 from nada.checkpoints import load_generator
 from nada.errors import CheckpointError
-from tasks.featurecache import reference_features
-from tasks.judge import judge_ws, sample_set, score_row
-from tasks.networks import load_judge
-from tasks.prompts import Row
+from tasks.config.prompts import Row
+from tasks.row.judge_networks import load_judge
+from tasks.row.samples import judge_ws, sample_set, score_row
+from tasks.store.feature_cache import reference_features
 from tests.networks import write_inception, write_lpips
 from tests.project import Project
-from tests.unit.test_networks import params_of
+from tests.unit.judge.test_feature_networks import params_of
 
 NUM = 4  # an Inception costs a fifth of a second a picture
 SETS = ("frechet", "kid", "precision", "recall", "density", "coverage")

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from flows.display import Display, make_console
-from flows.plan import make_plan
+from flows.cli.display import Display, make_console
 from nada.checkpoints import load_generator, save_generator
 from nada.hashing import sha256_file
-from tasks import parents
-from tasks.status import STATUS_PATH
+from tasks.plan.plan import make_plan
+from tasks.status.status_file import STATUS_PATH
+from tasks.store import base_models
 from tests.conftest import tiny_generator
 from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project
 
@@ -281,7 +281,7 @@ def test_a_domain_can_be_exported_to_stand_alone(
     alone = tmp_path_factory.mktemp("elsewhere") / "sketch.safetensors"
     assert after_night.nada("weights", "export", "sketch", str(alone)).status == 0
     whole = load_generator(alone).state_dict()
-    rebuilt = load_generator(parents.ADAPTED_DIR / "sketch" / "generator.safetensors").state_dict()
+    rebuilt = load_generator(base_models.ADAPTED_DIR / "sketch" / "generator.safetensors").state_dict()
     assert all(torch.equal(whole[name], tensor) for name, tensor in rebuilt.items())
 
 
@@ -294,7 +294,7 @@ def test_a_domain_outlives_the_generator_that_it_was_adapted_from(after_night: P
     assert Path("before.png").read_bytes() == Path("after.png").read_bytes()
     assert "3 domains: 2 to train, 0 current" in after_night.nada("plan", "--only", "robot", "--only", "sketch").out
 
-    (parent,) = parents.PARENTS_DIR.iterdir()
+    (parent,) = base_models.PARENTS_DIR.iterdir()
     parent.unlink()
     outcome = after_night.nada("sample", "sketch")
     assert outcome.status == 2
@@ -361,7 +361,7 @@ class Impatient(Display):
 def test_an_interrupted_night_keeps_what_is_finished_and_ends_its_workers(
     after_night: Project, one_worker: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.display.make_display", lambda: Impatient(make_console()))
+    monkeypatch.setattr("flows.cli.main.display.make_display", lambda: Impatient(make_console()))
     after_night.prompts("one,portrait,one line,shape,", "two,portrait,two lines,shape,")
     outcome = after_night.nada("run")
     assert outcome.status == 130
@@ -388,6 +388,6 @@ def worker_pids() -> list[int]:
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ValueError):
             continue
-        if parent == os.getpid() and b"tasks.worker_process" in command:
+        if parent == os.getpid() and b"tasks.workers.process" in command:
             found.append(int(path.name))
     return found

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tasks.report import Failure, write_report
-from tests.unit.test_report import HOSTILE, adapted, night, record
+from tasks.report.page import Failure, write_report
+from tests.unit.report.test_page import HOSTILE, adapted, night, record
 
 __all__ = ["adapted"]
 

@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.serve import api, local_zone, schedule_of
 from flows.server import ServerError
 from nada.errors import ParamsError
-from tasks.status import load_status
+from tasks.status.status_file import load_status
 from tests.project import BROKEN, PARAMS, SKETCH, Project, project
 from tests.receiver import receiver
 
@@ -48,7 +48,7 @@ def test_a_served_night_trains_sends_one_summary_and_leaves_no_process(project: 
         with (
             (project.folder / "serve.log").open("w+") as log,
             subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", "serve", "--cron", "0 3 1 1 *", "--port", str(port)],
+                [sys.executable, "-m", "flows.cli.main", "serve", "--cron", "0 3 1 1 *", "--port", str(port)],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

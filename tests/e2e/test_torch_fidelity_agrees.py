@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-import nada.openclip  # noqa: F401  # before torchvision, which torch-fidelity imports
+import nada.clip.open_clip_import  # noqa: F401  # before torchvision, which torch-fidelity imports
+from nada.judge.feature_networks import LPIPS_PX, Inception, Lpips
 from nada.judge.frechet import frechet_distance
 from nada.judge.kernel import kernel_distance
 from nada.judge.manifold import manifolds
-from nada.judge.networks import LPIPS_PX, Inception, Lpips
 from nada.judge.structure import structure_features
-from tasks.networks import read_state
-from tasks.published import LPIPS_HEADS, VGG16
+from tasks.download.judge_weights import LPIPS_HEADS, VGG16
+from tasks.row.judge_networks import read_state
 from tests.networks import write_inception, write_lpips
 
 RELATIVE = 1e-6

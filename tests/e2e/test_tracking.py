@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from nada.config import Params
 from nada.errors import OutputError
-from tasks import tracking
-from tasks.prompts import Row
+from tasks.config.model import Params
+from tasks.config.prompts import Row
+from tasks.tracking import mlflow_store
 
 ROW = Row(line=2, domain="sketch", source="a portrait", target="a pencil sketch", recipe="style")
 KEY = "a" * 64
@@ -37,8 +37,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def night(project: Path) -> tracking.NightRun:
-    return tracking.start_night(params(), [ROW], "night 1", {"nada.commit": "abc"})
+def night(project: Path) -> mlflow_store.NightRun:
+    return mlflow_store.start_night(params(), [ROW], "night 1", {"nada.commit": "abc"})
 
 
 def params() -> Params:
@@ -91,20 +91,20 @@ def folder_of_a_row(project: Path) -> Path:
     return folder
 
 
-def client(night: tracking.NightRun) -> Any:
+def client(night: mlflow_store.NightRun) -> Any:
     from mlflow import MlflowClient
 
     return MlflowClient(night.tracking_uri)
 
 
-def test_the_store_lies_in_the_project(project: Path, night: tracking.NightRun) -> None:
+def test_the_store_lies_in_the_project(project: Path, night: mlflow_store.NightRun) -> None:
     assert night.tracking_uri == f"sqlite:///{project}/.mlflow/mlflow.db"
-    assert tracking.ui_command() == f"mlflow ui --backend-store-uri {night.tracking_uri}"
+    assert mlflow_store.ui_command() == f"mlflow ui --backend-store-uri {night.tracking_uri}"
     assert (project / ".mlflow" / "mlflow.db").is_file()
     assert not (project / "mlruns").exists()
 
 
-def test_the_parent_tells_parameters_prompts_and_tags(project: Path, night: tracking.NightRun) -> None:
+def test_the_parent_tells_parameters_prompts_and_tags(project: Path, night: mlflow_store.NightRun) -> None:
     run = client(night).get_run(night.run_id)
     assert run.info.run_name == "night 1"
     assert run.data.params["guide.models.0.name"] == "ViT-B-32"
@@ -114,10 +114,10 @@ def test_the_parent_tells_parameters_prompts_and_tags(project: Path, night: trac
     assert prompts["rows"][0]["target"] == "a pencil sketch"
 
 
-def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path, night: tracking.NightRun) -> None:
-    assert tracking.unrecorded(night, [KEY]) == [KEY]
-    run_id = tracking.record_row(night, record(), folder_of_a_row(project))
-    assert tracking.unrecorded(night, [KEY, "f" * 64]) == ["f" * 64]
+def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path, night: mlflow_store.NightRun) -> None:
+    assert mlflow_store.unrecorded(night, [KEY]) == [KEY]
+    run_id = mlflow_store.record_row(night, record(), folder_of_a_row(project))
+    assert mlflow_store.unrecorded(night, [KEY, "f" * 64]) == ["f" * 64]
 
     run = client(night).get_run(run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "sketch")
@@ -142,7 +142,7 @@ def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path
 
 
 def test_three_hundred_steps_are_written_in_few_calls(
-    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+    project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow import MlflowClient
 
@@ -154,43 +154,43 @@ def test_three_hundred_steps_are_written_in_few_calls(
         log_batch(self, run_id, metrics=metrics, **rest)
 
     monkeypatch.setattr(MlflowClient, "log_batch", counting)
-    tracking.record_row(night, {**record(), "key": "b" * 64}, folder_of_a_row(project))
+    mlflow_store.record_row(night, {**record(), "key": "b" * 64}, folder_of_a_row(project))
     assert [size for size in sizes if size] == [2 * NUM_STEPS + 5]
 
 
-def test_a_failed_row_is_one_failed_child_with_its_reason(night: tracking.NightRun) -> None:
-    run_id = tracking.record_failure(night, ROW, "c" * 64, "NonFiniteLossError: loss is nan at step 3" + "." * 9000)
+def test_a_failed_row_is_one_failed_child_with_its_reason(night: mlflow_store.NightRun) -> None:
+    run_id = mlflow_store.record_failure(night, ROW, "c" * 64, "NonFiniteLossError: loss is nan at step 3" + "." * 9000)
     run = client(night).get_run(run_id)
     assert run.info.status == "FAILED"
     assert run.data.tags["nada.error"].startswith("NonFiniteLossError: loss is nan at step 3")
-    assert not tracking.is_recorded(night, "c" * 64)
+    assert not mlflow_store.is_recorded(night, "c" * 64)
 
 
 def test_a_store_is_asked_about_a_row_only_until_it_is_known(
-    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+    project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracking.record_row(night, {**record(), "key": "d" * 64}, folder_of_a_row(project))
+    mlflow_store.record_row(night, {**record(), "key": "d" * 64}, folder_of_a_row(project))
     known = project / ".mlflow" / "recorded"
     known.write_text("torn line\n")
-    assert tracking.unrecorded(night, ["d" * 64]) == []  # asked, and remembered again
-    monkeypatch.setattr(tracking, "is_recorded", lambda *_: pytest.fail("asked again"))
-    assert tracking.unrecorded(night, ["d" * 64]) == []
+    assert mlflow_store.unrecorded(night, ["d" * 64]) == []  # asked, and remembered again
+    monkeypatch.setattr(mlflow_store, "is_recorded", lambda *_: pytest.fail("asked again"))
+    assert mlflow_store.unrecorded(night, ["d" * 64]) == []
 
 
 def test_a_store_that_was_made_anew_knows_nothing(
-    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+    project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracking.record_row(night, {**record(), "key": "e" * 64}, folder_of_a_row(project))
+    mlflow_store.record_row(night, {**record(), "key": "e" * 64}, folder_of_a_row(project))
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
-    assert tracking.unrecorded(tracking.start_night(params(), [ROW], "night"), ["e" * 64]) == ["e" * 64]
+    assert mlflow_store.unrecorded(mlflow_store.start_night(params(), [ROW], "night"), ["e" * 64]) == ["e" * 64]
 
 
 @pytest.mark.parametrize(("failed", "status"), [(False, "FINISHED"), (True, "FAILED")])
 def test_the_end_of_a_night_has_a_leaderboard(project: Path, failed: bool, status: str) -> None:
-    other = tracking.start_night(params(), [ROW], f"night {status}")
+    other = mlflow_store.start_night(params(), [ROW], f"night {status}")
     (project / "index.html").write_text("<html>")
     board = [{"domain": "sketch", "a": 0.5}, {"domain": "robot", "b": 0.25}]
-    tracking.finish_night(other, board, failed, [project / "index.html", project / "absent.html"])
+    mlflow_store.finish_night(other, board, failed, [project / "index.html", project / "absent.html"])
 
     run = client(other).get_run(other.run_id)
     assert run.info.status == status
@@ -201,17 +201,17 @@ def test_the_end_of_a_night_has_a_leaderboard(project: Path, failed: bool, statu
     assert (folder / "index.html").is_file()
 
 
-def test_a_run_that_a_kill_left_running_is_closed_at_the_next_start(night: tracking.NightRun) -> None:
+def test_a_run_that_a_kill_left_running_is_closed_at_the_next_start(night: mlflow_store.NightRun) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    dead = {**tracking._own_tags("night"), "nada.pid": str(process.pid)}
+    dead = {**mlflow_store._own_tags("night"), "nada.pid": str(process.pid)}
     reused = {**dead, "nada.pid": str(os.getppid())}  # its id belongs to another process by now
     neighbour = {**reused, "nada.project": "/another/project"}
     elsewhere = {**dead, "nada.host": "another machine"}
     every = (dead, reused, neighbour, elsewhere, {})
     runs = [client(night).create_run(night.experiment_id, tags=tags) for tags in every]
 
-    tracking.start_night(params(), [ROW], "next night")
+    mlflow_store.start_night(params(), [ROW], "next night")
     statuses = [
         client(night).get_run(run.info.run_id).info.status for run in (*runs, client(night).get_run(night.run_id))
     ]
@@ -219,21 +219,21 @@ def test_a_run_that_a_kill_left_running_is_closed_at_the_next_start(night: track
 
 
 def test_a_night_that_could_not_tell_its_end_has_it_from_the_next_one(
-    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+    project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead = {**tracking._own_tags("night"), "nada.pid": str(os.getppid())}
+    dead = {**mlflow_store._own_tags("night"), "nada.pid": str(os.getppid())}
     ended = {"a good night": False, "a bad night": True}
     for name, failed in ended.items():
-        tracking.end_night(name, failed)
+        mlflow_store.end_night(name, failed)
     with (project / ".mlflow" / "ended").open("a") as file:
         file.write("FIN")  # torn by a kill
-    tracking.end_night("another", failed=False)
+    mlflow_store.end_night("another", failed=False)
     runs = [
         client(night).create_run(night.experiment_id, start_time=1, run_name=name, tags=dead)
         for name in (*ended, "another")
     ]
     before = time.time()
-    tracking.start_night(params(), [ROW], "the next night")
+    mlflow_store.start_night(params(), [ROW], "the next night")
     found = [client(night).get_run(run.info.run_id).info for run in runs]
     assert [info.status for info in found] == ["FINISHED", "FAILED", "KILLED"]
     assert found[0].end_time <= 1000 * before <= found[2].end_time
@@ -243,54 +243,54 @@ def test_a_server_that_is_gone_is_one_clear_error_and_not_asked_for_minutes(monk
     monkeypatch.setattr("time.sleep", lambda _: pytest.fail("asked again later"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     with pytest.raises(OutputError, match=r"^MLflow at http://127\.0\.0\.1:1: API request to .* failed"):
-        tracking.start_night(params(), [ROW], "night")
+        mlflow_store.start_night(params(), [ROW], "night")
 
 
-def runs_of(night: tracking.NightRun, key: str) -> list[str]:
+def runs_of(night: mlflow_store.NightRun, key: str) -> list[str]:
     runs = client(night).search_runs([night.experiment_id], f"tags.`nada.key` = '{key}'")
     return [run.info.status for run in runs]
 
 
 def test_a_locked_store_refuses_within_seconds_and_takes_the_row_later_once(
-    project: Path, night: tracking.NightRun
+    project: Path, night: mlflow_store.NightRun
 ) -> None:
     key, folder = "1" * 64, folder_of_a_row(project)
     with closing(sqlite3.connect(project / ".mlflow" / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OutputError, match=r"mlflow.db: database is locked"):
-            tracking.record_row(night, {**record(), "key": key}, folder)
-    assert tracking.unrecorded(night, [key]) == [key]
-    tracking.record_row(night, {**record(), "key": key}, folder)
+            mlflow_store.record_row(night, {**record(), "key": key}, folder)
+    assert mlflow_store.unrecorded(night, [key]) == [key]
+    mlflow_store.record_row(night, {**record(), "key": key}, folder)
     assert runs_of(night, key) == ["FINISHED"]
 
 
 def test_a_row_that_was_recorded_by_half_or_before_has_one_run_in_the_end(
-    project: Path, night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+    project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, folder = "2" * 64, folder_of_a_row(project)
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
         with pytest.raises(OutputError, match="No space left"):
-            tracking.record_row(night, {**record(), "key": key}, folder)
+            mlflow_store.record_row(night, {**record(), "key": key}, folder)
     assert runs_of(night, key) == ["RUNNING"]
     for _ in range(2):
-        tracking.record_row(night, {**record(), "key": key}, folder)
+        mlflow_store.record_row(night, {**record(), "key": key}, folder)
     assert runs_of(night, key) == ["FINISHED"]
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
         with pytest.raises(OutputError, match="No space left"):
-            tracking.record_row(night, {**record(), "key": key}, folder)
-    assert tracking.unrecorded(night, [key, KEY]) == [key]  # though it was, for a while
+            mlflow_store.record_row(night, {**record(), "key": key}, folder)
+    assert mlflow_store.unrecorded(night, [key, KEY]) == [key]  # though it was, for a while
 
 
 def test_a_night_that_could_not_be_opened_has_one_parent_in_the_end(
-    night: tracking.NightRun, monkeypatch: pytest.MonkeyPatch
+    night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_dict", refuse)
         with pytest.raises(OutputError, match="No space left"):
-            tracking.start_night(params(), [ROW], "late night")
-    tracking.start_night(params(), [ROW], "late night")
+            mlflow_store.start_night(params(), [ROW], "late night")
+    mlflow_store.start_night(params(), [ROW], "late night")
     runs = client(night).search_runs([night.experiment_id], "attributes.run_name = 'late night'")
     assert len(runs) == 1
 
@@ -304,20 +304,20 @@ def test_a_damaged_store_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.
     database.write_bytes(b"no database at all" * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
     with pytest.raises(OutputError, match=r"mlflow.db: file is not a database"):
-        tracking.start_night(params(), [ROW], "night")
+        mlflow_store.start_night(params(), [ROW], "night")
 
 
 def test_a_store_that_cannot_be_made_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".mlflow").touch()
     with pytest.raises(OutputError, match=r"^MLflow at sqlite:///.*/.mlflow/mlflow.db: .*File exists"):
-        tracking.start_night(params(), [ROW], "night")
+        mlflow_store.start_night(params(), [ROW], "night")
 
 
 def test_an_unknown_kind_of_store_hides_the_secret_in_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "odd://me:secret@host/path")
     with pytest.raises(OutputError) as caught:
-        tracking.start_night(params(), [ROW], "night")
+        mlflow_store.start_night(params(), [ROW], "night")
     assert "secret" not in str(caught.value)
     assert "odd://***@host/path" in str(caught.value)
-    assert "secret" not in tracking.ui_command()
+    assert "secret" not in mlflow_store.ui_command()

@@ -22,9 +22,9 @@ ENDING_SECONDS = 20.0  # children watch their parent once a second; a loaded mac
 NIGHT_SECONDS = 300.0
 # As the console script starts it. Under `python -m`, Python ends by SIGINT itself if Ctrl-C once fell into `exec` of a
 # text, as named tuples are made while modules load, whatever status was asked for.
-AS_A_SCRIPT = "import sys; from flows.cli import main; sys.exit(main())"
+AS_A_SCRIPT = "import sys; from flows.cli.main import main; sys.exit(main())"
 NADA_RUN = (sys.executable, "-c", AS_A_SCRIPT, "run")
-WORKER, SERVER = "tasks.worker_process", "flows.server_process"
+WORKER, SERVER = "tasks.workers.process", "flows.server_process"
 
 
 class NightProcess:

@@ -17,7 +17,7 @@ from tests.project import HEADER, PARAMS, Outcome, make_project
 
 pytest.importorskip("ray", reason="needs the extra that dev includes: pip install -e '.[ray]'")
 
-STATION = "ray::Station"  # what an actor calls itself
+STATION = "ray::RowActor"  # what an actor calls itself
 STEPS = 100  # of a long row, which is there long enough to be killed
 SETTINGS = "night:\n  runner: ray\n  checkpoint_minutes: 0   # saved after every step\n"
 RECIPES = f"    iterations: 3\n  long:\n    iterations: {STEPS}\n"  # the broken one is the last so far

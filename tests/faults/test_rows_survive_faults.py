@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import rowcache
-from tasks.rowcache import ADAPTED_DIR
+from tasks.store import row_folder
+from tasks.store.row_folder import ADAPTED_DIR
 
 ROOT = Path(__file__).parents[2]
 KEY = "0" * 64
@@ -19,18 +19,18 @@ KEY = "0" * 64
 FILL = """
 import os, signal, sys
 from pathlib import Path
-from tasks import rowcache
+from tasks.store import row_folder
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-folder = rowcache.partial_dir("sketch")
+folder = row_folder.partial_dir("sketch")
 (folder / "generator.safetensors").write_bytes(b"new weights")
 if sys.argv[1] == "while filling":
     die()
 if sys.argv[1] == "while recording":
     Path.replace = lambda self, target: die()
-rowcache.write_record(folder, {"key": "1" * 64, "domain": "sketch"})
+row_folder.write_record(folder, {"key": "1" * 64, "domain": "sketch"})
 if sys.argv[1] == "before publishing":
     die()
 if sys.argv[1] == "between the two renames":
@@ -45,7 +45,7 @@ if sys.argv[1] == "while removing the old":
         if calls: die()
         calls.append(path)
     shutil.rmtree = second_dies
-rowcache.publish(folder, "sketch")
+row_folder.publish(folder, "sketch")
 """
 
 
@@ -53,10 +53,10 @@ rowcache.publish(folder, "sketch")
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with one finished row."""
     monkeypatch.chdir(tmp_path)
-    folder = rowcache.partial_dir("sketch")
+    folder = row_folder.partial_dir("sketch")
     (folder / "generator.safetensors").write_bytes(b"old weights")
-    rowcache.write_record(folder, {"key": KEY, "domain": "sketch"})
-    rowcache.publish(folder, "sketch")
+    row_folder.write_record(folder, {"key": KEY, "domain": "sketch"})
+    row_folder.publish(folder, "sketch")
     return tmp_path
 
 
@@ -70,8 +70,8 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_kill_before_the_first_rename_keeps_the_old_row(moment: str) -> None:
     result = run(FILL, moment)
     assert result.returncode == -signal.SIGKILL, result.stderr
-    assert rowcache.is_finished("sketch", KEY)
-    rowcache.sweep()
+    assert row_folder.is_finished("sketch", KEY)
+    row_folder.sweep()
     assert [path.name for path in ADAPTED_DIR.iterdir()] == ["sketch"]
 
 
@@ -79,36 +79,37 @@ def test_a_kill_between_the_two_renames_leaves_the_row_absent() -> None:
     result = run(FILL, "between the two renames")
     assert result.returncode == -signal.SIGKILL, result.stderr
     assert not (ADAPTED_DIR / "sketch").exists()
-    rowcache.sweep()
+    row_folder.sweep()
     assert list(ADAPTED_DIR.iterdir()) == []
 
 
 def test_a_kill_after_the_second_rename_has_published_the_new_row() -> None:
     result = run(FILL, "while removing the old")
     assert result.returncode == -signal.SIGKILL, result.stderr
-    assert rowcache.is_finished("sketch", "1" * 64)
-    rowcache.sweep()
+    assert row_folder.is_finished("sketch", "1" * 64)
+    row_folder.sweep()
     assert [path.name for path in ADAPTED_DIR.iterdir()] == ["sketch"]
 
 
 def test_without_a_kill_the_new_row_replaces_the_old() -> None:
     result = run(FILL, "never")
     assert result.returncode == 0, result.stderr
-    assert rowcache.is_finished("sketch", "1" * 64)
+    assert row_folder.is_finished("sketch", "1" * 64)
 
 
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from nada.errors import OutputError
-from tasks import metrics, rowcache
+from tasks.report import metrics
+from tasks.store import row_folder
 
-folder = rowcache.partial_dir("robot")
+folder = row_folder.partial_dir("robot")
 (folder / "generator.safetensors").write_bytes(b"weights")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))  # no file may grow past 10 bytes, as on a full disk
 for write in (
-    lambda: rowcache.write_record(folder, {"key": "k", "domain": "robot"}),
+    lambda: row_folder.write_record(folder, {"key": "k", "domain": "robot"}),
     lambda: metrics.write_metrics([], {}, Path("reports")),
 ):
     try:

@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 import flows  # noqa: F401 (settles Prefect's settings before its import)
 from flows.server import EmbeddedServer
-from tasks.status import STATUS_PATH
+from tasks.status.status_file import STATUS_PATH
 from tests.faults.harness import SERVER, WORKER, NightProcess, finished_rows
 from tests.project import PARAMS, Project
 
@@ -99,10 +99,10 @@ def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
     with temporary_settings({PREFECT_API_URL: server.url, PREFECT_CLIENT_MAX_RETRIES: 0}):
         assert "Nothing to train" in project.nada("run", "--only", "sketch").out
         project.prompts("new,portrait,a new one,style,")
-        monkeypatch.setattr("flows.devices.WorkerPool", lambda _: pytest.fail("workers were started"))
+        monkeypatch.setattr("tasks.plan.devices.WorkerPool", lambda _: pytest.fail("workers were started"))
         refused = project.nada("run")
         monkeypatch.setattr("flows.server.answers", lambda: True)  # it did a moment ago
-        monkeypatch.setattr("flows.devices.WorkerPool", Idlers)
+        monkeypatch.setattr("tasks.plan.devices.WorkerPool", Idlers)
         cut_off = project.nada("run")
     assert cut_off.status == 1
     assert cut_off.err.startswith("Prefect: the night could not start (Failed to reach API at")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from nada.errors import ImageError
-from tasks.workers import (
+from tasks.workers.pool import (
     Progress,
     RowFailedError,
     RowTimeoutError,
@@ -28,7 +28,7 @@ from tasks.workers import (
 
 ROWS = """
 import os, time
-from tasks.workers import Progress
+from tasks.workers.pool import Progress
 from nada.errors import ImageError
 
 seen = []
@@ -162,7 +162,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     parent = textwrap.dedent(
         """
         from dataclasses import dataclass
-        from tasks.workers import WorkerPool, WorkerSpec
+        from tasks.workers.pool import WorkerPool, WorkerSpec
 
         @dataclass(frozen=True)
         class Job:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from nada.checkpoints.persistent_pickle import buffer
+from nada.checkpoints.pickles.persistent import buffer
 from tests.checkpoint_files import (
     as_nvidia_dict,
     nvidia_modules,

@@ -75,7 +75,7 @@ def false_headers(whole: bytes) -> Files:
         "whole numbers": tensor(dtype="I32"),
         "truth values": tensor(dtype="BOOL", shape=[end - begin]),
         "bytes": tensor(dtype="U8", shape=[end - begin]),
-        "halves": tensor(dtype="F16"),
+        "fp16_tensors": tensor(dtype="F16"),
         "no type": with_header({**header, names[0]: {"shape": [1], "data_offsets": [0, 4]}}, data),
         "a tensor missing": with_header(
             {n: v for n, v in header.items() if n != names[-1]}, data[: header[names[-1]]["data_offsets"][0]]

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from nada.checkpoints.torch_file import STREAM_MAGIC
+from nada.checkpoints.pickles.torch_file import STREAM_MAGIC
 from tests.checkpoint_files import (
     Persistent,
     as_nvidia_dict,

@@ -24,9 +24,9 @@ import torch
 from torch import nn
 
 from nada.checkpoints import conversion_report, inspect, read_any, write_any
-from nada.checkpoints.export_nvidia import module_source
+from nada.checkpoints.nvidia.export import module_source
 from nada.errors import OutputError
-from nada.families import Network
+from nada.generators.registry import Network
 from tests.checkpoint_files import EasyDict, golden_network
 
 SHARED = {

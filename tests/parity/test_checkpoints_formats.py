@@ -10,8 +10,8 @@ import torch
 from nada.checkpoints import conversion_report, inspect, read_any, save_generator, write_any
 from nada.checkpoints.formats import Format
 from nada.errors import CheckpointError
+from nada.generators.stylegan2 import StyleGAN2
 from nada.hashing import sha256_file
-from nada.stylegan2 import StyleGAN2
 from tests.checkpoint_files import as_nvidia_dict, golden_network, nvidia_tree, write_nvidia
 from tests.conftest import tiny_generator
 

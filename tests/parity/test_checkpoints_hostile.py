@@ -139,7 +139,7 @@ SAMPLE = (
 def test_command_line_prints_the_one_line_and_no_traceback(
     corpus: Corpus, command: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from flows.cli import main
+    from flows.cli.main import main
 
     path = Path("files", name)
     monkeypatch.chdir(corpus.folder.parent)

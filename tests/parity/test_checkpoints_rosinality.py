@@ -12,7 +12,7 @@ import torch
 from nada.checkpoints import load_generator, read_any, save_generator
 from nada.checkpoints.rosinality import name_table
 from nada.errors import CheckpointError
-from nada.stylegan2 import StyleGAN2
+from nada.generators.stylegan2 import StyleGAN2
 from tests.checkpoint_files import golden_arrays, golden_state, rosinality_state
 from tests.conftest import tiny_generator
 

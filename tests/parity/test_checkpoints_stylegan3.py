@@ -10,7 +10,7 @@ import torch
 
 from nada.checkpoints import read_any
 from nada.errors import CheckpointError
-from nada.stylegan3 import StyleGAN3, StyleGAN3Config
+from nada.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 from tests.checkpoint_files import (
     GOLDEN_CONFIGS,
     Persistent,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import Tensor
 
-from nada.families import Network
+from nada.generators.registry import Network
 from tests.checkpoint_files import GOLDEN_CONFIGS, golden_arrays, golden_network
 
 TOLERANCE = 1e-5  # of the largest value; 1e-6 was measured

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nada.judge.bootstrap import CONFIDENCE, RESAMPLES, Estimate, estimate, mean_estimate, resamples
+from nada.judge.bootstrap import CONFIDENCE, RESAMPLES, Interval, estimate, mean_estimate, resamples
 from nada.judge.diversity import (
     clusters,
     consistency,
@@ -32,7 +32,7 @@ def features(seed: int, num: int, width: int) -> np.ndarray:
     return rng.standard_normal((num, width)) @ rng.standard_normal((width, width)) + rng.standard_normal(width)
 
 
-def every_estimate(a: np.ndarray, b: np.ndarray) -> dict[str, Estimate]:
+def every_estimate(a: np.ndarray, b: np.ndarray) -> dict[str, Interval]:
     members = clusters(a)
     return {
         "mean": mean_estimate(a[:, 0]),

@@ -1,7 +1,7 @@
 """Captions of portraits: what the two small CLIPs learn to read.
 
 A caption says what kind of portrait it is (the drawing style), what was done to it (the filter or the damage), or
-only one of the two, in one of CLIP's 79 ImageNet templates. A `Meaning` records what the words claim, so that two
+only one of the two, in one of CLIP's 79 ImageNet templates. A `ScoreInfo` records what the words claim, so that two
 captions with equal meaning count as the same, and a caption that also fits another image is not held against it.
 """
 
@@ -104,7 +104,7 @@ BARE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Meaning:
+class ScoreInfo:
     """What a caption claims; `ANY` claims nothing, treatment `PLAIN` claims that nothing was done."""
 
     kind: str
@@ -147,30 +147,30 @@ def details_of(attributes: dict[str, object], treatment: str) -> tuple[str, ...]
     return tuple(found)
 
 
-def describe(seen: Seen, rng: np.random.Generator) -> tuple[str, Meaning]:
+def describe(seen: Seen, rng: np.random.Generator) -> tuple[str, ScoreInfo]:
     """Words for an image, without template, and what they claim."""
     noun, detail = _pick(NOUNS[seen.kind], rng), ANY
     if seen.details and rng.random() < WITH_DETAIL:
         detail = _pick(list(seen.details), rng)
         noun = f"{noun} with {detail}"
-    meaning = Meaning(seen.kind, seen.treatment, detail)
+    meaning = ScoreInfo(seen.kind, seen.treatment, detail)
     if seen.treatment == PLAIN:
         if rng.random() < BARE_SHARE:
-            return _pick(BARE, rng), Meaning(ANY, PLAIN)
+            return _pick(BARE, rng), ScoreInfo(ANY, PLAIN)
         return noun, meaning
     forms, adjective = FORMS.get(seen.treatment, []), _pick(ADJECTIVES[seen.treatment], rng)
     use_form = bool(forms) and rng.random() < 0.5
     if rng.random() < WITH_KIND:
         return (f"{_pick(forms, rng)} of a {noun}" if use_form else f"{adjective} {noun}"), meaning
     bare = f"{adjective} {_pick(BARE, rng)}"
-    return (_pick(forms, rng) if use_form else bare), Meaning(ANY, seen.treatment)
+    return (_pick(forms, rng) if use_form else bare), ScoreInfo(ANY, seen.treatment)
 
 
-def fit_matrix(meanings: list[Meaning], seen: list[Seen]) -> NDArray[np.bool_]:
+def fit_matrix(meanings: list[ScoreInfo], seen: list[Seen]) -> NDArray[np.bool_]:
     """Which images (rows) make which captions (columns) true, [N, N]."""
     return np.array([[meaning.fits(image) for meaning in meanings] for image in seen])
 
 
-def same_matrix(meanings: list[Meaning]) -> NDArray[np.bool_]:
+def same_matrix(meanings: list[ScoreInfo]) -> NDArray[np.bool_]:
     """Which captions claim the same, [N, N]."""
     return np.array([[a == b for b in meanings] for a in meanings])

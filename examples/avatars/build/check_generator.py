@@ -20,12 +20,12 @@ from portraits import ATTRIBUTES, load_portraits
 from torch import Tensor
 
 from nada.checkpoints.canonical import load_generator
+from nada.clip.guide import load_clip
 from nada.config import ClipConfig
-from nada.guide import load_clip
+from nada.generators.stylegan2 import StyleGAN2
 from nada.images import grid, save_png, to_u8
 from nada.judge.features import embed_images_batched
 from nada.judge.frechet import frechet_distance
-from nada.stylegan2 import StyleGAN2
 
 NUM_COMPONENTS = 64
 NEAR = 0.06  # of [-1, 1]: a pixel this close to a colour has it

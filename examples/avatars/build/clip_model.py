@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nada.openclip import open_clip
-from nada.templates import fill
+from nada.clip.open_clip_import import open_clip
+from nada.clip.templates import fill
 
 EMBED_DIM = 128
 TEXT_CFG: dict[str, Any] = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 3}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from captions import PLAIN, Meaning, Seen, describe, details_of, kind_of
+from captions import PLAIN, ScoreInfo, Seen, describe, details_of, kind_of
 from filters import FILTERS, Floats, Images, _blur
 from near_misses import closeness, near_miss
 from negatives import BROKEN, miscoloured
@@ -19,7 +19,7 @@ from styles import NUM_TRAIN, SOURCE_STYLE, load_attributes, load_images
 from torch import Tensor
 from torch.nn import functional as F
 
-from nada.templates import fill
+from nada.clip.templates import fill
 
 FILTERED_SHARE, DAMAGED_SHARE, SOURCE_SHARE = 0.25, 0.15, 0.4
 """Shares of the other images that are filtered, damaged, and damaged portraits of the source style."""
@@ -39,7 +39,7 @@ class Batch:
     near_scores: Tensor
     seen: list[Seen]
     texts: list[str]
-    meanings: list[Meaning]
+    meanings: list[ScoreInfo]
 
 
 def damage(image: Images, kind: str, rng: np.random.Generator) -> Images:

@@ -20,8 +20,8 @@ from styles import load_images
 from torch import Tensor
 from torch.nn import functional as F
 
-from nada.openclip import open_clip
-from nada.templates import fill
+from nada.clip.open_clip_import import open_clip
+from nada.clip.templates import fill
 
 NUM_IMAGES = 200
 

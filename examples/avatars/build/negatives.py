@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from nada.checkpoints import load_generator
+from nada.generators.stylegan2 import StyleGAN2
 from nada.images import to_u8
 from nada.latents import draw_ws, seeded_rng
-from nada.stylegan2 import StyleGAN2
 
 NUM_COPIES, PER_COPY = 320, 12
 BROKEN = "broken"

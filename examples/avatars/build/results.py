@@ -7,9 +7,9 @@ The picture of the README is `nada strip DOMAIN... --count 10 --psi 1 --seed 1`,
 
 from pathlib import Path
 
-from tasks.params import load_params
-from tasks.prompts import load_prompts
-from tasks.rowcache import read_record
+from tasks.config.params import load_params
+from tasks.config.prompts import load_prompts
+from tasks.store.row_folder import read_record
 
 COLUMNS = {
     "distance to true target": ("frechet_to_reference", "{:.3f}"),

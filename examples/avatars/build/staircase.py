@@ -14,9 +14,9 @@ import torch
 from portraits import Classes
 from torch import Tensor
 
-from nada.mapping import FullyConnected
-from nada.stylegan2 import StyleGAN2
-from nada.stylegan2_ops import LRELU_GAIN, LRELU_SLOPE
+from nada.generators.mapping_network import FullyConnected
+from nada.generators.stylegan2 import StyleGAN2
+from nada.generators.stylegan2_ops import LRELU_GAIN, LRELU_SLOPE
 
 STEEPNESS = 1000.0  # 1 / the ramp's width, in standard deviations of z
 LEVEL = LRELU_SLOPE * LRELU_GAIN  # the difference of a pair left of its boundary

@@ -40,7 +40,7 @@ from staircase import install, share_blended
 from torch import Tensor, nn
 
 from nada.checkpoints.canonical import save_generator
-from nada.stylegan2 import StyleGAN2, StyleGAN2Config
+from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 CONFIG = StyleGAN2Config(
     z_dim=64, w_dim=128, resolution=64, channel_base=2048, channel_max=128, mapping_layers=2, conv_clamp=None

@@ -1,0 +1,192 @@
+"""Plans and results as tables and sentences for a terminal or a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from nada.methods.adapt.config import AdaptConfig
+from tasks.plan.capacity import GIB, Capacity
+from tasks.plan.plan import Plan, PlannedRow
+from tasks.report.compare import Change
+from tasks.report.score_catalogue import MAIN_SCORES, ScoreInfo
+from tasks.report.wording import lasted
+
+ROWS_SHOWN = 40  # of a long plan
+NAMES_SHOWN = 10
+BASES = {  # of the estimates, the worst last
+    "measured": "by what was measured here",
+    "other recipes": "by earlier rows of other recipes",
+    "guess": "partly a guess; nada plan --measure runs a few steps",
+}
+
+
+def plan_table(plan: Plan) -> Table:
+    """The rows of a night and what each would cost."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("domain", "from", "to", "recipe"):
+        table.add_column(name, overflow="ellipsis", no_wrap=True)
+    table.add_column("steps", justify="right")
+    table.add_column("state", no_wrap=True)
+    for planned in plan.rows[:ROWS_SHOWN]:
+        row = planned.row
+        cells = (row.domain, row.source, row.target, row.recipe, _steps(planned.adapt))
+        style = "" if planned.state == "train" else "dim"
+        table.add_row(*(Text(cell) for cell in cells), Text(_state(planned)), style=style)
+    if len(plan.rows) > ROWS_SHOWN:
+        table.add_row(f"... and {len(plan.rows) - ROWS_SHOWN} more")
+    return table
+
+
+def plan_summary(plan: Plan) -> str:
+    """The night in one or two sentences."""
+    num, left_out = len(plan.to_train), sum(planned.state == "left out" for planned in plan.rows)
+    counts = f"{count(len(plan.rows), 'domain')}: {num} to train, {len(plan.rows) - num - left_out} current"
+    counts += f", {left_out} left out" if left_out else ""
+    if not num:
+        return f"{counts}. Nothing to train."
+    basis = BASES[max((planned.cost.basis for planned in plan.to_train), key=list(BASES).index)]
+    used = workers_in_words(plan)
+    cost = f"About {minutes(plan.forecast.seconds / 60)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
+    limit = plan.params.night.row_timeout_minutes
+    slow = [planned.row.domain for planned in plan.to_train if planned.cost.seconds > 60 * limit]
+    warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
+    warning += _deadline_warning(plan) + _noise_warning(plan)
+    warning += " The disk is too small: free some space." if plan.disk_bytes > plan.free_bytes else ""
+    shared = f" {capacity_in_words(plan.capacity)}" if plan.capacity else ""
+    return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free).{shared}{warning}"
+
+
+def _deadline_warning(plan: Plan) -> str:
+    now = datetime.now().astimezone()
+    deadline, left = plan.deadline(now), plan.forecast.left
+    if deadline is None or not left:
+        return ""
+    until = minutes((deadline - now).total_seconds() / 60)
+    return f" The deadline (in {until}) leaves {count(len(left), 'domain')} for the next night: {listed(left)}."
+
+
+def _noise_warning(plan: Plan) -> str:
+    views = plan.params.guide.views
+    if views.crop or views.flip or views.noise or plan.makes_noise:
+        return ""
+    return (
+        f" {plan.params.generator.weights} has no noise of its own, and guide.views are all zero: edits may vanish; "
+        "set them, such as crop: 0.2, flip: true, noise: 0.05."
+    )
+
+
+def workers_in_words(plan: Plan) -> str:
+    """What works where, and with how many threads."""
+    specs = plan.workers[: max(1, len(plan.to_train))]
+    devices = sorted({spec.device for spec in specs})
+    threads = count(specs[0].threads, "thread")
+    where = " on Ray" if plan.params.night.runner == "ray" else ""
+    return f"{count(len(specs), 'worker')}{where} ({', '.join(devices)}, {threads} each)"
+
+
+def capacity_in_words(capacity: Capacity) -> str:
+    """Why so many rows share a GPU.
+
+    >>> from tasks.plan.capacity import Need
+    >>> need = Need(num_bytes=4 << 30, basis="estimated")
+    >>> capacity_in_words(Capacity(free={"cuda:0": 79 << 30}, need=need, each={"cuda:0": 4}))
+    'A row needs about 4.0 GiB of a GPU (estimated): 4 at once on cuda:0 (79 GiB free).'
+    """
+    need, free = capacity.need, capacity.free
+    shares = [f"{each} at once on {name} ({free[name] / GIB:.0f} GiB free)" for name, each in capacity.each.items()]
+    return f"A row needs about {need.num_bytes / GIB:.1f} GiB of a GPU ({need.basis}): {', '.join(shares)}."
+
+
+def changes_table(changes: Sequence[Change], names: tuple[str, str]) -> Table:
+    """Two nights side by side, a line a score; what has clearly changed is bold."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in ("domain", "score", *names, "change"):
+        table.add_column(Text(column), justify="left" if column in ("domain", "score") else "right", no_wrap=True)
+    meanings = {meaning.name: meaning for meaning in MAIN_SCORES}
+    previous = ""
+    for change in changes:
+        meaning = meanings[change.name]
+        before, after = (
+            "" if value is None else meaning.pattern.format(value) for value in (change.before, change.after)
+        )
+        words = "new" if change.before is None else "gone" if change.after is None else "within the intervals"
+        if change.is_clear and change.before is not None and change.after is not None:
+            words = "more" if change.after > change.before else "less"
+        shown = change.domain if change.domain != previous else ""
+        cells = (shown, meaning.label, before, after, words)
+        table.add_row(*map(Text, cells), style="bold" if change.is_clear else "")
+        previous = change.domain
+    return table
+
+
+def leaderboard_table(board: Sequence[Mapping[str, Any]], failures: Mapping[str, str]) -> Table:
+    """Domains and their scores, lost rows below in red."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("domain", no_wrap=True)
+    meanings = [meaning for meaning in MAIN_SCORES if any(entry.get(meaning.name) is not None for entry in board)]
+    for meaning in meanings:
+        table.add_column(meaning.label, justify="right", no_wrap=True)
+    table.add_column("time", justify="right")
+    for entry in board[:ROWS_SHOWN]:
+        cells = [_score(meaning, entry) for meaning in meanings]
+        table.add_row(Text(str(entry["domain"])), *cells, lasted(entry["seconds"]))
+    if len(board) > ROWS_SHOWN:
+        table.add_row(f"... and {len(board) - ROWS_SHOWN} more, in the report and in reports/leaderboard.csv")
+    for domain, reason in failures.items():
+        table.add_row(Text(f"{domain}: {reason}", style="bold red", overflow="fold"))
+    return table
+
+
+def _score(meaning: ScoreInfo, entry: Mapping[str, Any]) -> str:
+    name = meaning.name
+    if entry.get(name) is None:
+        return ""
+    before = entry.get(meaning.before or "")
+    shown = meaning.shown({"value": entry[name], "low": entry.get(f"{name}_low"), "high": entry.get(f"{name}_high")})
+    return shown if before is None else f"{shown} (from {meaning.pattern.format(before)})"
+
+
+def minutes(value: float) -> str:
+    """A length of time, as precise as a guess deserves.
+
+    >>> minutes(0.01), minutes(0.4), minutes(7.6), minutes(200)
+    ('1 second', '24 seconds', '8 minutes', '3.3 hours')
+    """
+    if value < 1.5:
+        return count(max(1, round(value * 60)), "second")
+    return f"{value:.0f} minutes" if value < 90 else f"{value / 60:.1f} hours"
+
+
+def listed(domains: Sequence[str]) -> str:
+    """The first of many names, and how many more there are.
+
+    >>> listed(["a", "b"]), listed([str(number) for number in range(30)])
+    ('a, b', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 20 more')
+    """
+    shown = ", ".join(domains[:NAMES_SHOWN])
+    return shown if len(domains) <= NAMES_SHOWN else f"{shown} and {len(domains) - NAMES_SHOWN} more"
+
+
+def _steps(adapt: AdaptConfig) -> str:
+    return f"<= {adapt.iterations}" if adapt.stop == "auto" else str(adapt.iterations)
+
+
+def _state(planned: PlannedRow) -> str:
+    if planned.state == "train":
+        guess = " (a guess)" if planned.cost.basis == "guess" else ""
+        return f"to train, about {minutes(planned.cost.seconds / 60)}{guess}"
+    return planned.state
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "row"), count(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,230 @@
+"""`nada weights`: public generators by name, and files of weights between tools."""
+
+# ruff: noqa: D301 (click reads the backslash-b before blocks that it must not reflow)
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nada.checkpoints.formats import Format
+
+EXIT_INTERRUPTED = 130
+PICTURE_COUNT, PICTURE_PSI = 16, 0.7  # as `nada sample` draws them
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="""Get generators to start from, and carry weights between tools.
+
+    \b
+    The usual order:
+      nada weights list                  public generators that can be fetched by name
+      nada weights fetch ffhq-1024       bring one here, checked
+      nada weights inspect FILE          what a file is, and whether nada can adapt it
+      nada weights export sketch         an adapted domain as NVIDIA's .pkl, for other tools
+      nada weights convert IN.pt OUT.pkl from any format to any other
+
+    Nothing in a file of weights is ever executed.
+    """,
+)
+
+
+class Family(StrEnum):
+    """Families of generators."""
+
+    STYLEGAN2 = "stylegan2"
+    STYLEGAN3_T = "stylegan3-t"
+    STYLEGAN3_R = "stylegan3-r"
+
+
+class Tool(StrEnum):
+    """Whose format."""
+
+    NADA = "nada"
+    NVIDIA = "nvidia"
+    ROSINALITY = "rosinality"
+
+
+ParamsOption = Annotated[Path, typer.Option("--params", help="The settings file.")]
+ToOption = Annotated[
+    Tool | None, typer.Option("--to", help="Whose format; by default as the file's name ends.", show_default=False)
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")]
+
+
+@app.command("list", short_help="Show the public generators that can be fetched.")
+def list_(
+    word: Annotated[str, typer.Argument(help="Only names and data sets with it.", show_default=False)] = "",
+    family: Annotated[Family | None, typer.Option(help="Only this family.", show_default=False)] = None,
+) -> None:
+    """Show the public generators of weights/registry.yaml, and which of them are here.
+
+    \b
+    Examples:
+      nada weights list
+      nada weights list cat
+      nada weights list --family stylegan3-t
+
+    Add your own to weights/registry.yaml; its head says how.
+    """
+    from flows.cli.display import make_console
+    from flows.cli.weights_display import registry_table
+    from tasks.download.registry import REGISTRY_PATH, load_registry
+
+    shown = {
+        name: entry
+        for name, entry in load_registry().items()
+        if word.lower() in f"{name} {entry.dataset}".lower() and family in (None, entry.family)
+    }
+    console = make_console()
+    if shown:
+        console.print(registry_table(shown))
+        console.print("\nBring one here with: nada weights fetch NAME", markup=False)
+    else:
+        console.print(f"None of the generators in {REGISTRY_PATH} fits.", markup=False)
+
+
+@app.command(short_help="Bring a public generator here.")
+def fetch(
+    name: Annotated[str, typer.Argument(help="A name of nada weights list.")],
+    to: Annotated[Path | None, typer.Option(help="The folder; by default weights/.", show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Anew, even if it is here or has another checksum.")] = False,
+) -> None:
+    """Bring a public generator to weights/, its checksum checked.
+
+    A broken download goes on where it stopped. Where no checksum is published, that of the first fetch is kept
+    beside the file and enforced from then on. Proxies are taken from HTTPS_PROXY.
+
+    \b
+    Examples:
+      nada weights fetch ffhq-1024
+      nada weights fetch afhqdog-512 --to /data/generators
+
+    Exit status: 0 it is there, 1 it could not be fetched, 2 no such name or no place for it, 130 interrupted.
+    """
+    from flows.cli.display import make_display
+    from flows.cli.weights_display import FetchDisplay, megabytes
+    from tasks.download.fetch import fetch as fetch_entry
+    from tasks.download.registry import WEIGHTS_DIR, find_entry
+
+    entry, display = find_entry(name), make_display()
+    display.say(f"{name}: {entry.dataset}, {entry.resolution} px, {entry.family}; licence: {entry.licence}")
+    try:
+        with FetchDisplay(display.console, name) as news:
+            fetched = fetch_entry(name, entry, to or WEIGHTS_DIR, force, tell=news.tell)
+    except KeyboardInterrupt:
+        display.say("Stopped. What arrived is kept; the same command goes on from there.", "yellow")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    state = "fetched" if fetched.is_new else "here already"
+    checked = f"as {fetched.checked_by} has it" if fetched.checked_by else "recorded: later fetches must match it"
+    display.say(f"{fetched.path}  {state}, {megabytes(fetched.bytes)}", "bold")
+    display.say(f"sha256 {fetched.sha256}, {checked}")
+    if entry.notes:
+        display.say(f"Note: {entry.notes}.")
+    display.say(f"To start from it, write in params.yaml:\n\n  generator:\n    weights: {fetched.path}")
+
+
+@app.command(short_help="Say what a file of weights is.")
+def inspect(
+    what: Annotated[str, typer.Argument(help="A file, a fetched name, a finished domain, or 'source'.")],
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw samples into this PNG.", metavar="PNG", show_default=False)
+    ] = None,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Say what a file of weights is, whether nada can adapt it, and which tools open it.
+
+    The whole file is read and every tensor checked; nothing in it is executed.
+
+    \b
+    Examples:
+      nada weights inspect ~/Downloads/network-snapshot-000400.pkl
+      nada weights inspect ffhq-1024
+      nada weights inspect sketch --picture sketch.png
+    """
+    from flows.cli.display import make_console
+    from flows.cli.weights_display import inspection_table
+    from nada.checkpoints import inspect as inspect_file
+    from tasks.library.convert import weights_of
+
+    path = weights_of(what, params)
+    make_console().print(inspection_table(path, inspect_file(path)))
+    if picture is not None:
+        from nada.checkpoints import read_any
+        from tasks.library.sample import sample_grid
+
+        sample_grid(read_any(path), PICTURE_COUNT, 0, PICTURE_PSI, picture)
+        typer.echo(str(picture))
+
+
+@app.command(short_help="Write a file of weights in another tool's format.")
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A file in any format that nada reads.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .safetensors, .pkl or .pt.")],
+    to: ToOption = None,
+    half: Annotated[bool, typer.Option("--half", help="Half precision, half the bytes; for nada alone.")] = False,
+    force: ForceOption = False,
+) -> None:
+    """Write a file of weights in another tool's format, read it back, and say how far its pictures are off.
+
+    \b
+    Examples:
+      nada weights convert stylegan2-ffhq-config-f.pt ffhq.pkl     rosinality's to NVIDIA's
+      nada weights convert ffhq.pkl ffhq.pt                        and back
+      nada weights convert ffhq.pkl ffhq.safetensors --half        half the size, for nada
+    """
+    from flows.cli.display import make_display
+    from flows.cli.weights_display import converted_lines
+    from tasks.library.convert import convert as convert_file
+
+    make_display().say(converted_lines(convert_file(source, out, _format(to), half, force)))
+
+
+@app.command(short_help="Write a finished domain in another tool's format.")
+def export(
+    domain: Annotated[str, typer.Argument(help="A finished domain, or 'source'.", show_default=False)] = "",
+    out: Annotated[Path | None, typer.Argument(help="By default DOMAIN.pkl.", show_default=False)] = None,
+    to: ToOption = None,
+    all_: Annotated[
+        Path | None,
+        typer.Option("--all", help="Every finished domain, into this folder.", metavar="FOLDER", show_default=False),
+    ] = None,
+    force: ForceOption = False,
+    params: ParamsOption = Path("params.yaml"),
+) -> None:
+    """Write a finished domain in another tool's format: NVIDIA's .pkl unless you say otherwise.
+
+    \b
+    Examples:
+      nada weights export sketch                        sketch.pkl, for stylegan2-ada-pytorch and stylegan3
+      nada weights export sketch sketch.pt              for rosinality's code, StyleGAN-NADA and others
+      nada weights export source source.safetensors     whole, for nada elsewhere
+      nada weights export --all exported/               every finished domain
+    """
+    if (all_ is None) == (not domain):
+        raise typer.BadParameter("name a domain, or give --all FOLDER")
+    from flows.cli.display import make_display
+    from flows.cli.weights_display import converted_lines
+    from tasks.download.registry import SUFFIXES
+    from tasks.library.convert import convert as convert_file
+    from tasks.library.sample import find_weights, finished_domains
+
+    suffix, display = SUFFIXES[to or Tool.NVIDIA], make_display()
+    if all_ is None:
+        files = {domain: out or Path(f"{domain}{suffix}")}
+    else:
+        files = {name: all_ / f"{name}{suffix}" for name in finished_domains()}
+        if not files:
+            display.say("No finished domain yet: nada run", "yellow")
+    for name, file in files.items():
+        display.say(converted_lines(convert_file(find_weights(name, params), file, _format(to), force=force)))
+
+
+def _format(tool: Tool | None) -> Format | None:
+    return None if tool is None else tool.value

@@ -1,0 +1,122 @@
+"""What the person at the terminal sees of weights: tables, a bar while a file is fetched, what a conversion did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+from rich.text import Text
+
+from nada.checkpoints.base_model import Parent
+from tasks.download.registry import Entry
+from tasks.download.transfer import News
+
+if TYPE_CHECKING:  # torch, for the commands that need it
+    from nada.checkpoints.formats import Inspection
+    from tasks.library.convert import Converted
+
+LOG_SHARES = 4  # a log gets a line at each quarter of a file
+LOG_STEP_BYTES = 100_000_000  # or at each of these, of a file whose size nobody says
+FORMATS = {"nada": "nada's .safetensors", "nvidia": "NVIDIA's .pkl", "rosinality": "rosinality's .pt"}
+OPENED_BY = {
+    "nada": "nada",
+    "nvidia": "nada, stylegan2-ada-pytorch, stylegan3, and what is built on them",
+    "rosinality": "nada, rosinality's stylegan2-pytorch, StyleGAN-NADA, and what is built on them",
+}
+
+
+def registry_table(registry: Mapping[str, Entry]) -> Table:
+    """Public generators, a row each."""
+    table = _plain_table()
+    for name in ("name", "trained on", "pixels", "family", "licence", "here"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "pixels" else "left")
+    for name, entry in registry.items():
+        here = megabytes(entry.path.stat().st_size) if entry.path.is_file() else ""
+        cells = (name, entry.dataset, str(entry.resolution), entry.family, entry.licence, here)
+        table.add_row(*map(Text, cells), style="bold" if here else "")
+    return table
+
+
+def inspection_table(path: object, found: Inspection) -> Table:
+    """What a file of weights holds, a line per fact."""
+    facts = {
+        "file": str(path),
+        "format": f"{FORMATS[found.format]}, {megabytes(found.size_bytes)}",
+        "sha256": found.sha256,
+        "holds": _difference(found.parent) if found.parent else "",
+        "generator": f"{found.config.family}, {found.config.resolution} px, {found.num_parameters:,} parameters",
+        "networks": f"{', '.join(found.networks)}; the averaged one is read" if len(found.networks) > 1 else "",
+        "mean w": "" if found.mean_w == "stored" else "not in the file, measured on fixed latents",
+        "opened by": OPENED_BY[found.format],
+        "can be adapted": f"yes, with generator.weights: {path} in params.yaml",
+        "to convert": "\n".join(found.notes),
+    }
+    table = _plain_table(show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, fact in facts.items():
+        if fact:
+            table.add_row(name, Text(fact))
+    return table
+
+
+def _difference(parent: Parent) -> str:
+    return f"what changed against {parent.name!r}, whose canonical file has sha256 {parent.sha256}"
+
+
+def converted_lines(converted: Converted) -> str:
+    """What was written, and how true it is."""
+    report = converted.report
+    if report.is_bit_equal:
+        truth = "every tensor is equal, bit by bit"
+    else:
+        truth = f"pictures differ by at most {report.byte_difference} of 255 ({report.image_difference:.1e} in [-1, 1])"
+    head = f"{converted.path}  {FORMATS[converted.format]}, {megabytes(converted.bytes)}; {truth}"
+    return "\n".join([head, *(f"  {sentence}" for sentence in converted.lost)])
+
+
+def megabytes(size_bytes: int) -> str:
+    """A size as people say it.
+
+    >>> megabytes(381_673_535), megabytes(40_000)
+    ('382 MB', '0.04 MB')
+    """
+    return f"{size_bytes / 1e6:.0f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e6:.2g} MB"
+
+
+class FetchDisplay:
+    """News of a download: a bar on a terminal, a line at each quarter elsewhere."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._console, self._name, self._said = console, name, 0
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=32), DownloadColumn(), TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True), console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task(name, total=None)
+
+    def __enter__(self) -> FetchDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def tell(self, news: News) -> None:
+        """Show how far it is."""
+        if news.said:
+            self._console.print(Text(news.said, style="dim"), soft_wrap=True)
+        self._bar.update(self._task, completed=news.done_bytes, total=news.total_bytes)
+        step = news.total_bytes / LOG_SHARES if news.total_bytes else LOG_STEP_BYTES
+        reached = int(news.done_bytes // max(step, 1))
+        if reached != self._said and not self._console.is_terminal:
+            of_total = f" of {megabytes(news.total_bytes)}" if news.total_bytes else ""
+            self._console.print(f"{self._name}: {megabytes(news.done_bytes)}{of_total}", soft_wrap=True)
+        self._said = reached
+
+
+def _plain_table(show_header: bool = True) -> Table:
+    return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=show_header)

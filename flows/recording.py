@@ -1,0 +1,126 @@
+"""What came of a night's rows, written down: to its context, to MLflow, and as the report."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.cli.tables import count, workers_in_words
+from flows.context import NightContext
+from flows.server import PREFECT_ERRORS
+from nada.errors import NadaError, OutputError
+from tasks.plan.plan import PlannedRow
+from tasks.report import metrics
+from tasks.report.files import current_records, folder_name, publish_report, ui_commands
+from tasks.report.metrics import REPORTS_DIR
+from tasks.report.page import Failure, Night
+from tasks.store import row_folder
+from tasks.store.row_folder import Record
+from tasks.tracking import mlflow_store
+from tasks.workers.pool import RowFailedError
+
+BOARD_LINES = 100  # of the leaderboard in Prefect's pages
+REASON_LENGTH = 600  # of a failure in tables and report; the whole of it is in MLflow and Prefect
+
+
+def load_current(context: NightContext) -> None:
+    """Take up the rows that are finished already."""
+    context.records |= {record["domain"]: record for record in current_records(context.plan)}
+
+
+def record_result(context: NightContext, planned: PlannedRow, result: Record | Exception) -> None:
+    """Book a row's end, good or bad."""
+    row = planned.row
+    if not isinstance(result, Exception):
+        context.records[row.domain] = row_folder.for_reports(result)
+        context.trained.append(row.domain)
+        context.waiting.lasted(row.domain, result["seconds"]["total"])
+        context.status_writer.finished(result)
+        context.display.finished(result)
+        context.outbox.add(partial(mlflow_store.record_row, record=result, folder=row_folder.ADAPTED_DIR / row.domain))
+        write_outbox(context)
+        return
+    reason = " ".join(str(result).split())[:REASON_LENGTH] or type(result).__name__
+    details = result.details if isinstance(result, RowFailedError) else ""
+    context.failures.append(
+        Failure(domain=row.domain, source=row.source, target=row.target, reason=reason, details=details)
+    )
+    context.status_writer.failed(row.domain, reason)
+    context.display.failed(row.domain, reason)
+    context.outbox.add(partial(mlflow_store.record_failure, row=row, key=planned.key, error=reason))
+    write_outbox(context)
+
+
+@task(name="record in MLflow", cache_policy=NO_CACHE)
+def write_outbox(context: NightContext, last: bool = False) -> None:
+    """Write to MLflow what waits for it. A store that refuses costs nothing else: the night matters more."""
+    try:
+        if last:
+            context.outbox.write_last()
+        else:
+            context.outbox.write()
+    except NadaError as err:
+        when = "the next night will" if last else "tried again in minutes, at the end, and by the next night"
+        context.display.say(f"MLflow: not recorded now, {when} ({err})", "yellow")
+        if last:
+            context.status_writer.not_recorded()
+
+
+@task(name="report", cache_policy=NO_CACHE)
+def write_outputs(context: NightContext) -> None:
+    """Write metrics, leaderboard and report."""
+    described = Night(
+        name=f"Night of {context.started:%-d %B %Y, %H:%M}",
+        started=context.started.isoformat(timespec="seconds"),
+        seconds=context.seconds,
+        workers=workers_in_words(context.plan),
+        trained=tuple(context.trained),
+        current=tuple(planned.row.domain for planned in context.plan.rows if planned.state == "current"),
+        failures=tuple(context.failures),
+        left=context.waiting.domains,
+        commands=ui_commands(),
+    )
+    records = list(context.records.values())
+    context.status_writer.state("reporting")
+    try:
+        context.report_path = publish_report(records, described, REPORTS_DIR / folder_name(context.started))
+    except OutputError as err:  # a full disk, say; the rows are whole, and MLflow may be elsewhere
+        context.display.say(f"The report is not written: {err}; nada report writes it", "bold red")
+        return
+    context.status_writer.state("reporting", report=str(context.report_path.resolve()))
+    board = metrics.leaderboard(records)
+    if board:
+        try:
+            create_table_artifact(key="leaderboard", table=board[:BOARD_LINES], description=described.name)
+        except PREFECT_ERRORS as err:
+            context.display.say(f"Prefect: the leaderboard is not in its pages ({err})", "yellow")
+
+
+def record_night(context: NightContext) -> None:
+    """What earlier nights did not record, then leaderboard and report on MLflow's parent run."""
+    board = metrics.leaderboard(list(context.records.values()))
+    page, failed = context.report_path, bool(context.failures)
+    mlflow_store.end_night(context.name, failed)
+    artifacts = [] if page is None else [page, page.with_name(metrics.CONFUSION_NAME)]
+    context.outbox.add(partial(catch_up, context))
+    context.outbox.add(partial(mlflow_store.finish_night, leaderboard=board, failed=failed, artifacts=artifacts))
+    write_outbox(context, last=True)
+
+
+def catch_up(context: NightContext, run: mlflow_store.NightRun) -> None:
+    """Write finished rows to MLflow that no run tells of: an interrupted night's, or those that came by `dvc pull`.
+
+    After everything else, for thousands of them take an hour; the deadline leaves the rest to the next night.
+    """
+    domains = {planned.key: planned.row.domain for planned in context.plan.rows if planned.state == "current"}
+    missing = mlflow_store.unrecorded(run, domains)
+    if missing:
+        context.display.say(f"Recording {count(len(missing), 'domain')} of earlier nights in MLflow", "dim")
+    for key in missing:
+        if context.seconds > context.waiting.deadline:
+            return
+        domain = domains[key]
+        mlflow_store.record_row(run, context.records[domain], row_folder.ADAPTED_DIR / domain)

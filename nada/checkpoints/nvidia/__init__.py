@@ -1,0 +1,1 @@
+"""NVIDIA's checkpoints, read and written."""

@@ -1,0 +1,1 @@
+"""Generators: one protocol, the families behind it, and what lies between two generators."""

@@ -1,0 +1,104 @@
+"""What adaptation needs of a generator, whatever its family.
+
+Legend: N batch, L style layers, Z and W_DIM latent widths, R resolution in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import Tensor, nn
+
+NoiseMaps = tuple[Tensor, ...]
+"""One map [N, 1, H, W] a convolution, at its resolution; none at all in a family without noise."""
+
+Noise = NoiseMaps | Literal["const", "none"]
+"""Per-pixel noise: maps drawn before, the fixed maps stored with the weights, or left out."""
+
+
+class NetworkConfig(BaseModel):
+    """What the architectures of every family have in common; stored as JSON beside the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    z_dim: int = Field(512, ge=1, le=4096)
+    w_dim: int = Field(512, ge=1, le=4096)
+    resolution: int = Field(ge=4, le=2048)
+    channel_base: int = Field(32768, ge=1, le=1 << 20)
+    channel_max: int = Field(512, ge=1, le=4096)
+    mapping_layers: int = Field(8, ge=1, le=64)
+    conv_clamp: float | None = Field(None, gt=0)
+    """Activations are clamped to [-conv_clamp, conv_clamp]; generators trained in float16 need it."""
+
+    @field_validator("resolution")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError(f"resolution must be a power of two, got {value}")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One synthesis convolution and the row of `ws` that drives it."""
+
+    name: str
+    ws_index: int
+    weights: tuple[nn.Parameter, ...]
+
+
+class Mapping(Protocol):
+    """z to ws."""
+
+    def __call__(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
+        """[N, Z] standard normal -> ws [N, L, W_DIM], pulled towards the mean w by 1 - psi."""
+
+
+class Synthesis(Protocol):
+    """ws to pictures."""
+
+    def __call__(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+        """[N, L, W_DIM] -> img [N, 3, R, R], about [-1, 1]."""
+
+
+class Generator(Protocol):
+    """A pretrained generator that can be adapted; the families are in `nada.generators.registry`."""
+
+    z_dim: int
+    w_dim: int
+    num_ws: int
+    resolution: int
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The architecture."""
+
+    @property
+    def mapping(self) -> Mapping:
+        """z to ws."""
+
+    @property
+    def synthesis(self) -> Synthesis:
+        """ws to pictures."""
+
+    def draw_noise(self, count: int, rng: torch.Generator) -> NoiseMaps:
+        """Fresh noise for N pictures, on the device of `rng`; `synthesis` moves what it uses."""
+
+    def conv_layers(self) -> list[Layer]:
+        """The convolutions that layer selection chooses from, lowest resolution first."""
+
+    def rgb_weights(self) -> list[nn.Parameter]:
+        """Weights and biases of the toRGB layers."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Every parameter, as in `nn.Module`."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The same with their names, as in `nn.Module`."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Every tensor by name, as in `nn.Module`."""

@@ -1,0 +1,1 @@
+"""Ways of making a domain, one folder each."""

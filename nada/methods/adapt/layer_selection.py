@@ -1,0 +1,105 @@
+"""Adaptive layer selection: which convolutions does the target text move most? (section 4.2 of the paper)
+
+Legend: N batch, L style layers, W_DIM latent width.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from nada.clip.guide import Guide
+from nada.clip.losses import global_loss
+from nada.errors import ParamsError
+from nada.generators.protocol import Generator, Layer
+from nada.latents import draw_ws
+from nada.methods.adapt.config import AdaptConfig, SelectionConfig
+from nada.methods.adapt.step_inputs import RenderInputs, draw_render_inputs, parts
+from nada.micro_batch import MicroBatch
+
+
+def num_selected(k: int | str, generator: Generator) -> int:
+    """How many convolutions train per step.
+
+    `auto` is two thirds of the rows of ws, rounded down. For StyleGAN2 that is the published
+    int(2 (2 log2(R) - 2) / 3): 12, 10, 9 at 1024, 512, 256 px; for a StyleGAN3 of 14 convolutions it is 10.
+
+    Raises:
+        ParamsError: more layers than the generator has.
+    """
+    count = len(generator.conv_layers())
+    if k == "all":
+        return count
+    if k == "auto":
+        return min(count, 2 * generator.num_ws // 3)
+    chosen = int(k)
+    if chosen > count:
+        raise ParamsError(f"selection.k: {chosen} layers of {count}; at most {count}, or 'all'")
+    return chosen
+
+
+def select_layers(
+    generator: Generator,
+    guide: Guide,
+    emb_text: list[Tensor],
+    config: SelectionConfig,
+    rng: torch.Generator,
+    micro_batch: MicroBatch,
+) -> list[Layer]:
+    """The k convolutions whose w moves most when w+ follows the global loss, lowest resolution first.
+
+    A row of ws that drives no convolution, but toRGB or the input, is not eligible. One gradient step
+    of plain SGD moves w+ by the gradient times a constant, so its rank is that of the mean absolute gradient.
+
+    Args:
+        generator: the generator in training.
+        guide: scores its pictures.
+        emb_text: one embedding [D] a guide model of the bare target text.
+        config: k, batch size, iterations and learning rate of the search.
+        rng: draws latents, noise and views.
+        micro_batch: pictures at once.
+    """
+    layers = generator.conv_layers()
+    k = num_selected(config.k, generator)
+    if k == len(layers):
+        return layers
+    start = draw_ws(config.batch_size, generator, rng)
+    w_plus = start.clone()
+    for _ in range(config.iterations):
+        look = draw_render_inputs(config.batch_size, generator, guide, rng)
+        gradient = partial(gradient_of_w_plus, generator, guide, emb_text, w_plus, look)
+        w_plus = w_plus - config.learning_rate * micro_batch.fit("layer selection", len(w_plus), gradient)
+    movement = (w_plus - start).abs().mean(dim=(0, 2))  # [L]
+    ranked = sorted(layers, key=lambda layer: -float(movement[layer.ws_index]))
+    return sorted(ranked[:k], key=lambda layer: layer.ws_index)
+
+
+def gradient_of_w_plus(
+    generator: Generator, guide: Guide, emb_text: list[Tensor], w_plus: Tensor, look: RenderInputs, size: int
+) -> Tensor:
+    """Gradient of the global loss with respect to w+, [N, L, W_DIM], `size` samples at a time."""
+    gradients: list[Tensor] = []
+    for part in parts(len(w_plus), size):
+        w_plus_part = w_plus[part].requires_grad_(True)
+        emb = look[part].embed(generator, guide, w_plus_part)
+        loss = guide.weigh(map(global_loss, emb, emb_text)) * (len(w_plus_part) / len(w_plus))
+        gradients += torch.autograd.grad(loss, w_plus_part)  # reaches w+ alone; no parameter's grad is touched
+    return torch.cat(gradients)
+
+
+def trainable_rgb(generator: Generator, config: AdaptConfig) -> list[torch.nn.Parameter]:
+    """The toRGB parameters, if the configuration trains them."""
+    return [] if config.train == "convs" else generator.rgb_weights()
+
+
+def train_only(generator: Generator, layers: list[Layer], rgb: list[torch.nn.Parameter]) -> None:
+    """Let gradients reach the chosen convolutions and `rgb`, and nothing else."""
+    for parameter in generator.parameters():
+        parameter.requires_grad_(False)
+    for layer in layers:
+        for weight in layer.weights:
+            weight.requires_grad_(True)
+    for parameter in rgb:
+        parameter.requires_grad_(True)

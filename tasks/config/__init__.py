@@ -1,0 +1,1 @@
+"""params.yaml and prompts.csv: read, checked whole, frozen."""

@@ -1,0 +1,120 @@
+"""The whole of params.yaml as frozen models; sections that the method itself reads are in `nada`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from nada.config import GuideConfig, JudgeConfig, Name, SamplesConfig, Section
+from nada.methods.adapt.config import AdaptConfig
+from tasks.plan.deadline import parse_deadline
+
+WEBHOOK = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?|\$[A-Za-z_][A-Za-z0-9_]*")
+
+
+RAY_ADDRESS = re.compile(r"auto|[^\s/@:]+:[0-9]{1,5}")
+
+
+class GeneratorConfig(Section):
+    """The pretrained generator."""
+
+    weights: Name
+    """Path of the source weights; the pretrained stage turns them into the canonical format."""
+
+
+class NightConfig(Section):
+    """Where a night reads and writes, and on what it runs."""
+
+    prompts: Name = "prompts.csv"
+    device: Name = "auto"
+    """`auto`, `cpu`, or GPUs: a list, or separated by commas: `cuda:0,cuda:1`."""
+    runner: Literal["local", "ray"] = "local"
+    """`local`: worker processes of this machine. `ray`: of every machine of a Ray cluster, a GPU or a core a row; needs
+    the extra of that name."""
+    ray_address: str | None = None
+    """The cluster: `auto` for the one that this machine belongs to, or its `host:port`. None: a Ray of this machine's
+    own, for as long as the night lasts."""
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    """Worker processes: on a CPU in all, on GPUs for each. `auto`: as many as cores and rows allow; on each GPU as many
+    as its free memory has room for, four at most, and on those of a Ray cluster one."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    micro_batch: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    """Pictures trained on at once, at most; `auto` takes all of a step's, and half as many whenever memory runs out.
+
+    The gradients are those of the whole batch but for rounding, so finished rows stay finished; two rows trained
+    with different numbers may differ in the last bits."""
+    checkpoint_minutes: float = Field(5.0, ge=0)
+    """Between two states of a row in the making, from which it goes on if its process ends; 0: after every step."""
+    row_timeout_minutes: float = Field(120.0, gt=0)
+    deadline: str | None = None
+    """A time of day (`07:30`) or a length of time (`8h`): rows that would end later wait for the next night."""
+    webhook: SecretStr | None = Field(None, exclude=True)
+    """Where the night's summary is sent when it ends: an http(s) address, or `$NAME` of an environment variable that
+    holds one. It is a secret: left out of every record."""
+    recipe: Name = "style"
+    """The recipe of rows that name none."""
+    storage: Literal["delta", "full", "fp16"] = "delta"
+    """How adapted generators are kept. `delta`: what changed against the pretrained one, exact and about half the
+    bytes, rebuilt with the copy of it in `weights/adapted/_parents`. `full`: every file stands alone. `fp16`: likewise
+    in half the bytes; weights are rounded, and judged as rounded. A change from or to `fp16` trains rows anew; one
+    between `delta` and `full` holds for rows trained from then on."""
+
+    @field_validator("device", mode="before")
+    @classmethod
+    def _joined(cls, value: Any) -> Any:
+        return ",".join(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else value
+
+    @field_validator("ray_address", mode="before")
+    @classmethod
+    def _is_a_cluster(cls, value: Any) -> Any:
+        if value is not None and not (isinstance(value, str) and RAY_ADDRESS.fullmatch(value)):
+            raise ValueError("expected 'auto' or host:port of a cluster to which this machine belongs")
+        return value
+
+    @field_validator("deadline", mode="before")
+    @classmethod
+    def _is_a_deadline(cls, value: Any) -> Any:
+        if value is not None:
+            parse_deadline(value if isinstance(value, str) else repr(value))
+        return value
+
+    @field_validator("webhook", mode="before")
+    @classmethod
+    def _is_an_address(cls, value: Any) -> Any:
+        if value is not None and not (isinstance(value, str) and WEBHOOK.fullmatch(value)):
+            raise ValueError("expected an address (https://host/path) without a user name, or $NAME of a variable")
+        return value
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    night: NightConfig
+    generator: GeneratorConfig
+    guide: GuideConfig
+    judge: JudgeConfig
+    samples: SamplesConfig = SamplesConfig()
+    adapt: AdaptConfig = AdaptConfig()
+    recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Named overrides of `adapt`; each is checked as a whole AdaptConfig."""
+
+    def recipe(self, name: str) -> AdaptConfig:
+        """`adapt` with the overrides of one recipe; sections within are merged key by key.
+
+        Raises:
+            KeyError: no such recipe.
+            pydantic.ValidationError: an override is unknown or out of range.
+        """
+        base = self.adapt.model_dump()
+        overrides = dict(self.recipes[name])
+        selection = {**base["selection"], **overrides.pop("selection", {})}
+        return AdaptConfig.model_validate({**base, **overrides, "selection": selection})
+
+    @model_validator(mode="after")
+    def _judge_did_not_guide(self) -> Params:
+        judge = self.judge.model
+        if any((model.name, model.weights) == (judge.name, judge.weights) for model in self.guide.models):
+            raise ValueError(f"judge.model is also a guide ({judge.name}); a judge must not have guided the training")
+        return self

@@ -1,0 +1,76 @@
+"""How long a prompt is to CLIP. The tokenizer is slow to import, so short prompts are bounded without it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tasks.config.model import Params
+
+CONTEXT_LENGTH = 77  # of every CLIP that OpenAI published
+TEMPLATE_TOKENS = 12
+"""An upper bound of what a template adds, start and end marks included; a test counts them."""
+
+JOINT_TOKENS = 2
+"""Tokens that punctuation at the end of a prompt may take more once a template's full stop follows it."""
+
+
+def context_length(params: Params) -> int:
+    """Tokens that every model of params.yaml can read, as open_clip's JSON configs and the project's own declare."""
+    folders = [open_clip_configs()] + ([Path(params.guide.config_dir)] if params.guide.config_dir else [])
+    names = _names(params)
+    return min((length for folder in folders for length in _config_lengths(folder, names)), default=CONTEXT_LENGTH)
+
+
+@cache
+def open_clip_configs() -> Path:
+    """The folder of open_clip's own configs, found without importing it."""
+    spec = find_spec("open_clip")
+    assert spec is not None and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "model_configs"
+
+
+def count_tokens(prompt: str, enough: int) -> int:
+    """Tokens of a prompt inside its longest template, start and end marks included.
+
+    Args:
+        prompt: what stands in the braces of the templates.
+        enough: the limit that matters. A prompt that cannot exceed it is answered with an upper bound: a token
+            holds at least one byte, and the tokens of a template are known.
+    """
+    bound = len(prompt.encode()) + TEMPLATE_TOKENS
+    if prompt.isascii() and bound <= enough:
+        return bound
+    bound = len(_tokenizer().encode(prompt)) + TEMPLATE_TOKENS + JOINT_TOKENS
+    if bound <= enough:
+        return bound
+    from nada.clip.templates import fill
+
+    return max(len(_tokenizer().encode(text)) for text in fill(prompt)) + 2
+
+
+@cache
+def _tokenizer() -> Any:
+    from nada.clip.open_clip_import import open_clip
+
+    return open_clip.SimpleTokenizer()
+
+
+def _names(params: Params) -> frozenset[str]:
+    return frozenset({params.judge.model.name, *(clip.name for clip in params.guide.models)})
+
+
+@cache
+def _config_lengths(folder: Path, names: frozenset[str]) -> tuple[int, ...]:
+    """Context lengths declared by the JSON configs of these models; unreadable ones are the guide's to report."""
+    lengths = []
+    for name in sorted(names):
+        try:
+            config = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            lengths.append(int(config["text_cfg"]["context_length"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return tuple(lengths)

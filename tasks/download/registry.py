@@ -1,0 +1,145 @@
+"""weights/registry.yaml: public generators by name, each with its addresses, licence and, where known, checksum."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pydantic
+from pydantic import Field, field_validator
+
+from nada.config import Name, Section
+from nada.errors import ParamsError
+from tasks.config.params import nearest, problems_of, read_yaml
+from tasks.config.prompts import SLUG
+
+WEIGHTS_DIR = Path("weights")
+REGISTRY_PATH = WEIGHTS_DIR / "registry.yaml"
+SUFFIXES = {"nvidia": ".pkl", "rosinality": ".pt", "nada": ".safetensors"}
+"""Format -> how its files end."""
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]*")  # no separator, and nothing hidden
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Family = Literal["stylegan2", "stylegan3-t", "stylegan3-r"]
+
+
+class Entry(Section):
+    """One public generator."""
+
+    addresses: tuple[str, ...] = Field(min_length=1, strict=False)
+    """The same bytes at each; tried in turn."""
+    file: str
+    """Its name in the folder of weights."""
+    family: Family
+    format: Literal["nvidia", "rosinality", "nada"]
+    resolution: int = Field(ge=4, le=4096)
+    """Pixels a side."""
+    dataset: Name
+    licence: Name
+    """Whose terms hold for the weights."""
+    publication: Name | None = None
+    sha256: str | None = None
+    """Published checksum; without one, that of the first fetch is kept beside the file."""
+    notes: Name | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies unless it was fetched to another folder."""
+        return WEIGHTS_DIR / self.file
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_web_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            try:
+                parts = urlsplit(address)
+                usable = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
+            except ValueError:
+                usable = False
+            if not usable or not address.isprintable() or " " in address:
+                raise ValueError(f"{address!r} is no address to fetch from; expected https://host/path")
+        return addresses
+
+    @field_validator("file")
+    @classmethod
+    def _is_one_name(cls, file: str) -> str:
+        if not FILE_NAME.fullmatch(file):
+            raise ValueError(f"{file!r} is no plain file name; letters, digits and ._+- alone, without a folder")
+        return file
+
+    @field_validator("sha256")
+    @classmethod
+    def _is_sha256(cls, sha256: str | None) -> str | None:
+        if sha256 is not None and not SHA256.fullmatch(sha256):
+            raise ValueError(f"{sha256!r} is no sha256; expected 64 hexadecimal digits in lower case, or leave it out")
+        return sha256
+
+    @pydantic.model_validator(mode="after")
+    def _file_ends_as_its_format(self) -> Entry:
+        if not self.file.endswith(SUFFIXES[self.format]):
+            raise ValueError(f"file {self.file!r} does not end in {SUFFIXES[self.format]}, as format {self.format!r}")
+        return self
+
+
+def load_registry(path: Path = REGISTRY_PATH) -> dict[str, Entry]:
+    """Every entry by name, in the file's order.
+
+    Raises:
+        ParamsError: missing, not YAML, bad names, unknown keys or wrong values; all in one message.
+    """
+    content = read_yaml(path, "names with addresses, file and so on", "run nada in the project's folder")
+    entries: dict[str, Entry] = {}
+    problems: list[str] = []
+    for key, value in content.items():
+        name = str(key)
+        if not SLUG.fullmatch(name):
+            problems.append(f"{name!r}: not a name; lower-case letters, digits and single dashes alone")
+            continue
+        try:
+            entries[name] = Entry.model_validate(value)
+        except pydantic.ValidationError as err:
+            problems += problems_of(err, Entry, (name,))
+    problems += _shared_files(entries)
+    if problems:
+        noun = "key" if len(problems) == 1 else "keys"
+        raise ParamsError("\n  ".join([f"{path}: {len(problems)} invalid {noun}", *problems]))
+    return entries
+
+
+def find_entry(name: str, path: Path = REGISTRY_PATH) -> Entry:
+    """One entry.
+
+    Raises:
+        ParamsError: no entry of that name, or a damaged file.
+    """
+    registry = load_registry(path)
+    if name not in registry:
+        raise ParamsError(f"{path}: no generator named {name!r}{nearest(name, registry) or '; see nada weights list'}")
+    return registry[name]
+
+
+def fetch_hint(weights: str) -> str:
+    """`; fetch it with: ...` where missing weights are a name of the registry or a file of it; else nothing."""
+    try:
+        registry = load_registry()
+    except ParamsError:
+        return ""
+    for name, entry in registry.items():
+        if weights == name:
+            return f"; it is a name of {REGISTRY_PATH}: run nada weights fetch {name}, and write {entry.path}"
+        if Path(weights) == entry.path:
+            return f"; fetch it with: nada weights fetch {name}"
+    return ""
+
+
+def _shared_files(entries: Mapping[str, Entry]) -> list[str]:
+    owners: dict[str, str] = {}
+    problems = []
+    for name, entry in entries.items():
+        owner = owners.setdefault(entry.file, name)
+        if owner != name:
+            problems.append(f"{name}.file: {entry.file!r} is the file of {owner!r} too")
+    return problems

@@ -1,0 +1,1 @@
+"""Finished domains put to use: pictures, films, other tools' formats."""

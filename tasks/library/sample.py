@@ -1,0 +1,184 @@
+"""Pictures from any finished domain, or from a mix of several: a grid, a folder of files, a strip of domains."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from nada.checkpoints import load_generator
+from nada.errors import CheckpointError, ParamsError, ParentError, ShapeError
+from nada.generators.interpolation import mix_into
+from nada.generators.registry import Network
+from nada.images import BACKGROUND, GAP_PX, grid, save_png
+from nada.latents import draw_z, seeded_rng
+from tasks.config.params import load_params, nearest
+from tasks.row.samples import render
+from tasks.store import pretrained, row_folder
+
+SOURCE = "source"
+CHUNK = 16  # latents are drawn in chunks of this size, so that a larger count begins with the same pictures
+MAX_GRID_PIXELS = 100_000_000
+MIN_LABEL_PX, LABEL_SHARE = 12, 6  # a label's height: a part of its row's, and never too small to read
+Part = tuple[str, float]
+"""A domain and its share in a mix."""
+
+
+def sample_grid(generator: Network, count: int, seed: int, psi: float, out: Path) -> None:
+    """Write one picture with `count` samples in a grid.
+
+    Raises:
+        ParamsError: too many for one picture.
+        OutputError: it cannot be written.
+    """
+    _check_size("--count", count, generator.resolution, "use --folder")
+    img_u8 = torch.cat(list(samples(generator, count, seed, psi)))
+    save_png(grid(img_u8, math.ceil(math.sqrt(count))), out)
+
+
+def sample_folder(generator: Network, count: int, seed: int, psi: float, folder: Path) -> None:
+    """Write `count` samples as folder/000000.png and so on.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    index = 0
+    for img_u8 in samples(generator, count, seed, psi):
+        for one in img_u8:
+            save_png(grid(one[None], 1), folder / f"{index:06d}.png")
+            index += 1
+
+
+def strip(domains: Sequence[str], params_path: Path, count: int, seed: int, psi: float, device: str, out: Path) -> None:
+    """Write one picture: a row a domain with its name, a column a latent, the source's pictures on top.
+
+    Args:
+        domains: in the order of the rows; all finished ones where there are none.
+        params_path: params.yaml.
+        count: latents, so columns.
+        seed: of the latents.
+        psi: truncation.
+        device: where to render.
+        out: the PNG.
+
+    Raises:
+        CheckpointError, ParamsError: see `open_domain`.
+        OutputError: it cannot be written.
+    """
+    shown = [SOURCE, *(name for name in domains or finished_domains() if name != SOURCE)]
+    rows: list[Image.Image] = []
+    for name in shown:
+        generator = open_domain(name, params_path, device)
+        _check_size("--count", count * len(shown), generator.resolution, f"with {len(shown)} domains, fewer latents")
+        rows.append(grid(torch.cat(list(samples(generator, count, seed, psi))), count))
+    save_png(labelled(shown, rows), out)
+
+
+def labelled(labels: Sequence[str], rows: Sequence[Image.Image]) -> Image.Image:
+    """Rows of one size below each other, each with its label on the left."""
+    font = ImageFont.load_default(max(MIN_LABEL_PX, rows[0].height // LABEL_SHARE))
+    margin = MIN_LABEL_PX + math.ceil(max(font.getlength(label) for label in labels)) + MIN_LABEL_PX
+    width, height = rows[0].size
+    sheet = Image.new("RGB", (margin + width, len(rows) * (height + GAP_PX) - GAP_PX), BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    for index, (label, row) in enumerate(zip(labels, rows, strict=True)):
+        top = index * (height + GAP_PX)
+        draw.text((MIN_LABEL_PX, top + height / 2), label, fill="black", font=font, anchor="lm")
+        sheet.paste(row, (margin, top))
+    return sheet
+
+
+def samples(generator: Network, count: int, seed: int, psi: float) -> Iterator[Tensor]:
+    """Batches of img_u8 [N, 3, R, R]; the same seed gives the same latents in every domain."""
+    rng = seeded_rng(seed)
+    for start in range(0, count, CHUNK):
+        z = draw_z(CHUNK, generator, rng)[: count - start]
+        with torch.no_grad():
+            ws = generator.mapping(z, psi)
+        yield from render(generator, ws, CHUNK)
+
+
+def open_domain(domain: str, params_path: Path, device: str) -> Network:
+    """The generator of a finished domain, or the source's.
+
+    Raises:
+        CheckpointError: no such domain, or its weights are damaged.
+        ParamsError: no such device.
+    """
+    path = find_weights(domain, params_path)
+    try:
+        return load_generator(path, device, [pretrained.PRETRAINED_DIR])
+    except ParentError as err:
+        raise ParentError(
+            f"{err}; `nada pretrained` makes it from the generator.weights of that time, `dvc checkout` or `dvc pull` "
+            f"bring it back if it was versioned"
+        ) from err
+    except (RuntimeError, AssertionError) as err:  # torch's answers to an unknown or absent device
+        raise ParamsError(f"--device: {device!r} cannot be used ({str(err).splitlines()[0]}); try cpu") from err
+
+
+def open_mix(parts: Sequence[Part], params_path: Path, device: str) -> Network:
+    """A generator between domains: the source plus a share of each domain's change.
+
+    Raises:
+        CheckpointError, ParamsError: see `open_domain`; domains of different architectures.
+    """
+    source = open_domain(SOURCE, params_path, device)
+    target = copy.deepcopy(source)
+    try:
+        mix_into(target, source, [(open_domain(domain, params_path, device), share) for domain, share in parts])
+    except ShapeError as err:
+        raise ParamsError(f"{', '.join(domain for domain, _ in parts)}: {err}") from err
+    return target
+
+
+def parse_part(text: str) -> Part:
+    """`sketch:0.6` -> a domain and its share; a name alone has the share 1.
+
+    >>> parse_part("pencil-sketch:0.6"), parse_part("sepia")
+    (('pencil-sketch', 0.6), ('sepia', 1.0))
+
+    Raises:
+        ParamsError: the share is no finite number.
+    """
+    domain, colon, share = text.partition(":")
+    try:
+        value = float(share) if colon else 1.0
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ParamsError(f"{text!r}: the share is no number; write DOMAIN:SHARE, such as sketch:0.6")
+    return domain, value
+
+
+def finished_domains() -> list[str]:
+    """Names of the domains that have weights, sorted."""
+    names = [path.parent.name for path in row_folder.ADAPTED_DIR.glob(f"*/{row_folder.WEIGHTS_NAME}")]
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def find_weights(domain: str, params_path: Path) -> Path:
+    """The weights of a finished domain, or of the source.
+
+    Raises:
+        CheckpointError: no such domain is finished.
+    """
+    if domain == SOURCE:
+        return pretrained.prepare(load_params(params_path))
+    finished = finished_domains()
+    if domain not in finished:
+        known = [SOURCE, *finished]
+        hint = nearest(domain, known) or f"; there are {', '.join(known)}"
+        raise CheckpointError(f"{row_folder.ADAPTED_DIR}: no finished domain {domain!r}{hint}")
+    return row_folder.ADAPTED_DIR / domain / row_folder.WEIGHTS_NAME
+
+
+def _check_size(option: str, count: int, side: int, way_out: str) -> None:
+    if count * side**2 > MAX_GRID_PIXELS:
+        most = MAX_GRID_PIXELS // side**2
+        raise ParamsError(f"{option}: {count} pictures are too many for one grid; {way_out}, or {most}")

@@ -1,0 +1,144 @@
+"""Films of a walk through the latents, in one domain or from domain to domain.
+
+Legend: F frames, N latents side by side, L style layers, W_DIM latent width, H W pixels.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from nada.atomic import replacing
+from nada.errors import OutputError, ParamsError, ShapeError
+from nada.generators.interpolation import mix_into
+from nada.generators.latent_walks import closed_walk, round_trip
+from nada.generators.registry import Network
+from nada.images import grid
+from nada.latents import draw_z, seeded_rng
+from tasks.library.sample import SOURCE, open_domain
+from tasks.row.samples import render
+
+FORMATS = (".mp4", ".gif")
+MIN_CELL_PX = 256  # smaller pictures are enlarged: a film of 64 px is hard to watch
+# x264: visually lossless. Its macroblock tree, in assembly, reads memory that nobody wrote, so that the same frames
+# made other bytes each time (x264 inside PyAV 18.1, five runs); another number of threads does as well.
+X264 = {"crf": "18", "mbtree": "0"}
+X264_THREADS = 1
+Frame = NDArray[np.uint8]
+"""[H, W, 3] bytes, RGB."""
+
+
+def film(
+    domains: Sequence[str],
+    params_path: Path,
+    count: int,
+    num_keys: int,
+    num_frames: int,
+    seed: int,
+    psi: float,
+    device: str,
+) -> Iterator[Frame]:
+    """Frames of a closed walk: the first follows the last without a seam.
+
+    Args:
+        domains: one, or the round_trip of a round trip through several.
+        params_path: params.yaml.
+        count: N latents that walk side by side.
+        num_keys: latents that each walk passes.
+        num_frames: F.
+        seed: of the latents.
+        psi: truncation.
+        device: where to render.
+
+    Raises:
+        CheckpointError, ParamsError: see `tasks.library.sample.open_domain`; too few frames.
+    """  # fmt: skip
+    needed = [*domains, SOURCE] if len(domains) > 1 else domains
+    generators = {name: open_domain(name, params_path, device) for name in dict.fromkeys(needed)}
+    source = generators[needed[-1]]
+    mixed = copy.deepcopy(source) if len(domains) > 1 else source
+    walks = _walks(source, count, num_keys, num_frames, seed, psi)  # [N, F, L, W_DIM]
+    for frame, (leaves, nears, share) in enumerate(round_trip(len(domains), num_frames)):
+        if len(domains) > 1:
+            parts = [(generators[domains[leaves]], 1 - share), (generators[domains[nears]], share)]
+            _move(mixed, source, parts)
+        img_u8 = torch.cat(list(render(mixed, walks[:, frame], count)))
+        yield _enlarged(grid(img_u8, math.ceil(math.sqrt(count))), mixed.resolution)
+
+
+def _walks(generator: Network, count: int, num_keys: int, num_frames: int, seed: int, psi: float) -> Tensor:
+    rng = seeded_rng(seed)
+    with torch.no_grad():
+        keys = [generator.mapping(draw_z(num_keys, generator, rng), psi) for _ in range(count)]
+    try:
+        return torch.stack([closed_walk(ws, num_frames) for ws in keys])
+    except ShapeError as err:
+        raise ParamsError(f"--keys: {num_keys} latents in {num_frames} frames; give it more --seconds") from err
+
+
+def _move(mixed: Network, source: Network, parts: list[tuple[Network, float]]) -> None:
+    try:
+        mix_into(mixed, source, parts)
+    except ShapeError as err:
+        raise ParamsError(f"video: {err}") from err
+
+
+def _enlarged(picture: Image.Image, cell_px: int) -> Frame:
+    """At least MIN_CELL_PX a cell, with even sides, as H.264 wants them."""
+    scale = math.ceil(MIN_CELL_PX / cell_px)
+    picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
+    frame = np.asarray(picture)
+    return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
+
+
+def check_format(path: Path) -> None:
+    """Refuse a film whose format is unknown, before anything is rendered.
+
+    Raises:
+        ParamsError: neither .mp4 nor .gif.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ParamsError(f"--out: {path.name!r} is no film; its name ends in {' or '.join(FORMATS)}")
+
+
+def write_film(frames: Iterator[Frame], frames_per_second: int, path: Path) -> None:
+    """Write a film, whole or not at all: H.264 in .mp4, or an endless .gif.
+
+    Raises:
+        ParamsError: see `check_format`.
+        OutputError: it cannot be written.
+    """
+    check_format(path)
+    with replacing(path) as partial:
+        if path.suffix.lower() == ".gif":
+            pictures = (Image.fromarray(frame) for frame in frames)
+            first, duration = next(pictures), round(1000 / frames_per_second)
+            first.save(partial, format="GIF", save_all=True, append_images=pictures, duration=duration, loop=0)
+        else:
+            _write_mp4(frames, frames_per_second, partial)
+
+
+def _write_mp4(frames: Iterator[Frame], frames_per_second: int, path: Path) -> None:
+    import av
+
+    first = next(frames)
+    try:
+        with av.open(str(path), "w", format="mp4") as container:
+            stream: Any = container.add_stream("libx264", rate=frames_per_second)
+            stream.height, stream.width = first.shape[:2]
+            stream.pix_fmt, stream.options, stream.codec_context.thread_count = "yuv420p", X264, X264_THREADS
+            for frame in chain([first], frames):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+    except av.FFmpegError as err:
+        raise OutputError(f"{path}: the film cannot be written ({err})") from err

@@ -1,0 +1,1 @@
+"""What a night would do and cost, before it does anything."""

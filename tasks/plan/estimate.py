@@ -1,0 +1,160 @@
+"""What a row costs in time and disk, by what earlier rows and measurements took on this machine."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nada.atomic import replacing
+from nada.methods.adapt.config import AdaptConfig
+from tasks.store import row_folder
+from tasks.workers.pool import WorkerSpec
+
+SPEEDS_PATH = Path("weights/.speeds.json")
+"""What `nada plan --measure` found."""
+RECORDS_READ = 300  # the newest; thousands of older ones would say the same
+SIDE_FILES_BYTES = 1_000_000  # samples, trace and record of a row, beside its weights
+# Measured on the bundled world (64 px, batch 4) on one core; replaced by measured rows as soon as there are some.
+GUESSED_SECONDS_PER_SAMPLE = 0.04
+GUESSED_JUDGE_SECONDS = 8.0
+
+Basis = Literal["measured", "other recipes", "guess"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRow:
+    """What one row took, or one measurement."""
+
+    device: str
+    """Its kind: `cpu` or `cuda`."""
+    threads: int
+    generator: str
+    """sha256 of the source generator."""
+    recipe: str
+    """The adapt section without its length, as canonical JSON."""
+    batch_size: int
+    seconds_per_step: float
+    judge_seconds: float
+    num_bytes: int | None = None
+    """Of the published folder."""
+    share: float = 1.0
+    """Of its iterations that it trained: less than all of them where its checkpoint was chosen."""
+    gpu_bytes: int | None = None
+    """The most that it took of its GPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostEstimate:
+    """What a row is expected to cost."""
+
+    seconds: float
+    """Work of one worker whose models are loaded."""
+    num_bytes: int
+    """On disk, once."""
+    basis: Basis
+
+
+def estimate(
+    adapt: AdaptConfig, generator_sha256: str, generator_bytes: int, samples: Sequence[MeasuredRow], worker: WorkerSpec
+) -> CostEstimate:
+    """The median of rows of the same recipe on such a device; else of other recipes by batch size; else a guess.
+
+    Rows of another generator say nothing, for their resolution may be another; of the same kind of row, those with
+    the worker's number of threads are asked first.
+    """
+    device = worker.device.split(":")[0]
+    alike = [sample for sample in samples if (sample.device, sample.generator) == (device, generator_sha256)]
+    sizes = [sample.num_bytes for sample in alike if sample.num_bytes is not None]
+    num_bytes = round(statistics.median(sizes)) if sizes else generator_bytes + SIDE_FILES_BYTES
+    basis: Basis = "measured"
+    same = _preferred(alike, lambda sample: sample.recipe == recipe_of(adapt), worker.threads)
+    if same:
+        per_step = statistics.median(sample.seconds_per_step for sample in same)
+    elif same := _preferred(alike, lambda _: True, worker.threads):
+        per_sample = statistics.median(sample.seconds_per_step / sample.batch_size for sample in same)
+        per_step, basis = per_sample * adapt.batch_size, "other recipes"
+    else:
+        seconds = adapt.iterations * adapt.batch_size * GUESSED_SECONDS_PER_SAMPLE + GUESSED_JUDGE_SECONDS
+        return CostEstimate(seconds=seconds, num_bytes=num_bytes, basis="guess")
+    judge = statistics.median(sample.judge_seconds for sample in same)
+    steps = adapt.iterations * (statistics.median(sample.share for sample in same) if basis == "measured" else 1.0)
+    return CostEstimate(seconds=steps * per_step + judge, num_bytes=num_bytes, basis=basis)
+
+
+def recipe_of(adapt: AdaptConfig) -> str:
+    """What decides the cost of a step."""
+    return json.dumps(adapt.model_dump(mode="json", exclude={"iterations"}), sort_keys=True)
+
+
+def earlier_samples() -> list[MeasuredRow]:
+    """What the newest finished rows took, and what was measured; unreadable ones are left out."""
+    return [*_of_records(_newest_records()), *_measured()]
+
+
+def keep_measured(samples: Iterable[MeasuredRow]) -> None:
+    """Keep measurements for later plans, in place of earlier ones of the same kind.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    kept = {_kind(sample): sample for sample in [*_measured(), *samples]}
+    with replacing(SPEEDS_PATH) as partial:
+        partial.write_text(json.dumps([asdict(sample) for sample in kept.values()], indent=2) + "\n", encoding="utf-8")
+
+
+def _kind(sample: MeasuredRow) -> tuple[str, int, str, str]:
+    return sample.device, sample.threads, sample.generator, sample.recipe
+
+
+def _preferred(samples: Sequence[MeasuredRow], fits: Callable[[MeasuredRow], bool], threads: int) -> list[MeasuredRow]:
+    found = [sample for sample in samples if fits(sample)]
+    return [sample for sample in found if sample.threads == threads] or found
+
+
+def _measured() -> list[MeasuredRow]:
+    try:
+        return [MeasuredRow(**entry) for entry in json.loads(SPEEDS_PATH.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def _newest_records() -> list[dict[str, Any]]:
+    if not row_folder.ADAPTED_DIR.is_dir():
+        return []
+    with os.scandir(row_folder.ADAPTED_DIR) as entries:
+        found = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if not entry.name.startswith(".")]
+    records = []
+    for _, name in heapq.nlargest(RECORDS_READ, found):
+        with suppress(OSError, ValueError):
+            records.append(row_folder.read_record(name))
+    return records
+
+
+def _of_records(records: Iterable[dict[str, Any]]) -> list[MeasuredRow]:
+    samples = []
+    for record in records:
+        with suppress(KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
+            iterations = int(record["adapt"]["iterations"])
+            trained = int(record["choice"]["trained"]) if record.get("choice") else iterations
+            samples.append(
+                MeasuredRow(
+                    device=record["device"].split(":")[0],
+                    threads=int(record["threads"]),
+                    generator=record["provenance"]["sha256 of generator"],
+                    recipe=recipe_of(AdaptConfig.model_validate(record["adapt"])),
+                    batch_size=int(record["adapt"]["batch_size"]),
+                    seconds_per_step=float(record["seconds"]["adapt"]) / trained,
+                    judge_seconds=float(record["seconds"]["judge"]),
+                    num_bytes=sum(int(file["bytes"]) for file in record["files"].values()),
+                    share=trained / iterations,
+                    gpu_bytes=record.get("gpu_bytes"),
+                )
+            )
+    return samples

@@ -1,0 +1,62 @@
+"""Prompts worth a second look, as sentences, before a night is paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nada.config import GuideClipConfig
+from tasks.config.model import Params
+from tasks.config.prompts import Row
+from tasks.plan.keys import clip_hashes
+
+if TYPE_CHECKING:
+    from nada.clip.guide import ClipModel
+    from tasks.store.text_cache import KnownTexts
+
+MAX_ROWS = 200
+"""With more rows than this the texts alone take minutes on a CPU; the first ones are looked at."""
+
+
+def prompt_warnings(rows: Sequence[Row], params: Params) -> list[str]:
+    """One line a finding, `prompts.csv:7: sketch: what is the matter`, by the guides that will lead the training.
+
+    Args:
+        rows: those that are to be trained.
+        params: whose guide and prompts file.
+
+    Raises:
+        GuideError, CheckpointError: a guide cannot be loaded.
+    """
+    if not rows:
+        return []
+    from nada.clip.prompt_checks import preflight
+
+    looked_at = rows[:MAX_ROWS]
+    found: dict[tuple[int, str], list[str]] = {}
+    identities = clip_hashes(params)
+    for index, clip in enumerate(params.guide.models):
+        reader = _reader(clip, params, identities[f"guide.models.{index}"])
+        for finding in preflight(reader, looked_at):
+            row = looked_at[finding.index]
+            names = row.domain if finding.other is None else f"{row.domain} and {looked_at[finding.other].domain}"
+            found.setdefault((row.line, f"{names}: {finding.text}"), []).append(clip.name)
+        reader.keep()
+    lines = [
+        f"{params.night.prompts}:{line}: {text} ({', '.join(names)})" for (line, text), names in sorted(found.items())
+    ]
+    if len(rows) > MAX_ROWS:
+        lines.append(f"{params.night.prompts}: only the first {MAX_ROWS} of {len(rows)} rows to train were looked at")
+    return lines
+
+
+def _reader(clip: GuideClipConfig, params: Params, identity: str) -> KnownTexts:
+    """A guide that is loaded if it is asked something new."""
+    from tasks.store.text_cache import KnownTexts
+
+    def load() -> ClipModel:
+        from nada.clip.guide import load_clip
+
+        return load_clip(clip, params.guide.config_dir, params.guide.antialias, "cpu")
+
+    return KnownTexts(identity, load)

@@ -1,0 +1,86 @@
+"""Two nights side by side: which scores of which domains have really changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nada.errors import ParamsError
+from tasks.report.metrics import METRICS_NAME, REPORTS_DIR
+from tasks.report.score_catalogue import MAIN_SCORES
+
+LATEST = "now"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One score of one domain, before and after; None where a night lacks it."""
+
+    domain: str
+    name: str
+    before: float | None
+    after: float | None
+    is_clear: bool
+    """Whether the 95% intervals do not overlap: more than the choice of the pictures explains."""
+
+
+def load_night_metrics(night: str) -> dict[str, Any]:
+    """The metrics of a night.
+
+    Args:
+        night: a folder of reports/ or its path, `now` for the latest metrics, or a git revision.
+
+    Raises:
+        ParamsError: there is nothing of that name, or it is damaged.
+    """
+    for path in (REPORTS_DIR / METRICS_NAME if night == LATEST else REPORTS_DIR / night / METRICS_NAME, Path(night)):
+        found = path / METRICS_NAME if path.is_dir() else path
+        if found.is_file():
+            return _checked(found.read_text(encoding="utf-8"), str(found))
+    return _checked(_at_revision(night), f"{night}:{REPORTS_DIR / METRICS_NAME}")
+
+
+def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """Every first score of every domain of either night, by domain."""
+    changes = []
+    for domain in sorted({*before["domains"], *after["domains"]}):
+        for meaning in MAIN_SCORES:
+            values = [night["domains"].get(domain, {}).get(meaning.name) for night in (before, after)]
+            ends = [night["intervals"].get(domain, {}).get(meaning.name) for night in (before, after)]
+            if values == [None, None]:
+                continue
+            is_clear = None not in ends and (ends[0][1] < ends[1][0] or ends[1][1] < ends[0][0])
+            changes.append(
+                Change(domain=domain, name=meaning.name, before=values[0], after=values[1], is_clear=is_clear)
+            )
+    return changes
+
+
+def _at_revision(revision: str) -> str:
+    """reports/metrics.json as git keeps it at a revision."""
+    path = f"{REPORTS_DIR.as_posix()}/{METRICS_NAME}"
+    nights = sorted(found.parent.name for found in REPORTS_DIR.glob(f"*/{METRICS_NAME}"))
+    known = f"nights: {', '.join(nights)}" if nights else "no night has a report here yet"
+    nothing = f"{revision!r}: no night of {REPORTS_DIR}/ and no git revision with {path}; {known}"
+    command = ["git", "show", "--end-of-options", f"{revision}:./{path}"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except (OSError, ValueError) as err:  # no git; a NUL byte
+        raise ParamsError(nothing) from err
+    if result.returncode != 0:
+        raise ParamsError(nothing)
+    return result.stdout
+
+
+def _checked(text: str, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+        domains = {name: {**scores} for name, scores in content["domains"].items()}
+        intervals = {name: {**ends} for name, ends in content.get("intervals", {}).items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as err:
+        raise ParamsError(f"{where}: not the metrics of a night; run nada report to write them again") from err
+    return {**content, "domains": domains, "intervals": intervals}

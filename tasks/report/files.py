@@ -1,0 +1,110 @@
+"""The files that a night leaves for readers: report, metrics, leaderboard, and how to open the UIs. No Prefect."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from nada.errors import NadaError, OutputError
+from tasks.config.environment import prefect_ui_command
+from tasks.plan.plan import Plan
+from tasks.report import metrics
+from tasks.report.metrics import REPORTS_DIR
+from tasks.report.page import NIGHT_NAME, REPORT_NAME, Night, load_night, save_night, write_report
+from tasks.store import row_folder
+from tasks.store.row_folder import Record
+from tasks.tracking import mlflow_store
+
+
+def check_reports_writable() -> None:
+    """Make REPORTS_DIR and try to write in it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    probe = REPORTS_DIR / f".probe-{os.getpid()}"
+    try:
+        probe.mkdir(parents=True)
+        probe.rmdir()
+    except OSError as err:
+        raise OutputError(f"{REPORTS_DIR}: cannot be written ({err.strerror})") from err
+
+
+def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Path:
+    """Write page, night.json and metrics into a folder, the metrics into REPORTS_DIR as well.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    failures = {failure.domain: failure.reason for failure in night.failures}
+    # The first is what DVC compares, the second what `nada compare` finds of earlier nights.
+    metrics.write_metrics(records, failures, REPORTS_DIR, folder)
+    path = write_report(records, night, folder / REPORT_NAME)
+    save_night(night, folder)
+    return path
+
+
+def refresh_report(plan: Plan, records: Sequence[Record]) -> tuple[Path, Night]:
+    """Write the latest night's report again from what is finished now; returns the page's path and the night.
+
+    Without an earlier night (weights that came by `dvc pull`) it starts a report of its own.
+
+    Args:
+        plan: whose rows it tells of.
+        records: `current_records` of the plan.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    ready = [record["domain"] for record in records]
+    latest = latest_night()
+    if latest is None:
+        now = datetime.now().astimezone()
+        started = now.isoformat(timespec="seconds")
+        night = Night(name="Finished domains", started=started, seconds=0, workers="", current=tuple(ready))
+        folder = REPORTS_DIR / folder_name(now)
+    else:
+        folder, last = latest
+        trained = tuple(domain for domain in last.trained if domain in ready)
+        planned = {planned.row.domain for planned in plan.rows}
+        failures = tuple(f for f in last.failures if f.domain in planned and f.domain not in ready)
+        left = tuple(domain for domain in last.left if domain in planned and domain not in ready)
+        kept = tuple(domain for domain in ready if domain not in trained)
+        night = replace(last, trained=trained, current=kept, failures=failures, left=left)
+    night = replace(night, commands=ui_commands())
+    return publish_report(records, night, folder), night
+
+
+def latest_night() -> tuple[Path, Night] | None:
+    """The newest report that has a readable record of its night."""
+    for path in sorted(REPORTS_DIR.glob(f"*/{NIGHT_NAME}"), reverse=True):
+        try:
+            return path.parent, load_night(path.parent)
+        except NadaError:
+            continue
+    return None
+
+
+def folder_name(started: datetime) -> str:
+    """Sortable by time."""
+    return f"{started:%Y-%m-%d_%H-%M-%S}"
+
+
+def current_records(plan: Plan) -> list[Record]:
+    """Records of the rows whose result is there and current, as far as reports tell."""
+    return [
+        row_folder.for_reports(row_folder.read_record(planned.row.domain))
+        for planned in plan.rows
+        if planned.state == "current"
+    ]
+
+
+def ui_commands() -> dict[str, str]:
+    """What -> the line that opens it."""
+    return {"MLflow": mlflow_store.ui_command(), "Prefect": prefect_ui_command()}

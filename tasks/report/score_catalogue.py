@@ -1,0 +1,133 @@
+"""What each score is called and what it says, wherever a reader meets it; docs/scores.md defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ScoreInfo:
+    """How a score is shown and what it says."""
+
+    name: str
+    label: str
+    pattern: str
+    text: str
+    before: str | None = None
+    """The score of the unadapted generator that this one should fall below."""
+    first: bool = False
+    """Whether it stands in tables, with its interval; the others are in a domain's details."""
+
+    def shown(self, score: Mapping[str, Any]) -> str:
+        """The figure with half its interval, the wider half: `98% ±1%`."""
+        shown = self.pattern.format(score["value"])
+        half = max(score["high"] - score["value"], score["value"] - score["low"])
+        return f"{shown} ±{self.pattern.format(half)}"
+
+
+SCORES = (
+    ScoreInfo(
+        "retrieval_accuracy",
+        "finds its prompt",
+        "{:.0%}",
+        "Share of the pictures whose nearest text, among all prompts of their night, is their own target.",
+        first=True,
+    ),
+    ScoreInfo(
+        "directional_similarity",
+        "direction",
+        "{:.2f}",
+        "Mean cosine between the change of each picture and the change of the text.",
+        first=True,
+    ),
+    ScoreInfo(
+        "frechet_to_reference",
+        "distance to truth",
+        "{:.3f}",
+        "Frechet distance between the adapted pictures and true pictures of the target domain; beside it, in grey, "
+        "the same distance before adaptation.",
+        before="frechet_source_to_reference",
+        first=True,
+    ),
+    ScoreInfo(
+        "frechet_drift_from_source",
+        "drift from source",
+        "{:.3f}",
+        "Frechet distance between the adapted pictures and the source's: how far the domain moved, not how well.",
+        first=True,
+    ),
+    ScoreInfo(
+        "structure_ratio",
+        "variety kept",
+        "{:.0%}",
+        "How much the adapted pictures differ among themselves in what they show where, colours and contrast aside, as "
+        "a share of the source's. Near zero: all pictures are one.",
+        first=True,
+    ),
+    ScoreInfo(
+        "intra_cluster_ratio",
+        "variety within groups",
+        "{:.0%}",
+        "The same within ten groups of similar pictures. Near zero: a few pictures are repeated.",
+    ),
+    ScoreInfo(
+        "consistency",
+        "portraits kept",
+        "{:.2f}",
+        "Whether two pictures differ as much as their sources did: 1 where every portrait stayed itself, 0 where the "
+        "pictures have nothing to do with their sources.",
+        first=True,
+    ),
+    ScoreInfo(
+        "clip_similarity_target",
+        "similarity to target",
+        "{:.3f}",
+        "Mean cosine between the pictures and the target text. A collapsed generator scores high too.",
+    ),
+    ScoreInfo(
+        "clip_similarity_source",
+        "similarity to source",
+        "{:.3f}",
+        "Mean cosine between the adapted pictures and the source text.",
+    ),
+    ScoreInfo(
+        "kid_to_reference",
+        "kernel distance to truth",
+        "{:.3f}",
+        "Kernel distance (KID) between the adapted pictures and true pictures, without the bias of small sets.",
+    ),
+    ScoreInfo(
+        "precision_to_reference",
+        "precision",
+        "{:.0%}",
+        "Share of the pictures that lie among true pictures of the target domain.",
+    ),
+    ScoreInfo(
+        "recall_to_reference",
+        "recall",
+        "{:.0%}",
+        "Share of the true pictures that lie among the adapted ones.",
+    ),
+    ScoreInfo(
+        "density_to_reference",
+        "density",
+        "{:.2f}",
+        "How many true pictures surround an adapted one, of what is usual among them.",
+    ),
+    ScoreInfo(
+        "coverage_to_reference",
+        "coverage",
+        "{:.0%}",
+        "Share of the true pictures that have an adapted one nearby.",
+    ),
+    ScoreInfo(
+        "diversity",
+        "diversity to the judge",
+        "{:.3f}",
+        "Mean of 1 - cosine over all pairs of adapted pictures. Style fills the embeddings, so it says little about "
+        "how different the pictures look.",
+    ),
+)
+MAIN_SCORES = tuple(meaning for meaning in SCORES if meaning.first)

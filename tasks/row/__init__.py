@@ -1,0 +1,1 @@
+"""One row inside a worker process."""

@@ -1,0 +1,1 @@
+"""Where a night stands, and the one summary when it ends."""

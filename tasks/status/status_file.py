@@ -1,0 +1,113 @@
+"""Where a night stands, as a small file that other processes read while it runs and after it died."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nada.atomic import replacing
+from nada.errors import NadaError
+from tasks.store.night_lock import night_lives
+
+STATUS_PATH = Path("weights/.night.json")
+FORMAT = 1
+
+State = Literal["starting", "running", "reporting", "finished", "interrupted", "broken", "died"]
+GOING: tuple[State, ...] = ("starting", "running", "reporting")
+
+
+@dataclass(kw_only=True)
+class RunningRow:
+    """A row in a worker."""
+
+    domain: str
+    phase: str
+    step: int
+    total: int
+    loss: float | None
+    steps_per_second: float | None
+    started: str
+    left_seconds: float
+    """As far as can be foreseen."""
+
+
+@dataclass(kw_only=True)
+class Status:
+    """A night at one moment; times are ISO 8601 with their zone."""
+
+    name: str
+    pid: int
+    started: str
+    num_rows: int
+    state: State = "starting"
+    """`broken`: ended by an error of its own; `died`: its process is gone and could not say why."""
+    updated: str = ""
+    expected_end: str | None = None
+    deadline: str | None = None
+    current: int = 0
+    """Rows that needed no training."""
+    running: list[RunningRow] = field(default_factory=list)
+    done: dict[str, str] = field(default_factory=dict)
+    """Domain -> its scores in words."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Domain -> reason."""
+    waiting: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """Rows for which the deadline leaves no time, foreseen while the night runs; the next night takes them first."""
+    unrecorded: bool = False
+    """Whether MLflow could not be told of everything."""
+    problem: str | None = None
+    """What broke the night."""
+    report: str | None = None
+
+
+def save_status(status: Status) -> None:
+    """Replace the file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with replacing(STATUS_PATH) as partial:
+        partial.write_text(json.dumps({"format": FORMAT, **asdict(status)}, ensure_ascii=False), encoding="utf-8")
+
+
+def load_status() -> Status | None:
+    """The running or the last night of this project; None where none has run.
+
+    Raises:
+        NadaError: the file is not what a night writes.
+    """
+    try:
+        content: dict[str, Any] = json.loads(STATUS_PATH.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise ValueError("another format")
+        status = Status(**{**content, "running": [RunningRow(**row) for row in content["running"]]})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as err:
+        raise NadaError(
+            f"{STATUS_PATH}: not the status of a night ({err}); remove it, the next night writes it"
+        ) from err
+    if status.state in GOING and not night_lives():
+        status.state = "died"
+    return status
+
+
+def left_by_the_last_night() -> list[str]:
+    """Domains for which the last night had no time; nothing where its status cannot be read."""
+    try:
+        status = load_status()
+    except NadaError:
+        return []
+    return status.left if status is not None and status.state == "finished" else []
+
+
+def last_night_is_closed() -> bool:
+    """Whether the last night came to its end, and MLflow knows; true where there is none, or it runs now."""
+    try:
+        status = load_status()
+    except NadaError:
+        return True
+    return status is None or (status.state in (*GOING, "finished") and not status.unrecorded)

@@ -1,0 +1,126 @@
+"""Keeps the status of a running night: hears of every event, foresees the end, writes at most once a second."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from nada.errors import OutputError
+from tasks.plan.queue import RowQueue, forecast
+from tasks.report.wording import scores_in_words
+from tasks.status.speed import Rates
+from tasks.status.status_file import RunningRow, State, Status, save_status
+from tasks.workers.pool import Progress
+
+WRITE_SECONDS = 1.0
+
+
+class StatusWriter:
+    """The status of one night. Called from many threads; a disk that cannot be written costs the status alone."""
+
+    def __init__(self, name: str, started: datetime, num_rows: int, deadline: datetime | None = None) -> None:
+        self.status = Status(
+            name=name,
+            pid=os.getpid(),
+            started=_iso(started),
+            num_rows=num_rows,
+            deadline=None if deadline is None else _iso(deadline),
+        )
+        self._waiting = RowQueue({})
+        self._workers = 1
+        self._rates = Rates()
+        self._since: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._written = 0.0
+        self._write()
+
+    def running(self, waiting: RowQueue, workers: int, current: int) -> None:
+        """The models are loaded; rows are handed out from now on."""
+        with self._lock:
+            self._waiting, self._workers = waiting, max(1, workers)  # where nothing is left to train there are none
+            self.status.state, self.status.current = "running", current
+            self._write()
+
+    def progress(self, progress: Progress) -> None:
+        """News of a running row."""
+        with self._lock:
+            rate = self._rates.rate(progress)
+            began = self._since.setdefault(progress.domain, time.time())
+            row = RunningRow(
+                domain=progress.domain,
+                phase=progress.phase,
+                step=progress.step,
+                total=progress.total,
+                loss=progress.loss,
+                steps_per_second=rate,
+                started=_iso(datetime.fromtimestamp(began)),
+                left_seconds=self._left_seconds(progress, rate, began),
+            )
+            others = [other for other in self.status.running if other.domain != progress.domain]
+            self.status.running = sorted([*others, row], key=lambda row: row.started)
+            self._write_now_and_then()
+
+    def finished(self, record: Mapping[str, Any]) -> None:
+        """A row was published."""
+        with self._lock:
+            self._ended(record["domain"])
+            self.status.done[record["domain"]] = scores_in_words(record)
+            self._write_now_and_then()
+
+    def failed(self, domain: str, reason: str) -> None:
+        """A row was lost."""
+        with self._lock:
+            self._ended(domain)
+            self.status.failed[domain] = reason
+            self._write_now_and_then()
+
+    def state(self, state: State, problem: str | None = None, report: str | None = None) -> None:
+        """The night goes on to its report, or ends."""
+        with self._lock:
+            self.status.state = state
+            self.status.problem = problem
+            self.status.report = report or self.status.report
+            if state != "running":
+                self.status.running = []
+            self._write()
+
+    def not_recorded(self) -> None:
+        """MLflow refused to the last; written with the night's end."""
+        self.status.unrecorded = True
+
+    def _ended(self, domain: str) -> None:
+        self.status.running = [row for row in self.status.running if row.domain != domain]
+        self._since.pop(domain, None)
+
+    def _left_seconds(self, progress: Progress, rate: float | None, began: float) -> float:
+        if rate:
+            return (progress.total - progress.step) / rate
+        return max(0.0, self._waiting.seconds(progress.domain) - (time.time() - began))
+
+    def _write_now_and_then(self) -> None:
+        if time.monotonic() - self._written >= WRITE_SECONDS:
+            self._write()
+
+    def _write(self) -> None:
+        now, status = datetime.now().astimezone(), self.status
+        status.updated = _iso(now)
+        waits = list(self._waiting.domains)
+        status.waiting, status.left = ([], waits) if status.state in ("reporting", "finished") else (waits, [])
+        if status.state == "running":
+            elapsed = (now - datetime.fromisoformat(status.started)).total_seconds()
+            busy = [elapsed + row.left_seconds for row in status.running[: self._workers]]
+            night = forecast(self._waiting, busy + [elapsed] * (self._workers - len(busy)))
+            status.expected_end = _iso(now + timedelta(seconds=night.seconds - elapsed))
+            status.left = list(night.left)
+        with suppress(OutputError):
+            save_status(status)
+        self._written = time.monotonic()
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone().isoformat(timespec="seconds")

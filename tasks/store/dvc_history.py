@@ -1,0 +1,78 @@
+"""Rows of earlier nights in DVC's cache, found by their content key and brought back instead of trained.
+
+DVC restores a stage that ran before with the same inputs, but not one whose outputs persist, as a night's do. Its
+cache is plain files named by their md5, and a version of a folder is a JSON list of {"md5", "relpath"}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from nada.errors import InputError
+from tasks.store import base_models, row_folder, versioning
+
+Files = dict[str, Path]
+"""Names within a row's folder -> their files in the cache."""
+
+
+def restore(keys: Mapping[str, str], generator_path: Path) -> list[str]:
+    """Publish rows that were versioned with exactly these keys, every file checked against their records.
+
+    Args:
+        keys: domain -> content key of a row that is not there.
+        generator_path: the canonical generator that the keys name; differences rebuild from it.
+
+    Returns:
+        The domains that are there now.
+
+    Raises:
+        OutputError: a row cannot be written.
+    """
+    cache = None
+    with contextlib.suppress(InputError):  # a night needs no DVC that works
+        cache = versioning.cache_dir(Path.cwd()) if keys else None
+    restored: dict[str, None] = {}
+    for domain, files in _rows(cache, set(keys)) if cache else ():
+        if domain not in restored and _publish(domain, keys[domain], files):
+            restored[domain] = None
+    if restored:
+        base_models.keep(generator_path)
+    return list(restored)
+
+
+def _rows(cache: Path, domains: set[str]) -> Iterator[tuple[str, Files]]:
+    """Every version of these domains' folders, the latest first."""
+    objects = cache / "files" / "md5"
+    for listing in sorted(objects.glob("??/*.dir"), key=lambda path: -path.stat().st_mtime):
+        rows: dict[str, Files] = {}
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # not one of ours, or damaged
+            for entry in json.loads(listing.read_bytes()):
+                domain, _, name = entry["relpath"].partition("/")
+                if domain in domains and name and "/" not in name:
+                    rows.setdefault(domain, {})[name] = objects / entry["md5"][:2] / entry["md5"][2:]
+        yield from rows.items()
+
+
+def _publish(domain: str, key: str, files: Files) -> bool:
+    """Copy a row's files into place, if they are all there and make up a whole row with this key."""
+    try:
+        if json.loads(files[row_folder.RECORD_NAME].read_bytes())["key"] != key:
+            return False
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    partial = row_folder.partial_dir(domain)
+    try:
+        for name, source in files.items():
+            shutil.copyfile(source, partial / name)
+        if not row_folder.is_whole(partial, domain, key):
+            return False
+        row_folder.publish(partial, domain)
+        return True
+    except OSError:
+        return False  # a file is not in the cache any more
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

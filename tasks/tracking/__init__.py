@@ -1,0 +1,1 @@
+"""MLflow: one parent run a night, one child run a domain."""

@@ -1,0 +1,1 @@
+"""Worker processes, warm between rows."""

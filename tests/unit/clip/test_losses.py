@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nada.clip.losses import EDIT_EPS, directional_loss, edit_directions, global_loss
+from nada.errors import ShapeError
+
+
+def unit(count: int, seed: int) -> torch.Tensor:
+    return F.normalize(torch.randn(count, 8, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+@given(st.integers(0, 10_000))
+def test_directional_loss_lies_between_0_and_2(seed: int) -> None:
+    loss = directional_loss(unit(4, seed), unit(4, seed + 1), unit(1, seed + 2)[0])
+    assert 0 <= loss <= 2
+
+
+def test_directional_loss_is_the_papers_formula() -> None:
+    source, target, text = unit(5, 0), unit(5, 1), unit(1, 2)[0]
+    expected = torch.stack([1 - F.cosine_similarity(t - s, text, dim=0) for s, t in zip(source, target, strict=True)])
+    torch.testing.assert_close(directional_loss(source, target, text), expected.mean())
+
+
+def test_edits_along_the_text_cost_nothing() -> None:
+    source = unit(3, 0)
+    text = unit(1, 1)[0]
+    assert directional_loss(source, source + 0.3 * text, text) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_zero_edit_costs_1_and_has_a_bounded_gradient() -> None:
+    source, text = unit(2, 0), unit(1, 1)[0]
+    target = source.clone().requires_grad_()
+    loss = directional_loss(source, target, text)
+    loss.backward()
+    assert loss == 1
+    assert target.grad is not None
+    assert target.grad.norm(dim=1).max() <= 1 / EDIT_EPS
+
+
+def test_edit_directions_have_unit_norm_beyond_the_guard() -> None:
+    directions = edit_directions(unit(4, 0), unit(4, 1))
+    torch.testing.assert_close(directions.norm(dim=1), torch.ones(4))
+
+
+def test_mismatched_embeddings_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"embeddings \[4, 8\] and \[3, 8\]; expected both \[N, D\]"):
+        directional_loss(unit(4, 0), unit(3, 0), unit(1, 0)[0])
+
+
+def test_global_loss_is_zero_at_the_text() -> None:
+    text = unit(1, 0)
+    assert global_loss(text, text[0]) == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,130 @@
+"""The registry of public generators: what it names, and how a wrong entry is answered."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nada.errors import CheckpointError, ParamsError
+from tasks.config.params import load_params
+from tasks.download.registry import REGISTRY_PATH, fetch_hint, find_entry, load_registry
+from tests.project import PARAMS
+
+ROOT = Path(__file__).parents[3]
+ENTRY = """\
+tiny-16:
+  addresses: [https://example.org/tiny.pkl]
+  file: tiny.pkl
+  family: stylegan2
+  format: nvidia
+  resolution: 16
+  dataset: noise
+  licence: CC0
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    return tmp_path
+
+
+def problems_of(text: str) -> str:
+    REGISTRY_PATH.write_text(text)
+    with pytest.raises(ParamsError) as caught:
+        load_registry()
+    return str(caught.value)
+
+
+def test_the_registry_of_this_project_is_sound() -> None:
+    registry = load_registry(ROOT / REGISTRY_PATH)
+    assert {"ffhq-1024", "afhqdog-512", "lsuncar-512", "sg3t-ffhq-1024", "sg3r-afhqv2-512"} <= set(registry)
+    assert all(address.startswith("https://") for entry in registry.values() for address in entry.addresses)
+    assert not [entry.file for entry in registry.values() if "cifar" in entry.file]
+
+
+def test_git_keeps_the_registry_and_nothing_else_of_the_weights() -> None:
+    ignored = ["weights/ffhq.pkl", "weights/ffhq.pkl.fetched.json", "weights/pretrained", "weights/adapted"]
+    command = ["git", "check-ignore", "--no-index", str(REGISTRY_PATH), *ignored]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.stdout.splitlines() == ignored
+
+
+def test_a_users_entry_is_read(folder: Path) -> None:
+    REGISTRY_PATH.write_text(ENTRY)
+    entry = find_entry("tiny-16")
+    assert (entry.path, entry.sha256, entry.notes) == (Path("weights/tiny.pkl"), None, None)
+
+
+def test_an_unknown_key_is_answered_with_the_nearest(folder: Path) -> None:
+    assert problems_of(ENTRY.replace("family:", "familly:")) == (
+        "weights/registry.yaml: 2 invalid keys\n"
+        "  tiny-16.family: missing; expected 'stylegan2', 'stylegan3-t' or 'stylegan3-r'\n"
+        "  tiny-16.familly: unknown key; did you mean 'family'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [
+        ("tiny-16:", "../tiny:", "'../tiny': not a name; lower-case letters, digits and single dashes alone"),
+        ("tiny.pkl\n", "../../tiny.pkl\n", "file: '../../tiny.pkl' is no plain file name; letters, digits"),
+        ("tiny.pkl\n", "/tmp/tiny.pkl\n", "file: '/tmp/tiny.pkl' is no plain file name"),
+        ("tiny.pkl\n", ".tiny.pkl\n", "file: '.tiny.pkl' is no plain file name"),
+        ("tiny.pkl\n", "registry.yaml\n", "file 'registry.yaml' does not end in .pkl, as format 'nvidia'"),
+        ("https:", "file:", "addresses: 'file://example.org/tiny.pkl' is no address to fetch from; expected https"),
+        ("https:", "ftp:", "addresses: 'ftp://example.org/tiny.pkl' is no address"),
+        ("https://", "https://me:secret@", "is no address to fetch from"),
+        ("https://example.org", "https:", "is no address to fetch from"),
+        ("[https://example.org/tiny.pkl]", "[]", "addresses: expected a list of texts, got []"),
+        ("resolution: 16", "resolution: big", "resolution: expected a whole number from 4 to 4096, got 'big'"),
+        ("licence: CC0", "licence: ''", "licence: expected a text, got ''"),
+        ("licence: CC0", "licence: CC0\n  sha256: ABC", "sha256: 'ABC' is no sha256; expected 64 hexadecimal digits"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_entry_and_key(folder: Path, right: str, wrong: str, problem: str) -> None:
+    text = ENTRY.replace(f"file: {right}", f"file: {wrong}") if right == "tiny.pkl\n" else ENTRY.replace(right, wrong)
+    message = problems_of(text)
+    assert message.startswith("weights/registry.yaml: 1 invalid key\n  ")
+    assert problem in message
+    assert "tiny" in message.splitlines()[1]
+
+
+def test_two_entries_of_one_file_are_refused(folder: Path) -> None:
+    assert "other.file: 'tiny.pkl' is the file of 'tiny-16' too" in problems_of(
+        ENTRY + ENTRY.replace("tiny-16", "other")
+    )
+
+
+def test_an_entry_given_twice_is_refused_with_its_line(folder: Path) -> None:
+    assert "the key 'tiny-16' is given twice" in problems_of(ENTRY + ENTRY)
+
+
+def test_a_missing_registry_and_an_empty_one_are_told(folder: Path) -> None:
+    with pytest.raises(ParamsError, match=r"^weights/registry.yaml: no such file; run nada in the project's folder$"):
+        load_registry()
+    assert problems_of("") == "weights/registry.yaml: the file is empty; expected names with addresses, file and so on"
+
+
+@pytest.mark.parametrize("name", ["../tiny-16", "/etc/passwd", "zebra"])
+def test_a_name_that_is_not_there_is_refused(folder: Path, name: str) -> None:
+    REGISTRY_PATH.write_text(ENTRY)
+    with pytest.raises(ParamsError, match=r"^weights/registry.yaml: no generator named '.*'; "):
+        find_entry(name)
+
+
+def test_missing_weights_that_the_registry_knows_are_answered_with_the_command(folder: Path, tiny_world: Path) -> None:
+    REGISTRY_PATH.write_text(ENTRY)
+    assert fetch_hint("weights/tiny.pkl") == "; fetch it with: nada weights fetch tiny-16"
+    assert fetch_hint("tiny-16").endswith("run nada weights fetch tiny-16, and write weights/tiny.pkl")
+    assert fetch_hint("weights/other.pkl") == ""
+    Path("params.yaml").write_text(PARAMS.replace("world/generator.safetensors", "weights/tiny.pkl"))
+    shutil.copytree(tiny_world, "world")
+    with pytest.raises(CheckpointError, match=r"generator\.weights; fetch it with: nada weights fetch tiny-16$"):
+        load_params()
+    REGISTRY_PATH.write_text("damaged: [")
+    assert fetch_hint("weights/tiny.pkl") == ""

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prefect.utilities.engine import collect_task_run_inputs_sync
+
+import flows.night
+from flows.cli.display import make_display
+from flows.context import NightContext, check_models
+from flows.night import adapt_row, run_night
+from flows.recording import write_outbox, write_outputs
+from nada.errors import OutputError
+from tasks.plan.queue import RowQueue
+from tasks.status.writer import StatusWriter
+from tasks.workers.pool import WorkerDiedError
+
+NOW = datetime.now().astimezone()
+
+
+class Heard:
+    """A display that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str, style: str = "") -> None:
+        self.lines.append(text)
+
+
+class Shut:
+    """A outbox whose store refuses."""
+
+    def write(self) -> None:
+        raise OutputError("mlflow: database is locked")
+
+    write_last = write
+
+
+def test_a_lost_mlflow_store_is_told_and_the_night_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    status_writer = StatusWriter("night", NOW, 0)
+    context = NightContext(None, None, Heard(), status_writer, RowQueue({}), None, None)  # type: ignore[arg-type]
+    context.outbox = Shut()  # type: ignore[assignment]
+    write_outbox.fn(context)
+    assert not status_writer.status.unrecorded
+    write_outbox.fn(context, last=True)
+    assert status_writer.status.unrecorded
+    assert context.display.lines == [  # type: ignore[attr-defined]
+        "MLflow: not recorded now, tried again in minutes, at the end, and by the next night "
+        "(mlflow: database is locked)",
+        "MLflow: not recorded now, the next night will (mlflow: database is locked)",
+    ]
+
+
+class Changing(dict[str, Any]):
+    """What a row of another thread may change at any time."""
+
+    def items(self) -> Any:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+def test_prefect_does_not_walk_through_what_rows_write_to() -> None:
+    context = NightContext(None, None, None, None, RowQueue({}), None, None)  # type: ignore[arg-type]
+    context.records = Changing(sketch={})
+    assert collect_task_run_inputs_sync(context) == set()
+
+
+class Dying:
+    """Workers that die as often as told, while they load the models."""
+
+    def __init__(self, deaths: int) -> None:
+        self.deaths = deaths
+
+    def run(self, *_: Any, **__: Any) -> None:
+        self.deaths -= 1
+        if self.deaths >= 0:
+            raise WorkerDiedError("the worker process died (signal SIGKILL)")
+
+
+def test_a_worker_that_dies_while_it_loads_the_models_is_given_a_second_try() -> None:
+    plan: Any = SimpleNamespace(to_train=["sketch"], job=lambda planned: planned)
+    check_models(plan, Dying(deaths=1))  # type: ignore[arg-type]
+    with pytest.raises(WorkerDiedError):
+        check_models(plan, Dying(deaths=2))  # type: ignore[arg-type]
+
+
+class Crowded:
+    """A plan on a disk without room for one more row."""
+
+    def check_disk(self, rows: Any) -> None:
+        raise OutputError(f"disk: no room for {rows}")
+
+
+class Unasked:
+    """Workers that nobody may ask."""
+
+    def run(self, *_: Any, **__: Any) -> None:
+        raise AssertionError("trained though its result has no room")
+
+
+def test_a_row_without_room_on_the_disk_is_refused_before_it_is_trained() -> None:
+    context = NightContext(Crowded(), Unasked(), None, None, RowQueue({}), None, None)  # type: ignore[arg-type]
+    context.planned = {"sketch": "its result"}  # type: ignore[dict-item]
+    with pytest.raises(OutputError, match="no room for"):
+        adapt_row.fn("sketch", context)
+
+
+def test_a_report_that_cannot_be_written_costs_the_report_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*_: Any) -> None:
+        raise OutputError("reports: cannot be written (No space left on device)")
+
+    monkeypatch.setattr("flows.recording.publish_report", refuse)
+    plan: Any = SimpleNamespace(rows=())
+    context = NightContext(plan, None, Heard(), StatusWriter("night", NOW, 0), RowQueue({}), NOW, None)  # type: ignore[arg-type]
+    monkeypatch.setattr("flows.recording.workers_in_words", lambda _: "one worker")
+    write_outputs.fn(context)
+    assert context.report_path is None
+    assert context.display.lines == [  # type: ignore[attr-defined]
+        "The report is not written: reports: cannot be written (No space left on device); nada report writes it"
+    ]
+
+
+class Unseen:
+    """A plan that notices whoever walks through it; a server that is there already."""
+
+    params_path = Path("params.yaml")
+    walked = False
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        Unseen.walked = True
+        return {}
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        yield
+
+
+def test_prefect_does_not_write_down_the_rows_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def opened(plan: Any, display: Any) -> Iterator[NightContext]:
+        yield NightContext(plan, None, display, None, RowQueue({}), datetime(2026, 1, 1), plan)  # type: ignore[arg-type]
+
+    written: list[dict[str, Any]] = []
+    flow = flows.night.night
+
+    def start(*arguments: Any) -> None:
+        written.append(flow.serialize_parameters(dict(enumerate(arguments))))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(flows.night, "open_context", opened)
+    monkeypatch.setattr(flows.night, "night", start)
+    run_night(Unseen(), make_display())  # type: ignore[arg-type]
+    assert [parameters[0] for parameters in written] == ["params.yaml"]
+    assert not Unseen.walked

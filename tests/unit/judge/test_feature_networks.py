@@ -1,0 +1,127 @@
+"""Published weights: from our cache, torch's, or a server of this machine; and why a judge lacks a network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from nada.errors import CheckpointError, FetchError
+from tasks.config.model import Params
+from tasks.download.judge_weights import Published
+from tasks.download.transfer import Patience
+from tasks.row import judge_networks
+from tasks.row.judge_networks import fetched, load_judge, read_state
+from tests.weights_server import Shop, serving, without_proxy
+
+BODY = b"\x80\x02" + bytes(range(256)) * 40
+QUICK = Patience(connect_seconds=1, silence_seconds=0.3, attempts=1, pause_seconds=0.01)
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_networks, "CACHE_DIR", tmp_path / "ours")
+    monkeypatch.setattr(judge_networks, "PATIENCE", QUICK)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
+    without_proxy(monkeypatch)
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with serving(BODY) as opened:
+        yield opened
+
+
+def published(shop: Shop, body: bytes = BODY) -> Published:
+    return Published("net.pth", shop.address, hashlib.sha256(body).hexdigest())
+
+
+def test_the_web_is_asked_once_and_the_cache_from_then_on(shop: Shop, tmp_path: Path) -> None:
+    path = fetched(published(shop))
+    assert (path, path.read_bytes()) == (tmp_path / "ours" / "net.pth", BODY)
+    assert fetched(published(shop)) == path
+    assert len(shop.asked) == 1
+
+
+def test_a_file_in_the_cache_of_torch_is_used_as_it_lies(shop: Shop, tmp_path: Path) -> None:
+    theirs = tmp_path / "torch" / "checkpoints" / "net.pth"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(BODY)
+    assert fetched(published(shop)) == theirs
+    assert not shop.asked
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_anew(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "ours" / "net.pth"
+    path.parent.mkdir()
+    path.write_bytes(BODY[:100])
+    assert fetched(published(shop)).read_bytes() == BODY
+    assert len(shop.asked) == 1
+
+
+def test_other_bytes_than_the_published_ones_are_refused(shop: Shop, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"sha256 .* arrived, .* was expected; nothing of it was kept"):
+        fetched(published(shop, BODY + b"!"))
+    assert not (tmp_path / "ours" / "net.pth").exists()
+
+
+def params_of(world: Path, **judge: str) -> Params:
+    clip = {name: {"name": f"tiny-{name}", "weights": str(world / f"tiny-{name}.safetensors")} for name in CLIPS}
+    return Params.model_validate(
+        {
+            "night": {},
+            "generator": {"weights": str(world / "generator.safetensors")},
+            "guide": {"config_dir": str(world), "models": [clip["guide"]]},
+            "judge": {"model": clip["judge"], **judge},
+        }
+    )
+
+
+CLIPS = ("guide", "judge")
+
+
+def test_a_judge_says_how_to_get_the_networks_that_it_lacks(tiny_world: Path) -> None:
+    loaded = load_judge(params_of(tiny_world), "cpu")
+    assert loaded.judge.inception is None and loaded.judge.lpips is None
+    assert loaded.absent == {
+        "Inception": "judge.inception is 'none'; 'web' fetches its weights once (96 MB)",
+        "LPIPS": "judge.lpips is 'none'; 'web' fetches its weights once (553 MB)",
+    }
+    assert list(loaded.judge.extractors()) == ["emb", "structure"]
+
+
+def test_a_night_goes_on_when_the_web_does_not_answer(
+    tiny_world: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.statuses = [404]
+    monkeypatch.setattr("tasks.download.judge_weights.INCEPTION", published(shop))
+    loaded = load_judge(params_of(tiny_world, inception="web"), "cpu")
+    assert loaded.judge.inception is None
+    assert "404" in loaded.absent["Inception"] and "\n" not in loaded.absent["Inception"]
+
+
+@pytest.mark.parametrize("content", [b"no weights", b"PK\x03\x04 cut short", b""])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "net.pth"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"net\.pth: "):
+        read_state(path)
+
+
+def test_a_file_that_is_no_table_of_tensors_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save({"epoch": 3}, path)
+    with pytest.raises(CheckpointError, match="no table of tensors; expected the weights of one network"):
+        read_state(path)
+
+
+def test_the_layers_of_another_network_are_named(tmp_path: Path) -> None:
+    for name in ("vgg16-397923af.pth", "weights-vgg16-lpips.pth"):
+        torch.save({"features.0.weight": torch.zeros(64, 3, 5, 5)}, tmp_path / name)
+    with pytest.raises(
+        CheckpointError, match=r"features\.0\.weight has shape \[64, 3, 5, 5\]; expected \[64, 3, 3, 3\]"
+    ):
+        judge_networks._lpips(tmp_path / "vgg16-397923af.pth", tmp_path / "weights-vgg16-lpips.pth", "cpu")

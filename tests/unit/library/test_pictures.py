@@ -1,0 +1,126 @@
+"""`nada sample`, `strip`, `mix` and `video` on the source and on two domains."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import av
+import pytest
+import torch
+from PIL import Image
+
+from nada.checkpoints import load_generator, save_generator
+from nada.generators.registry import Network
+from tasks.library import sample, video
+from tasks.store import row_folder
+from tests.conftest import tiny_generator
+from tests.project import Project, project
+
+__all__ = ["project"]
+
+
+@pytest.fixture
+def domains(project: Project) -> Project:
+    for index, name in enumerate(("sepia", "sketch")):
+        folder = row_folder.partial_dir(name)
+        save_generator(folder / row_folder.WEIGHTS_NAME, tiny_generator(index + 1))
+        row_folder.publish(folder, name)
+    return project
+
+
+def done(project: Project, *arguments: str) -> str:
+    outcome = project.nada(*arguments)
+    assert (outcome.status, outcome.err) == (0, "")
+    return outcome.out.strip()
+
+
+def refusal(project: Project, *arguments: str) -> str:
+    outcome = project.nada(*arguments)
+    assert (outcome.status, outcome.out) == (2, "")
+    return outcome.err.strip()
+
+
+def test_a_strip_has_a_row_a_domain_and_the_source_on_top(domains: Project) -> None:
+    assert done(domains, "strip", "--count", "3") == "strip.png"
+    sheet = Image.open("strip.png")
+    assert sheet.height == 3 * 16 + 2 * 2
+    done(domains, "sample", "source", "--count", "3", "--out", "source.png")
+    left = sheet.width - (3 * 16 + 2 * 2)
+    first = Image.open("source.png").crop((0, 0, 16, 16))
+    assert sheet.crop((left, 0, left + 16, 16)).tobytes() == first.tobytes()
+    assert len(set(sheet.crop((0, 0, left, sheet.height)).get_flattened_data())) > 2  # the names
+
+
+def test_a_strip_keeps_the_order_that_was_asked_for(domains: Project) -> None:
+    done(domains, "strip", "sketch", "sepia", "--out", "a.png")
+    done(domains, "strip", "sepia", "sketch", "--out", "b.png")
+    assert Path("a.png").read_bytes() != Path("b.png").read_bytes()
+
+
+def test_a_mix_of_one_whole_domain_shows_that_domain(domains: Project) -> None:
+    done(domains, "sample", "sketch", "--out", "sample.png")
+    assert done(domains, "mix", "sketch:1") == "mix.png"
+    assert Path("mix.png").read_bytes() == Path("sample.png").read_bytes()
+
+
+def test_mixed_weights_are_kept_and_read_again(domains: Project) -> None:
+    done(domains, "mix", "sketch:0.5", "sepia:0.5", "--weights", "half.safetensors", "--folder", "pictures")
+    weights = [tiny_generator(seed).state_dict()["synthesis.b4.const"] for seed in (1, 2)]
+    kept = load_generator(Path("half.safetensors")).state_dict()["synthesis.b4.const"]
+    assert torch.allclose(kept, (weights[0] + weights[1]) / 2, atol=1e-6)
+    assert len(list(Path("pictures").iterdir())) == 16
+
+
+@pytest.mark.parametrize("route", [["sketch"], ["source", "sketch", "sepia"]])
+def test_a_film_has_the_frames_that_were_asked_for_and_repeats(domains: Project, route: list[str]) -> None:
+    arguments = ["video", *route, "--seconds", "0.5", "--keys", "3", "--count", "2"]
+    assert done(domains, *arguments) == "walk.mp4"
+    first = Path("walk.mp4").read_bytes()
+    with av.open("walk.mp4") as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert len(frames) == 12 and frames[0].shape == (256, 2 * 256 + 32, 3)
+    assert any((frame != frames[0]).any() for frame in frames)
+    done(domains, *arguments)
+    assert Path("walk.mp4").read_bytes() == first
+
+
+def test_a_film_opens_each_of_its_generators_once(domains: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def opening(domain: str, params_path: Path, device: str) -> Network:
+        opened.append(domain)
+        return sample.open_domain(domain, params_path, device)
+
+    monkeypatch.setattr(video, "open_domain", opening)
+    done(domains, "video", "sketch", "source", "sketch", "sepia", "--seconds", "0.5", "--keys", "3")
+    assert opened == ["sketch", "source", "sepia"]
+
+
+def test_a_gif_loops_for_ever(domains: Project) -> None:
+    done(domains, "video", "sketch", "--seconds", "0.5", "--fps", "10", "--keys", "3", "--out", "walk.gif")
+    with Image.open("walk.gif") as film:
+        assert (film.n_frames, film.info["loop"], film.info["duration"]) == (5, 0, 100)  # type: ignore[attr-defined]
+
+
+def test_films_that_cannot_be_made_are_refused_before_rendering(domains: Project) -> None:
+    message = "--out: 'walk.avi' is no film; its name ends in .mp4 or .gif"
+    assert refusal(domains, "video", "sketch", "--out", "walk.avi") == message
+    assert refusal(domains, "video", "sketch", "nobody").startswith("weights/adapted: no finished domain 'nobody'")
+    short = refusal(domains, "video", "sketch", "--seconds", "0.1", "--fps", "10", "--keys", "9")
+    assert short == "--keys: 9 latents in 1 frames; give it more --seconds"
+    assert not list(Path().glob("walk*"))
+
+
+@pytest.mark.parametrize("share", ["half", "nan", "inf", ""])
+def test_a_share_that_is_no_number_is_refused(domains: Project, share: str) -> None:
+    message = f"'sketch:{share}': the share is no number; write DOMAIN:SHARE, such as sketch:0.6"
+    assert refusal(domains, "mix", f"sketch:{share}") == message
+
+
+def test_domains_of_another_generator_do_not_mix(domains: Project) -> None:
+    shutil.copy(
+        Path(__file__).parents[3] / "examples/avatars/weights/generator.safetensors", "world/generator.safetensors"
+    )
+    message = "sketch: generators of different architectures cannot be mixed; use domains of one source"
+    assert refusal(domains, "mix", "sketch:0.5") == message

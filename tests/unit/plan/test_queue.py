@@ -1,0 +1,69 @@
+"""The order of rows and the forecast of a night, played with made-up durations."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.plan.queue import Forecast, RowQueue, forecast
+
+SHORT_THEN_LONG = {**{f"short-{index}": 10.0 for index in range(6)}, "long": 60.0}
+
+
+def in_the_order_of_the_csv(seconds: dict[str, float], workers: int) -> float:
+    """When the last row ends if each free worker takes the next line."""
+    free_at = [0.0] * workers
+    for length in seconds.values():
+        free_at[free_at.index(min(free_at))] += length
+    return max(free_at)
+
+
+def test_the_longest_row_goes_first_and_rows_of_equal_length_keep_their_order() -> None:
+    waiting = RowQueue({"b": 1.0, "a": 1.0, "long": 5.0})
+    assert [waiting.take(0.0) for _ in range(4)] == ["long", "b", "a", None]
+
+
+def test_a_long_last_row_does_not_keep_the_night_waiting() -> None:
+    assert in_the_order_of_the_csv(SHORT_THEN_LONG, workers=2) == 90.0
+    assert forecast(RowQueue(SHORT_THEN_LONG), [0.0, 0.0]) == Forecast(seconds=60.0)
+
+
+def makespan(lengths: list[int], taken: tuple[int, ...], workers: int) -> int:
+    """When the last worker ends, if row i goes to worker taken[i]."""
+    return max(sum(length for length, by in zip(lengths, taken, strict=True) if by == one) for one in range(workers))
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=7), st.integers(1, 3))
+def test_no_night_is_a_third_longer_than_the_best(lengths: list[int], workers: int) -> None:
+    """Graham 1969: longest first ends within 4/3 - 1/(3 x workers) of the best schedule."""
+    night = forecast(RowQueue({str(index): float(length) for index, length in enumerate(lengths)}), [0.0] * workers)
+    best = min(makespan(lengths, taken, workers) for taken in product(range(workers), repeat=len(lengths)))
+    assert best <= night.seconds <= best * (4 / 3 - 1 / (3 * workers)) + 1e-9
+
+
+def test_a_row_that_would_end_too_late_is_not_handed_out_and_a_shorter_one_is() -> None:
+    waiting = RowQueue({"long": 60.0, "short": 10.0}, deadline=100.0)
+    assert waiting.take(50.0) == "short"
+    assert waiting.take(60.0) is None
+    assert waiting.domains == ("long",)
+
+
+def test_the_forecast_names_what_the_deadline_leaves() -> None:
+    night = forecast(RowQueue({"a": 50.0, "b": 40.0, "c": 30.0}, deadline=85.0), [0.0])
+    assert night == Forecast(seconds=80.0, left=("b",))
+
+
+def test_what_an_earlier_night_left_goes_before_longer_rows() -> None:
+    waiting = RowQueue({"long": 60.0, "left": 5.0, "left-too": 6.0}, first=["left", "left-too"])
+    assert waiting.domains == ("left-too", "left", "long")
+
+
+def test_rows_that_take_twice_as_long_as_expected_make_the_rest_twice_as_long() -> None:
+    waiting = RowQueue({"a": 10.0, "b": 10.0, "c": 10.0}, deadline=45.0)
+    assert waiting.take(0.0) == "a"
+    waiting.lasted("a", 20.0)
+    assert waiting.pace == 2.0
+    assert waiting.take(20.0) == "b"
+    assert waiting.take(40.0) is None

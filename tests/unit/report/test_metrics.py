@@ -1,0 +1,117 @@
+"""The night's scores as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nada.errors import OutputError
+from tasks.report.metrics import confusion, leaderboard, write_metrics
+from tasks.report.score_catalogue import MAIN_SCORES, SCORES
+
+
+def record(domain: str, **scores: float) -> dict[str, Any]:
+    return {
+        "domain": domain,
+        "row": {"source": "a portrait", "target": f"a {domain}", "recipe": "style"},
+        "scores": {
+            name: {"value": value, "low": value - 0.25, "high": value + 0.25, "reference": "", "num_images": 4}
+            for name, value in scores.items()
+        },
+        "seconds": {"total": 12.5},
+    }
+
+
+def test_the_best_retrieval_comes_first_then_the_best_direction() -> None:
+    records = [
+        record("c", retrieval_accuracy=0.5, directional_similarity=0.1),
+        record("b", retrieval_accuracy=0.9, directional_similarity=0.1),
+        record("a", retrieval_accuracy=0.5, directional_similarity=0.3),
+    ]
+    assert [row["domain"] for row in leaderboard(records)] == ["b", "a", "c"]
+
+
+def test_a_score_that_a_domain_lacks_is_none() -> None:
+    rows = leaderboard([record("a", retrieval_accuracy=1.0), record("b", frechet_to_reference=3.0)])
+    assert rows[0]["frechet_to_reference"] is None
+    assert rows[1]["frechet_to_reference"] == 3.0
+
+
+def test_metrics_and_leaderboard_are_written_whole(tmp_path: Path) -> None:
+    records = [record("b", retrieval_accuracy=0.5), record("a", retrieval_accuracy=1.0)]
+    write_metrics(records, {"c": "NaN at step 3"}, tmp_path / "reports")
+    content = json.loads((tmp_path / "reports" / "metrics.json").read_text())
+    assert content == {
+        "domains": {"a": {"retrieval_accuracy": 1.0}, "b": {"retrieval_accuracy": 0.5}},
+        "intervals": {"a": {"retrieval_accuracy": [0.75, 1.25]}, "b": {"retrieval_accuracy": [0.25, 0.75]}},
+        "mean": {"retrieval_accuracy": 0.75},
+        "num_domains": 2,
+        "num_failed": 1,
+    }
+    assert (tmp_path / "reports" / "leaderboard.csv").read_text() == (
+        "domain,source,target,recipe,retrieval_accuracy,retrieval_accuracy_low,retrieval_accuracy_high,seconds\n"
+        "a,a portrait,a a,style,1.0,0.75,1.25,12.5\n"
+        "b,a portrait,a b,style,0.5,0.25,0.75,12.5\n"
+    )
+    names = {path.name for path in (tmp_path / "reports").iterdir()}
+    assert names == {"metrics.json", "leaderboard.csv", "confusion.csv", "probes.csv"}
+
+
+def test_a_night_without_a_finished_row_writes_every_file(tmp_path: Path) -> None:
+    write_metrics([], {"a": "lost"}, tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["num_failed"] == 1
+    assert (tmp_path / "leaderboard.csv").read_text() == "domain\n"
+    assert (tmp_path / "confusion.csv").read_text() == "domain,target,prompt,share\n"
+    assert (tmp_path / "probes.csv").read_text() == "domain,step,edit,diversity\n"
+
+
+def test_an_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "reports").touch()
+    with pytest.raises(OutputError, match=r"reports/metrics.json: cannot be written \((File exists|Not a directory)\)"):
+        write_metrics([], {}, tmp_path / "reports")
+
+
+def test_metrics_hold_the_scores_that_come_first_and_the_leaderboard_all(tmp_path: Path) -> None:
+    write_metrics([record("a", retrieval_accuracy=1.0, density_drift_from_source=0.5)], {}, tmp_path)
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    assert content["domains"] == {"a": {"retrieval_accuracy": 1.0}}
+    assert "density_drift_from_source,retrieval_accuracy_low" in (tmp_path / "leaderboard.csv").read_text()
+
+
+def test_the_confusion_matrix_tells_which_prompts_the_pictures_of_a_domain_find(tmp_path: Path) -> None:
+    night = [
+        {**record("sepia"), "nearest": {"a sketch, in ink": 1, "a sepia": 3}},
+        {**record("kept"), "nearest": {"a kept": 4}},
+        record("older"),
+    ]
+    assert confusion(night)[1] == {"domain": "sepia", "target": "a sepia", "prompt": "a sepia", "share": 0.75}
+    write_metrics(night, {}, tmp_path)
+    assert (tmp_path / "confusion.csv").read_text() == (
+        "domain,target,prompt,share\n"
+        "kept,a kept,a kept,1.0\n"
+        "sepia,a sepia,a sepia,0.75\n"
+        'sepia,a sepia,"a sketch, in ink",0.25\n'
+    )
+
+
+def test_the_probes_of_all_domains_are_one_table_and_a_damaged_file_costs_only_its_own(tmp_path: Path) -> None:
+    chosen = [{**record(name), "choice": {"step": 40}} for name in ("sepia", "lost", "damaged")]
+    for name, content in {
+        "sepia": "step,edit,similarity,diversity\n20,0.5,0.1,1\n40,0.7,0.2,0.9\n",
+        "damaged": "a\n1\n",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "probes.csv").write_text(content)
+    write_metrics([*chosen, record("fixed")], {}, tmp_path / "reports", adapted_dir=tmp_path)
+    assert (tmp_path / "reports" / "probes.csv").read_text() == (
+        "domain,step,edit,diversity\nsepia,20,0.5,1\nsepia,40,0.7,0.9\n"
+    )
+
+
+def test_a_figure_is_shown_with_the_wider_half_of_its_interval() -> None:
+    (found,) = [meaning for meaning in MAIN_SCORES if meaning.name == "retrieval_accuracy"]
+    assert found.shown({"value": 0.98, "low": 0.93, "high": 0.99}) == "98% ±5%"
+    assert len({meaning.name for meaning in SCORES}) == len(SCORES)

@@ -1,0 +1,80 @@
+"""Each verdict from the figures that prove it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.report.triage import triage
+
+
+def record(
+    nearest: dict[str, int] | None = None, kept: float = 0.9, follows: float = 0.6, width: float = 0.1, **adapt: Any
+) -> dict[str, Any]:
+    settings = {"iterations": 150, "train": "convs+rgb", "global_weight": 0.0, "selection": {"k": "all"}, **adapt}
+    figures = {"structure_ratio": kept, "directional_similarity": follows}
+    return {
+        "row": {"source": "portrait", "target": "sketch"},
+        "adapt": settings,
+        "nearest": nearest or {"sketch": 90, "portrait": 5, "robot": 5},
+        "scores": {
+            name: {"value": value, "low": value - width, "high": value + width} for name, value in figures.items()
+        },
+    }
+
+
+def test_a_domain_that_is_found_and_varied_is_good_and_needs_no_advice() -> None:
+    found = triage(record())
+    assert (found.kind, found.advice) == ("good", "")
+    assert found.evidence == "90% find their prompt, 90% of the variety kept"
+
+
+def test_a_domain_that_every_picture_finds_has_no_rival() -> None:
+    assert triage(record({"sketch": 100})).kind == "good"
+
+
+def test_a_domain_without_variety_is_collapsed_however_well_it_is_found() -> None:
+    found = triage(record({"sketch": 100, "portrait": 0}, kept=0.1))
+    assert found.kind == "collapsed"
+    assert found.evidence == "keeps 10% of the source's variety (at most 20%)"
+    assert found.advice == "try iterations 75 (now 150), or a recipe with selection.k: auto"
+
+
+def test_variety_that_may_be_there_is_no_collapse() -> None:
+    assert triage(record(kept=0.45, width=0.1)).kind == "good"
+
+
+@pytest.mark.parametrize("nearest", [{"sketch": 20, "portrait": 70, "robot": 10}])
+def test_a_domain_taken_for_its_source_is_weak(nearest: dict[str, int]) -> None:
+    found = triage(record(nearest, train="rgb"))
+    assert (found.kind, found.evidence) == ("weak", "20% find their prompt; 70% are taken for 'portrait'")
+    assert found.advice == "try iterations 300 (now 150), or a recipe that trains convolutions as well, such as style"
+
+
+def test_a_domain_that_does_not_follow_the_text_is_weak_even_if_found() -> None:
+    found = triage(record(follows=-0.05, width=0.02, selection={"k": 3}))
+    assert found.kind == "weak"
+    assert found.advice == "try iterations 300 (now 150), or a recipe with selection.k: all"
+
+
+def test_a_domain_taken_for_another_is_off_target_and_names_it() -> None:
+    found = triage(record({"sketch": 40, "portrait": 5, "robot": 55}))
+    assert (found.kind, found.evidence) == ("off-target", "40% find their prompt; 55% are taken for 'robot'")
+    assert "sets it apart from 'robot'" in found.advice
+
+
+def test_the_global_loss_is_named_where_it_may_have_caused_a_collapse() -> None:
+    assert "a smaller global_weight" in triage(record(kept=0.1, global_weight=1.0)).advice
+
+
+def test_a_domain_that_is_surely_further_from_the_truth_than_its_source_is_off_target_even_if_found() -> None:
+    away = record({"sketch": 100})
+    away["scores"]["frechet_source_to_reference"] = {"value": 1.0, "low": 0.9, "high": 1.1}
+    away["scores"]["frechet_to_reference"] = {"value": 1.5, "low": 1.2, "high": 1.8}
+    found = triage(away)
+    assert (found.kind, found.advice.split(" (")[0][-13:]) == ("off-target", "iterations 75")
+    assert found.evidence == "further from its true images than the unadapted source (1.500, from 1.000)"
+    away["scores"]["frechet_to_reference"] = {"value": 0.4, "low": 0.3, "high": 0.5}
+    assert triage(away).kind == "good"
+    assert triage(away).evidence.endswith(", 40% of the distance to the true images left")

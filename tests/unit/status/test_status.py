@@ -1,0 +1,145 @@
+"""What `nada status` says while a night runs, when it ended, and when it died."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.plan.queue import RowQueue
+from tasks.status.status_file import STATUS_PATH, last_night_is_closed, left_by_the_last_night, load_status
+from tasks.status.writer import StatusWriter
+from tasks.store.night_lock import only_night
+from tasks.workers.pool import Progress
+from tests.project import Project, project
+
+__all__ = ["project"]
+
+
+def record(domain: str) -> dict[str, Any]:
+    score = {"value": 0.75, "reference": "", "num_images": 8, "network": ""}
+    return {"domain": domain, "scores": {"retrieval_accuracy": score, "structure_ratio": score}}
+
+
+@pytest.fixture
+def status_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StatusWriter]:
+    """A night of five rows on one worker: one runs, one failed, one is done, one waits and one does not fit."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tasks.status.writer.WRITE_SECONDS", 0.0)
+    with only_night():
+        started = datetime.now().astimezone()
+        status_writer = StatusWriter("night 1", started, num_rows=6, deadline=started + timedelta(seconds=1000))
+        waiting = RowQueue({"long": 990.0, "runs": 40.0, "lost": 30.0, "done": 20.0, "waits": 10.0}, deadline=1000.0)
+        status_writer.running(waiting, workers=1, current=1)
+        for _ in range(3):
+            waiting.take(20.0)
+        status_writer.finished(record("done"))
+        status_writer.failed("lost", "step 0: the loss is inf")
+        status_writer.progress(Progress(domain="runs", step=50, total=200, loss=0.41, phase="adapt"))
+        yield status_writer
+
+
+def test_a_running_night_is_readable_from_its_file(status_writer: StatusWriter) -> None:
+    status = load_status()
+    assert status is not None
+    assert (status.state, status.pid, status.num_rows, status.current) == ("running", os.getpid(), 6, 1)
+    assert [(row.domain, row.step, row.total, row.loss) for row in status.running] == [("runs", 50, 200, 0.41)]
+    assert status.done == {"done": "75% find their prompt, variety kept 75%"}
+    assert status.failed == {"lost": "step 0: the loss is inf"}
+    assert status.waiting == ["long", "waits"]
+    assert status.left == ["long"]
+    assert status.expected_end is not None
+    left = datetime.fromisoformat(status.expected_end) - datetime.fromisoformat(status.updated)
+    assert timedelta(seconds=48) <= left <= timedelta(seconds=52)  # 40 of the running row, 10 of the waiting one
+
+
+def test_the_status_of_a_running_night_tells_everything_in_plain_lines(
+    project: Project, status_writer: StatusWriter
+) -> None:
+    out = project.nada("status").out
+    for words in (
+        f"night 1 (process {os.getpid()}): running for ",
+        "6 domains: 1 trained, 1 kept from before, 1 running, 1 failed, 2 waiting",
+        "Should end about ",
+        "50/200  0.410",
+        "lost    step 0: the loss is inf",
+        "done  75% find their prompt",
+        "Will be left for the next night: long",
+        "RowQueue: waits",
+    ):
+        assert words in out, out
+    assert "\x1b" not in out
+
+
+def test_a_night_whose_process_is_gone_has_died_and_says_how_to_go_on(
+    project: Project, status_writer: StatusWriter
+) -> None:
+    left_behind = STATUS_PATH.read_bytes()
+    lock = Path("weights/.night.lock")
+    lock.rename(lock.with_suffix(".old"))  # the lock of a process that is gone is held by nobody
+    assert STATUS_PATH.read_bytes() == left_behind
+    out = project.nada("status").out
+    assert f"night 1 (process {os.getpid()}): died after " in out
+    assert "it was killed, or the machine stopped. Finished domains are kept; nada run goes on." in out
+    assert json.loads(project.nada("status", "--json").out)["state"] == "died"
+
+
+def test_a_night_that_broke_off_names_its_problem(project: Project, status_writer: StatusWriter) -> None:
+    status_writer.state("broken", problem="reports: cannot be written (No space left on device)")
+    out = project.nada("status").out
+    assert "broke off after" in out
+    assert "reports: cannot be written (No space left on device)" in out
+
+
+def test_what_the_deadline_left_is_known_to_the_next_night_only_if_the_night_ended(status_writer: StatusWriter) -> None:
+    assert left_by_the_last_night() == []
+    status_writer.state("finished", report="reports/1/index.html")
+    assert left_by_the_last_night() == ["long", "waits"]
+
+
+def test_a_night_is_closed_when_it_ended_and_mlflow_knows(status_writer: StatusWriter) -> None:
+    assert last_night_is_closed()  # it runs
+    Path("weights/.night.lock").rename("weights/.night.old")
+    assert not last_night_is_closed()  # it died
+    status_writer.state("interrupted")
+    assert not last_night_is_closed()
+    status_writer.state("finished")
+    assert last_night_is_closed()
+    status_writer.not_recorded()
+    status_writer.state("finished")
+    assert not last_night_is_closed()
+    STATUS_PATH.unlink()
+    assert last_night_is_closed()
+
+
+def test_watching_ends_with_the_night(project: Project, status_writer: StatusWriter) -> None:
+    status_writer.state("finished", report="reports/1/index.html")
+    assert "Report   reports/1/index.html" in project.nada("status", "--watch").out
+
+
+def test_before_the_first_night_there_is_nothing_to_say(project: Project) -> None:
+    outcome = project.nada("status")
+    assert (outcome.status, outcome.out) == (
+        0,
+        "No night has run here yet: nada plan shows what one would do, nada run starts it.\n",
+    )
+
+
+def test_a_damaged_status_is_one_clear_error(project: Project) -> None:
+    STATUS_PATH.parent.mkdir()
+    STATUS_PATH.write_text("{")
+    outcome = project.nada("status")
+    assert outcome.status == 1
+    assert outcome.err.startswith("weights/.night.json: not the status of a night (")
+
+
+def test_a_disk_that_cannot_be_written_costs_the_status_alone(status_writer: StatusWriter) -> None:
+    STATUS_PATH.unlink()
+    STATUS_PATH.mkdir()
+    status_writer.finished(record("runs"))
+    assert status_writer.status.running == []

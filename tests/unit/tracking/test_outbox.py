@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from nada.errors import OutputError
+from tasks.tracking import outbox
+from tasks.tracking.outbox import Outbox
+
+
+class Store:
+    """An MLflow that takes nothing while it is shut, and never what it dislikes."""
+
+    def __init__(self) -> None:
+        self.shut = False
+        self.disliked = ""
+        self.opened = 0
+        self.written: list[str] = []
+
+    def open(self) -> Any:
+        if self.shut:
+            raise OutputError("MLflow: database is locked")
+        self.opened += 1
+        return self
+
+    def take(self, night: Any, entry: str) -> None:
+        if self.shut or entry == self.disliked:
+            raise OutputError(f"MLflow: {entry} refused")
+        self.written.append(entry)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr(outbox.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def books(store: Store) -> Outbox:
+    books = Outbox(store.open)
+    for entry in ("a", "b"):
+        books.add(lambda night, entry=entry: store.take(night, entry))
+    return books
+
+
+def test_entries_are_written_in_order_in_one_night(store: Store, books: Outbox) -> None:
+    books.write()
+    books.add(partial(store.take, entry="c"))
+    books.write()
+    assert (store.opened, store.written) == (1, ["a", "b", "c"])
+
+
+def test_what_a_shut_store_refused_is_written_later_and_once(store: Store, books: Outbox, clock: list[float]) -> None:
+    store.shut = True
+    with pytest.raises(OutputError, match="locked"):
+        books.write()
+    store.shut = False
+    books.write()
+    assert store.written == []  # it is left alone for a while
+    clock[0] += outbox.REST_SECONDS
+    books.write()
+    assert sorted(store.written) == ["a", "b"]
+
+
+def test_one_bad_entry_keeps_back_none_of_the_others(store: Store, books: Outbox) -> None:
+    store.disliked = "a"
+    with pytest.raises(OutputError, match="a refused"):
+        books.write_last()
+    assert store.written == ["b"]
+
+
+def test_the_end_of_the_night_does_not_wait_for_ever(store: Store, books: Outbox, clock: list[float]) -> None:
+    def slow(night: Any) -> None:
+        clock[0] += outbox.LAST_SECONDS
+        raise OutputError("MLflow: no answer")
+
+    for _ in range(100):
+        books.add(slow)
+    with pytest.raises(OutputError, match="no answer"):
+        books.write_last()
+    assert clock[0] <= 2 * outbox.LAST_SECONDS
