@@ -28,8 +28,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from nada.checkpoints import save_generator  # noqa: E402
+from tasks.config.project import HERE  # noqa: E402
 from tasks.plan.plan import make_plan  # noqa: E402
-from tasks.store import row_folder, text_cache, whole_rows  # noqa: E402
+from tasks.store import row_folder  # noqa: E402
 from tasks.tracking import mlflow_store, recorded_runs  # noqa: E402
 from tests.conftest import tiny_generator, write_tiny_clip  # noqa: E402
 from tests.project import PARAMS, make_project  # noqa: E402
@@ -95,9 +96,9 @@ def make(rows: int, train: int) -> None:
     nada("run")  # one row trained for real; the others are its copies under names and keys of their own
     write_prompts(0, rows)
     for index in range(rows - train, rows):
-        shutil.rmtree(row_folder.ADAPTED_DIR / name_of(index), ignore_errors=True)
+        shutil.rmtree(HERE.adapted / name_of(index), ignore_errors=True)
     plan = make_plan(Path("params.yaml"))
-    model = row_folder.ADAPTED_DIR / name_of(0)
+    model = HERE.adapted / name_of(0)
     record = row_folder.read_record(name_of(0))
     for planned in plan.to_train[: max(0, len(plan.to_train) - train)]:
         domain = planned.row.domain
@@ -111,7 +112,7 @@ def make(rows: int, train: int) -> None:
     run = mlflow_store.start_night(plan.params, [], "the night before")
     for planned in make_plan(Path("params.yaml")).rows[UNRECORDED:]:
         if planned.state == "current":
-            recorded_runs.remember(mlflow_store.STORE_DIR, run.store, planned.key)
+            recorded_runs.remember(HERE.mlflow, run.store, planned.key)
 
 
 def name_of(index: int) -> str:
@@ -171,8 +172,8 @@ def peak_bytes(pid: int) -> int:
 def report(rows: int, train: int) -> None:
     """Measure the commands and print the table; beside the seconds of a busy machine, those of its processor."""
     cached = rows - train
-    whole_rows.KNOWN_PATH.unlink(missing_ok=True)
-    shutil.rmtree(text_cache.CACHE_DIR, ignore_errors=True)
+    HERE.known_rows.unlink(missing_ok=True)
+    shutil.rmtree(HERE.text_cache, ignore_errors=True)
     first_plan, plan = nada("plan", "--no-preflight"), nada("plan", "--no-preflight")
     preflight, second_preflight = nada("plan"), nada("plan")
     night, again, status = nada("run"), nada("run"), nada("status")

@@ -12,10 +12,10 @@ from flows.cli.tables import count, workers_in_words
 from flows.context import NightContext
 from flows.server import PREFECT_ERRORS
 from nada.errors import NadaError, OutputError
+from tasks.config.project import HERE
 from tasks.plan.plan import PlannedRow
 from tasks.report import metrics
 from tasks.report.files import current_records, folder_name, publish_report, ui_commands
-from tasks.report.metrics import REPORTS_DIR
 from tasks.report.page import Failure, Night
 from tasks.store import row_folder
 from tasks.store.row_folder import Record
@@ -40,7 +40,7 @@ def record_result(context: NightContext, planned: PlannedRow, result: Record | E
         context.waiting.lasted(row.domain, result["seconds"]["total"])
         context.status_writer.finished(result)
         context.display.finished(result)
-        context.outbox.add(partial(mlflow_store.record_row, record=result, folder=row_folder.ADAPTED_DIR / row.domain))
+        context.outbox.add(partial(mlflow_store.record_row, record=result, folder=HERE.adapted / row.domain))
         write_outbox(context)
         return
     reason = " ".join(str(result).split())[:REASON_LENGTH] or type(result).__name__
@@ -86,7 +86,7 @@ def write_outputs(context: NightContext) -> None:
     records = list(context.records.values())
     context.status_writer.state("reporting")
     try:
-        context.report_path = publish_report(records, described, REPORTS_DIR / folder_name(context.started))
+        context.report_path = publish_report(records, described, HERE.reports / folder_name(context.started))
     except OutputError as err:  # a full disk, say; the rows are whole, and MLflow may be elsewhere
         context.display.say(f"The report is not written: {err}; nada report writes it", "bold red")
         return
@@ -123,4 +123,4 @@ def catch_up(context: NightContext, run: mlflow_store.NightRun) -> None:
         if context.seconds > context.waiting.deadline:
             return
         domain = domains[key]
-        mlflow_store.record_row(run, context.records[domain], row_folder.ADAPTED_DIR / domain)
+        mlflow_store.record_row(run, context.records[domain], HERE.adapted / domain)

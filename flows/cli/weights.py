@@ -75,7 +75,8 @@ def list_(
     """
     from flows.cli.display import make_console
     from flows.cli.weights_display import registry_table
-    from tasks.download.registry import REGISTRY_PATH, load_registry
+    from tasks.config.project import HERE
+    from tasks.download.registry import load_registry
 
     shown = {
         name: entry
@@ -87,7 +88,7 @@ def list_(
         console.print(registry_table(shown))
         console.print("\nBring one here with: nada weights fetch NAME", markup=False)
     else:
-        console.print(f"None of the generators in {REGISTRY_PATH} fits.", markup=False)
+        console.print(f"None of the generators in {HERE.registry} fits.", markup=False)
 
 
 @app.command(short_help="Bring a public generator here.")
@@ -110,14 +111,15 @@ def fetch(
     """
     from flows.cli.display import make_display
     from flows.cli.weights_display import FetchDisplay, megabytes
+    from tasks.config.project import HERE
     from tasks.download.fetch import fetch as fetch_entry
-    from tasks.download.registry import WEIGHTS_DIR, find_entry
+    from tasks.download.registry import find_entry
 
     entry, display = find_entry(name), make_display()
     display.say(f"{name}: {entry.dataset}, {entry.resolution} px, {entry.family}; licence: {entry.licence}")
     try:
         with FetchDisplay(display.console, name) as news:
-            fetched = fetch_entry(name, entry, to or WEIGHTS_DIR, force, tell=news.tell)
+            fetched = fetch_entry(name, entry, to or HERE.weights, force, tell=news.tell)
     except KeyboardInterrupt:
         display.say("Stopped. What arrived is kept; the same command goes on from there.", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None

@@ -16,9 +16,9 @@ from nada.errors import CheckpointError, ParamsError
 from nada.methods.adapt.config import AdaptConfig
 from tasks.config.annotation_messages import expected_at, known_keys
 from tasks.config.model import Params
+from tasks.config.project import HERE
 from tasks.download.judge_weights import network_files, wanted
 
-PARAMS_PATH = Path("params.yaml")
 SECTIONS = "sections such as night, generator, guide, judge"
 _VALUE_LENGTH = 60  # longer values are cut in messages
 _DOMAIN_VALIDATOR = "value_error"  # pydantic's type of a ValueError raised by our own validators
@@ -53,7 +53,7 @@ def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 
 
-def load_params(path: Path = PARAMS_PATH) -> Params:
+def load_params(path: Path = HERE.params) -> Params:
     """Read, check and freeze params.yaml; the recipes are checked as whole `adapt` sections.
 
     Raises:

@@ -8,9 +8,6 @@ from pathlib import Path
 
 from nada.config import NONE, JudgeConfig
 
-CACHE_DIR = Path(".cache/networks")
-"""Where fetched ones are kept."""
-
 
 @dataclass(frozen=True)
 class Published:

@@ -14,10 +14,9 @@ from pydantic import Field, field_validator
 from nada.config import Name, Section
 from nada.errors import ParamsError
 from tasks.config.params import nearest, problems_of, read_yaml
+from tasks.config.project import HERE
 from tasks.config.prompts import SLUG
 
-WEIGHTS_DIR = Path("weights")
-REGISTRY_PATH = WEIGHTS_DIR / "registry.yaml"
 SUFFIXES = {"nvidia": ".pkl", "rosinality": ".pt", "nada": ".safetensors"}
 """Format -> how its files end."""
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]*")  # no separator, and nothing hidden
@@ -48,7 +47,7 @@ class Entry(Section):
     @property
     def path(self) -> Path:
         """Where the file lies unless it was fetched to another folder."""
-        return WEIGHTS_DIR / self.file
+        return HERE.weights / self.file
 
     @field_validator("addresses")
     @classmethod
@@ -84,7 +83,7 @@ class Entry(Section):
         return self
 
 
-def load_registry(path: Path = REGISTRY_PATH) -> dict[str, Entry]:
+def load_registry(path: Path = HERE.registry) -> dict[str, Entry]:
     """Every entry by name, in the file's order.
 
     Raises:
@@ -109,7 +108,7 @@ def load_registry(path: Path = REGISTRY_PATH) -> dict[str, Entry]:
     return entries
 
 
-def find_entry(name: str, path: Path = REGISTRY_PATH) -> Entry:
+def find_entry(name: str, path: Path = HERE.registry) -> Entry:
     """One entry.
 
     Raises:
@@ -129,7 +128,7 @@ def fetch_hint(weights: str) -> str:
         return ""
     for name, entry in registry.items():
         if weights == name:
-            return f"; it is a name of {REGISTRY_PATH}: run nada weights fetch {name}, and write {entry.path}"
+            return f"; it is a name of {HERE.registry}: run nada weights fetch {name}, and write {entry.path}"
         if Path(weights) == entry.path:
             return f"; fetch it with: nada weights fetch {name}"
     return ""

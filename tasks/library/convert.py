@@ -10,7 +10,8 @@ from nada.checkpoints.conversion import ConversionReport, information_lost
 from nada.checkpoints.formats import SUFFIXES, Format, detect
 from nada.errors import CheckpointError, OutputError, ParamsError
 from tasks.config.params import nearest
-from tasks.download.registry import REGISTRY_PATH, load_registry
+from tasks.config.project import HERE
+from tasks.download.registry import load_registry
 from tasks.library.sample import SOURCE, find_weights, finished_domains
 
 
@@ -36,13 +37,13 @@ def weights_of(what: str, params_path: Path) -> Path:
     path = Path(what)
     if path.is_file() or len(path.parts) > 1 or path.suffix in SUFFIXES:
         return path
-    registry = load_registry() if REGISTRY_PATH.exists() else {}
+    registry = load_registry() if HERE.registry.exists() else {}
     domains = [SOURCE, *finished_domains()]
     if what in domains:
         return find_weights(what, params_path)
     if what not in registry:
         hint = nearest(what, [*domains, *registry]) or "; see nada weights list"
-        raise CheckpointError(f"{what}: no file, no finished domain and no name of {REGISTRY_PATH}{hint}")
+        raise CheckpointError(f"{what}: no file, no finished domain and no name of {HERE.registry}{hint}")
     if not registry[what].path.is_file():
         raise CheckpointError(f"{registry[what].path}: not there yet; get it with: nada weights fetch {what}")
     return registry[what].path

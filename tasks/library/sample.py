@@ -18,6 +18,7 @@ from nada.generators.registry import Network
 from nada.images import BACKGROUND, GAP_PX, grid, save_png
 from nada.latents import draw_z, seeded_rng
 from tasks.config.params import load_params, nearest
+from tasks.config.project import HERE
 from tasks.row.samples import render
 from tasks.store import pretrained, row_folder
 
@@ -112,7 +113,7 @@ def open_domain(domain: str, params_path: Path, device: str) -> Network:
     """
     path = find_weights(domain, params_path)
     try:
-        return load_generator(path, device, [pretrained.PRETRAINED_DIR])
+        return load_generator(path, device, [HERE.pretrained])
     except ParentError as err:
         raise ParentError(
             f"{err}; `nada pretrained` makes it from the generator.weights of that time, `dvc checkout` or `dvc pull` "
@@ -158,7 +159,7 @@ def parse_part(text: str) -> Part:
 
 def finished_domains() -> list[str]:
     """Names of the domains that have weights, sorted."""
-    names = [path.parent.name for path in row_folder.ADAPTED_DIR.glob(f"*/{row_folder.WEIGHTS_NAME}")]
+    names = [path.parent.name for path in HERE.adapted.glob(f"*/{row_folder.WEIGHTS_NAME}")]
     return sorted(name for name in names if not name.startswith("."))
 
 
@@ -174,8 +175,8 @@ def find_weights(domain: str, params_path: Path) -> Path:
     if domain not in finished:
         known = [SOURCE, *finished]
         hint = nearest(domain, known) or f"; there are {', '.join(known)}"
-        raise CheckpointError(f"{row_folder.ADAPTED_DIR}: no finished domain {domain!r}{hint}")
-    return row_folder.ADAPTED_DIR / domain / row_folder.WEIGHTS_NAME
+        raise CheckpointError(f"{HERE.adapted}: no finished domain {domain!r}{hint}")
+    return HERE.adapted / domain / row_folder.WEIGHTS_NAME
 
 
 def _check_size(option: str, count: int, side: int, way_out: str) -> None:

@@ -9,16 +9,14 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from nada.atomic import replacing
 from nada.methods.adapt.config import AdaptConfig
+from tasks.config.project import HERE
 from tasks.store import row_folder
 from tasks.workers.pool import WorkerSpec
 
-SPEEDS_PATH = Path("weights/.speeds.json")
-"""What `nada plan --measure` found."""
 RECORDS_READ = 300  # the newest; thousands of older ones would say the same
 SIDE_FILES_BYTES = 1_000_000  # samples, trace and record of a row, beside its weights
 # Measured on the bundled world (64 px, batch 4) on one core; replaced by measured rows as soon as there are some.
@@ -105,7 +103,7 @@ def keep_measured(samples: Iterable[MeasuredRow]) -> None:
         OutputError: the file cannot be written.
     """
     kept = {_kind(sample): sample for sample in [*_measured(), *samples]}
-    with replacing(SPEEDS_PATH) as partial:
+    with replacing(HERE.speeds) as partial:
         partial.write_text(json.dumps([asdict(sample) for sample in kept.values()], indent=2) + "\n", encoding="utf-8")
 
 
@@ -120,15 +118,15 @@ def _preferred(samples: Sequence[MeasuredRow], fits: Callable[[MeasuredRow], boo
 
 def _measured() -> list[MeasuredRow]:
     try:
-        return [MeasuredRow(**entry) for entry in json.loads(SPEEDS_PATH.read_text(encoding="utf-8"))]
+        return [MeasuredRow(**entry) for entry in json.loads(HERE.speeds.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError):
         return []
 
 
 def _newest_records() -> list[dict[str, Any]]:
-    if not row_folder.ADAPTED_DIR.is_dir():
+    if not HERE.adapted.is_dir():
         return []
-    with os.scandir(row_folder.ADAPTED_DIR) as entries:
+    with os.scandir(HERE.adapted) as entries:
         found = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if not entry.name.startswith(".")]
     records = []
     for _, name in heapq.nlargest(RECORDS_READ, found):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nada.errors import ParamsError
-from tasks.report.metrics import METRICS_NAME, REPORTS_DIR
+from tasks.config.project import HERE
+from tasks.report.metrics import METRICS_NAME
 from tasks.report.score_catalogue import MAIN_SCORES
 
 LATEST = "now"
@@ -37,11 +38,11 @@ def load_night_metrics(night: str) -> dict[str, Any]:
     Raises:
         ParamsError: there is nothing of that name, or it is damaged.
     """
-    for path in (REPORTS_DIR / METRICS_NAME if night == LATEST else REPORTS_DIR / night / METRICS_NAME, Path(night)):
+    for path in (HERE.reports / METRICS_NAME if night == LATEST else HERE.reports / night / METRICS_NAME, Path(night)):
         found = path / METRICS_NAME if path.is_dir() else path
         if found.is_file():
             return _checked(found.read_text(encoding="utf-8"), str(found))
-    return _checked(_at_revision(night), f"{night}:{REPORTS_DIR / METRICS_NAME}")
+    return _checked(_at_revision(night), f"{night}:{HERE.reports / METRICS_NAME}")
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
@@ -62,10 +63,10 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
 
 def _at_revision(revision: str) -> str:
     """reports/metrics.json as git keeps it at a revision."""
-    path = f"{REPORTS_DIR.as_posix()}/{METRICS_NAME}"
-    nights = sorted(found.parent.name for found in REPORTS_DIR.glob(f"*/{METRICS_NAME}"))
+    path = f"{HERE.reports.as_posix()}/{METRICS_NAME}"
+    nights = sorted(found.parent.name for found in HERE.reports.glob(f"*/{METRICS_NAME}"))
     known = f"nights: {', '.join(nights)}" if nights else "no night has a report here yet"
-    nothing = f"{revision!r}: no night of {REPORTS_DIR}/ and no git revision with {path}; {known}"
+    nothing = f"{revision!r}: no night of {HERE.reports}/ and no git revision with {path}; {known}"
     command = ["git", "show", "--end-of-options", f"{revision}:./{path}"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from nada.errors import NadaError, OutputError
 from tasks.config.environment import prefect_ui_command
+from tasks.config.project import HERE
 from tasks.plan.plan import Plan
 from tasks.report import metrics
-from tasks.report.metrics import REPORTS_DIR
 from tasks.report.page import NIGHT_NAME, REPORT_NAME, Night, load_night, save_night, write_report
 from tasks.store import row_folder
 from tasks.store.row_folder import Record
@@ -20,21 +20,21 @@ from tasks.tracking import mlflow_store
 
 
 def check_reports_writable() -> None:
-    """Make REPORTS_DIR and try to write in it.
+    """Make HERE.reports and try to write in it.
 
     Raises:
         OutputError: it cannot be written.
     """
-    probe = REPORTS_DIR / f".probe-{os.getpid()}"
+    probe = HERE.reports / f".probe-{os.getpid()}"
     try:
         probe.mkdir(parents=True)
         probe.rmdir()
     except OSError as err:
-        raise OutputError(f"{REPORTS_DIR}: cannot be written ({err.strerror})") from err
+        raise OutputError(f"{HERE.reports}: cannot be written ({err.strerror})") from err
 
 
 def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Path:
-    """Write page, night.json and metrics into a folder, the metrics into REPORTS_DIR as well.
+    """Write page, night.json and metrics into a folder, the metrics into HERE.reports as well.
 
     Returns:
         The page's path.
@@ -44,7 +44,7 @@ def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Pat
     """
     failures = {failure.domain: failure.reason for failure in night.failures}
     # The first is what DVC compares, the second what `nada compare` finds of earlier nights.
-    metrics.write_metrics(records, failures, REPORTS_DIR, folder)
+    metrics.write_metrics(records, failures, HERE.reports, folder)
     path = write_report(records, night, folder / REPORT_NAME)
     save_night(night, folder)
     return path
@@ -68,7 +68,7 @@ def refresh_report(plan: Plan, records: Sequence[Record]) -> tuple[Path, Night]:
         now = datetime.now().astimezone()
         started = now.isoformat(timespec="seconds")
         night = Night(name="Finished domains", started=started, seconds=0, workers="", current=tuple(ready))
-        folder = REPORTS_DIR / folder_name(now)
+        folder = HERE.reports / folder_name(now)
     else:
         folder, last = latest
         trained = tuple(domain for domain in last.trained if domain in ready)
@@ -83,7 +83,7 @@ def refresh_report(plan: Plan, records: Sequence[Record]) -> tuple[Path, Night]:
 
 def latest_night() -> tuple[Path, Night] | None:
     """The newest report that has a readable record of its night."""
-    for path in sorted(REPORTS_DIR.glob(f"*/{NIGHT_NAME}"), reverse=True):
+    for path in sorted(HERE.reports.glob(f"*/{NIGHT_NAME}"), reverse=True):
         try:
             return path.parent, load_night(path.parent)
         except NadaError:

@@ -13,10 +13,9 @@ from statistics import fmean
 from typing import Any
 
 from nada.atomic import replacing
+from tasks.config.project import HERE
 from tasks.report.score_catalogue import MAIN_SCORES
-from tasks.store import row_folder
 
-REPORTS_DIR = Path("reports")
 METRICS_NAME = "metrics.json"
 LEADERBOARD_NAME = "leaderboard.csv"
 CONFUSION_NAME = "confusion.csv"
@@ -50,7 +49,7 @@ def write_metrics(
     records: Sequence[Mapping[str, Any]],
     failures: Mapping[str, str],
     *folders: Path,
-    adapted_dir: Path = row_folder.ADAPTED_DIR,
+    adapted_dir: Path = HERE.adapted,
 ) -> None:
     """Write metrics.json, leaderboard.csv, confusion.csv and probes.csv, each whole or not at all.
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from nada.atomic import replacing
 from nada.errors import NadaError
+from tasks.config.project import HERE
 from tasks.report.charts import confusion, loss_curve, probe_curves
 from tasks.report.metrics import leaderboard
 from tasks.report.score_catalogue import MAIN_SCORES, SCORES, ScoreInfo
 from tasks.report.thumbnails import read_sheet, sheet_uri, strip_uris
 from tasks.report.triage import KINDS, triage
 from tasks.report.wording import lasted, stored
-from tasks.store.row_folder import ADAPTED_DIR
 
 TEMPLATE = "report.html.j2"
 NIGHT_NAME = "night.json"
@@ -82,7 +82,7 @@ def load_night(folder: Path) -> Night:
 
 
 def write_report(
-    records: Sequence[Mapping[str, Any]], night: Night, path: Path, adapted_dir: Path = ADAPTED_DIR
+    records: Sequence[Mapping[str, Any]], night: Night, path: Path, adapted_dir: Path = HERE.adapted
 ) -> Path:
     """Write the report, whole or not at all.
 

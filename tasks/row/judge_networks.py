@@ -19,7 +19,8 @@ from nada.hashing import sha256_file
 from nada.judge import Judge
 from nada.judge.feature_networks import Inception, Lpips
 from tasks.config.model import Params
-from tasks.download.judge_weights import CACHE_DIR, Published, network_files, wanted
+from tasks.config.project import HERE
+from tasks.download.judge_weights import Published, network_files, wanted
 from tasks.download.transfer import Patience, download
 
 PATIENCE = Patience(connect_seconds=5.0, silence_seconds=30.0, attempts=2)  # a night begins without them
@@ -70,7 +71,7 @@ def fetched(published: Published) -> Path:
         FetchError: it is in no cache and cannot be fetched.
         OutputError: the cache cannot be written.
     """
-    ours = CACHE_DIR / published.file
+    ours = HERE.network_cache / published.file
     for path in (ours, Path(torch.hub.get_dir()) / "checkpoints" / published.file):
         if path.is_file() and sha256_file(path) == published.sha256:
             return path

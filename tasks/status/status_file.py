@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from nada.atomic import replacing
 from nada.errors import NadaError
+from tasks.config.project import HERE
 from tasks.store.night_lock import night_lives
 
-STATUS_PATH = Path("weights/.night.json")
 FORMAT = 1
 
 State = Literal["starting", "running", "reporting", "finished", "interrupted", "broken", "died"]
@@ -69,7 +68,7 @@ def save_status(status: Status) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    with replacing(STATUS_PATH) as partial:
+    with replacing(HERE.status) as partial:
         partial.write_text(json.dumps({"format": FORMAT, **asdict(status)}, ensure_ascii=False), encoding="utf-8")
 
 
@@ -80,7 +79,7 @@ def load_status() -> Status | None:
         NadaError: the file is not what a night writes.
     """
     try:
-        content: dict[str, Any] = json.loads(STATUS_PATH.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(HERE.status.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT:
             raise ValueError("another format")
         status = Status(**{**content, "running": [RunningRow(**row) for row in content["running"]]})
@@ -88,7 +87,7 @@ def load_status() -> Status | None:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as err:
         raise NadaError(
-            f"{STATUS_PATH}: not the status of a night ({err}); remove it, the next night writes it"
+            f"{HERE.status}: not the status of a night ({err}); remove it, the next night writes it"
         ) from err
     if status.state in GOING and not night_lives():
         status.state = "died"

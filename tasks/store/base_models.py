@@ -9,11 +9,9 @@ import shutil
 from pathlib import Path
 
 from nada.atomic import replacing, writing
-from nada.checkpoints.base_model import PARENTS_NAME
 from nada.hashing import sha256_file
-from tasks.store.row_folder import ADAPTED_DIR, WEIGHTS_NAME, read_record
-
-PARENTS_DIR = ADAPTED_DIR / PARENTS_NAME
+from tasks.config.project import HERE
+from tasks.store.row_folder import WEIGHTS_NAME, read_record
 
 
 def keep(generator_path: Path) -> None:
@@ -22,9 +20,9 @@ def keep(generator_path: Path) -> None:
     Raises:
         OutputError: it cannot be read or written.
     """
-    with writing(PARENTS_DIR):
+    with writing(HERE.base_models):
         sha256 = sha256_file(generator_path)
-        kept = PARENTS_DIR / f"{sha256}.safetensors"
+        kept = HERE.base_models / f"{sha256}.safetensors"
         if kept.is_file() and sha256_file(kept) == sha256:
             return
         with replacing(kept) as partial:
@@ -40,12 +38,12 @@ def prune() -> list[Path]:
         OutputError: one cannot be removed.
     """
     needed = set()
-    for path in ADAPTED_DIR.glob(f"*/{WEIGHTS_NAME}"):
+    for path in HERE.adapted.glob(f"*/{WEIGHTS_NAME}"):
         try:
             needed.add(read_record(path.parent.name).get("storage", {}).get("parent"))
         except (OSError, ValueError, AttributeError):
             return []
-    removed = [path for path in sorted(PARENTS_DIR.glob("*.safetensors")) if path.stem not in needed]
+    removed = [path for path in sorted(HERE.base_models.glob("*.safetensors")) if path.stem not in needed]
     for path in removed:
         with writing(path):
             path.unlink()

@@ -23,9 +23,9 @@ from nada.atomic import replacing
 from nada.errors import OutputError
 from nada.images import read_images
 from nada.judge import Judge, SetFeatures
+from tasks.config.project import HERE
 from tasks.plan.keys import method_hash, reference_hash
 
-CACHE_DIR = Path(".cache/features")
 FORMAT = 2  # raise it when the arrays change for a reason that the key does not see
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -62,7 +62,7 @@ def _files(judge: Judge, content: str, resolution: int) -> dict[str, Path]:
     versions = f"torch {torch.__version__}, Pillow {PIL.__version__}, {method_hash()}"
     pictures = f"{FORMAT}\n{versions}\n{content} at {resolution} px\n"
     keys = {name: pictures + extractor.identity for name, extractor in judge.extractors().items()}
-    return {name: CACHE_DIR / f"{hashlib.sha256(key.encode()).hexdigest()}.npz" for name, key in keys.items()}
+    return {name: HERE.feature_cache / f"{hashlib.sha256(key.encode()).hexdigest()}.npz" for name, key in keys.items()}
 
 
 def _kept(files: dict[str, Path]) -> Arrays:

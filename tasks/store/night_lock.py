@@ -6,11 +6,9 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from nada.errors import OutputError
-
-LOCK_PATH = Path("weights/.night.lock")
+from tasks.config.project import HERE
 
 
 @contextmanager
@@ -21,17 +19,17 @@ def only_night() -> Iterator[None]:
         OutputError: another night holds the lock, or it cannot be written.
     """
     try:
-        LOCK_PATH.parent.mkdir(parents=True, exist_ok=True)
-        file = LOCK_PATH.open("a+")
+        HERE.night_lock.parent.mkdir(parents=True, exist_ok=True)
+        file = HERE.night_lock.open("a+")
     except OSError as err:
-        raise OutputError(f"{LOCK_PATH}: cannot be written ({err.strerror})") from err
+        raise OutputError(f"{HERE.night_lock}: cannot be written ({err.strerror})") from err
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise OutputError(f"{LOCK_PATH}: another night runs here (process {holder}); wait for it") from err
+            raise OutputError(f"{HERE.night_lock}: another night runs here (process {holder}); wait for it") from err
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -41,7 +39,7 @@ def only_night() -> Iterator[None]:
 def night_lives() -> bool:
     """Whether a night runs in this project now."""
     try:
-        with LOCK_PATH.open() as file:
+        with HERE.night_lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

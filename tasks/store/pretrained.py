@@ -11,10 +11,10 @@ from nada.atomic import replacing
 from nada.errors import CheckpointError
 from nada.hashing import sha256_file
 from tasks.config.model import Params
+from tasks.config.project import HERE
 
-PRETRAINED_DIR = Path("weights/pretrained")
-PRETRAINED_PATH = PRETRAINED_DIR / "generator.safetensors"
-ORIGIN_PATH = PRETRAINED_DIR / "origin.json"
+PRETRAINED_PATH = HERE.pretrained / "generator.safetensors"
+ORIGIN_PATH = HERE.pretrained / "origin.json"
 
 
 def prepare(params: Params) -> Path:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from nada.atomic import replacing
 from nada.errors import OutputError
+from tasks.config.project import HERE
 from tasks.plan.keys import reference_hash
 from tasks.store.whole_rows import SETTLED_NS, times
 
-KNOWN_PATH = Path("weights/.references.json")
 FORMAT = 1
 
 
@@ -58,7 +58,7 @@ def keep(paths: Iterator[str]) -> None:
     known = _known(Path.cwd())
     kept = {stamp: astuple(known[stamp]) for path in set(paths) if (stamp := _digest(path)) in known}
     if kept and kept != {stamp: astuple(found) for stamp, found in _load().items()}:
-        with suppress(OutputError), replacing(KNOWN_PATH) as partial:
+        with suppress(OutputError), replacing(HERE.known_references) as partial:
             partial.write_text(json.dumps({"format": FORMAT, "references": kept}), encoding="utf-8")
 
 
@@ -70,7 +70,7 @@ def _known(project: Path) -> dict[str, References]:
 
 def _load() -> dict[str, References]:
     try:
-        content = json.loads(KNOWN_PATH.read_text(encoding="utf-8"))
+        content = json.loads(HERE.known_references.read_text(encoding="utf-8"))
         entries = content["references"] if content["format"] == FORMAT else {}
         return {stamp: References(str(sha256), int(num)) for stamp, (sha256, num) in entries.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -31,10 +31,10 @@ from typing import Any
 
 from nada.atomic import replacing, writing
 from nada.hashing import sha256_file
+from tasks.config.project import HERE
 from tasks.plan.keys import clip_hashes, row_key
 
 __all__ = [
-    "ADAPTED_DIR",
     "RECORD_NAME",
     "WEIGHTS_NAME",
     "Record",
@@ -55,8 +55,6 @@ __all__ = [
     "write_record",
 ]
 
-ADAPTED_DIR = Path("weights/adapted")
-UNFINISHED_DIR = Path("weights/.unfinished")
 RECORD_NAME = "row.json"
 WEIGHTS_NAME = "generator.safetensors"
 FORMAT = 1
@@ -71,7 +69,7 @@ def is_finished(domain: str, key: str) -> bool:
 
     A difference rebuilds from the generator whose hash is in the key: whoever knows the key has that generator.
     """
-    return is_whole(ADAPTED_DIR / domain, domain, key)
+    return is_whole(HERE.adapted / domain, domain, key)
 
 
 def is_whole(folder: Path, domain: str, key: str) -> bool:
@@ -96,7 +94,7 @@ def read_record(domain: str) -> Record:
         OSError: there is none.
         ValueError: it is truncated, or no record.
     """
-    return _read_record(ADAPTED_DIR / domain)
+    return _read_record(HERE.adapted / domain)
 
 
 def for_reports(record: Record) -> Record:
@@ -112,12 +110,12 @@ def _read_record(folder: Path) -> Record:
 
 
 def partial_dir(domain: str) -> Path:
-    """A fresh empty folder `.partial-<domain>-<pid>` in ADAPTED_DIR, for this process to fill.
+    """A fresh empty folder `.partial-<domain>-<pid>` in HERE.adapted, for this process to fill.
 
     Raises:
         OutputError: it cannot be made.
     """
-    folder = ADAPTED_DIR / f".partial-{domain}-{os.getpid()}"
+    folder = HERE.adapted / f".partial-{domain}-{os.getpid()}"
     with writing(folder):
         if folder.exists():
             shutil.rmtree(folder)
@@ -148,7 +146,7 @@ def publish(partial: Path, domain: str) -> None:
     Raises:
         OutputError: the folder cannot be written; an old result is put back.
     """
-    final, old = ADAPTED_DIR / domain, ADAPTED_DIR / f".old-{domain}-{os.getpid()}"
+    final, old = HERE.adapted / domain, HERE.adapted / f".old-{domain}-{os.getpid()}"
     with writing(final):
         shutil.rmtree(old, ignore_errors=True)
         replaces = final.exists()
@@ -173,9 +171,9 @@ def prune(domains: set[str]) -> list[str]:
     """Remove results and saved states of rows that left the CSV; returns the names of the results."""
     removed = leftovers(domains)
     for name in removed:
-        with writing(ADAPTED_DIR / name):
-            shutil.rmtree(ADAPTED_DIR / name)
-    for path in set(UNFINISHED_DIR.glob("*.safetensors")) - {state_path(domain) for domain in domains}:
+        with writing(HERE.adapted / name):
+            shutil.rmtree(HERE.adapted / name)
+    for path in set(HERE.unfinished.glob("*.safetensors")) - {state_path(domain) for domain in domains}:
         with writing(path):
             path.unlink()
     return removed
@@ -183,7 +181,7 @@ def prune(domains: set[str]) -> list[str]:
 
 def state_path(domain: str) -> Path:
     """Where a row in the making keeps its state (`tasks.row.resume_state`)."""
-    return UNFINISHED_DIR / f"{domain}.safetensors"
+    return HERE.unfinished / f"{domain}.safetensors"
 
 
 def sweep() -> None:
@@ -195,13 +193,13 @@ def sweep() -> None:
 
 
 def check_writable() -> None:
-    """Make ADAPTED_DIR and try to write in it.
+    """Make HERE.adapted and try to write in it.
 
     Raises:
         OutputError: it cannot be written.
     """
-    probe = ADAPTED_DIR / f".partial-probe-{os.getpid()}"
-    with writing(ADAPTED_DIR):
+    probe = HERE.adapted / f".partial-probe-{os.getpid()}"
+    with writing(HERE.adapted):
         probe.mkdir(parents=True, exist_ok=True)
         probe.rmdir()
 
@@ -222,9 +220,9 @@ def process_lives(pid: int) -> bool:
 
 
 def _folders() -> list[Path]:
-    if not ADAPTED_DIR.is_dir():
+    if not HERE.adapted.is_dir():
         return []
-    return sorted(path for path in ADAPTED_DIR.iterdir() if path.is_dir() and not path.is_symlink())
+    return sorted(path for path in HERE.adapted.iterdir() if path.is_dir() and not path.is_symlink())
 
 
 def _matches(path: Path, entry: Mapping[str, Any]) -> bool:

@@ -23,12 +23,12 @@ from torch import Tensor
 from nada.atomic import replacing
 from nada.errors import OutputError
 from nada.hashing import sha256_tensors
+from tasks.config.project import HERE
 from tasks.plan.keys import method_hash
 
 if TYPE_CHECKING:
     from nada.clip.guide import ClipModel
 
-CACHE_DIR = Path(".cache/texts")
 DISTRIBUTIONS = ("torch", "open_clip_torch")
 MAX_TEXTS = 10_000  # kept of a guide; of 512 numbers each 20 MB
 UNREADABLE = (SafetensorError, OSError, ValueError, TypeError, KeyError)
@@ -46,7 +46,7 @@ class KnownTexts:
         """
         versions = [metadata.version(name) for name in DISTRIBUTIONS]
         key = json.dumps([identity, method_hash(), *versions])
-        self._path = CACHE_DIR / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
+        self._path = HERE.text_cache / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
         self._load = load
         self._known = _read(self._path)
         self._asked: dict[str, Tensor] = {}

@@ -13,13 +13,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from nada.atomic import replacing
 from nada.errors import OutputError
+from tasks.config.project import HERE
 from tasks.store import row_folder
 
-KNOWN_PATH = Path("weights/.whole.json")
 FORMAT = 1
 SETTLED_NS = 2_000_000_000  # a file that changed later than this before its check could change again within one tick
 
@@ -61,13 +60,13 @@ def whole_rows() -> Iterator[WholeRows]:
     rows = WholeRows(known)
     yield rows
     if rows.seen != known:
-        with suppress(OutputError), replacing(KNOWN_PATH) as partial:
+        with suppress(OutputError), replacing(HERE.known_rows) as partial:
             partial.write_text(json.dumps({"format": FORMAT, "rows": rows.seen}), encoding="utf-8")
 
 
 def _load() -> dict[str, str]:
     try:
-        content = json.loads(KNOWN_PATH.read_text(encoding="utf-8"))
+        content = json.loads(HERE.known_rows.read_text(encoding="utf-8"))
         rows: dict[str, str] = content["rows"] if content["format"] == FORMAT else {}
         return dict(rows)
     except (OSError, ValueError, TypeError, KeyError):
@@ -77,7 +76,7 @@ def _load() -> dict[str, str]:
 def _digest(domain: str, key: str) -> str | None:
     """One text for a key and the stamp of a row's folder; None where it cannot be read."""
     try:
-        with os.scandir(row_folder.ADAPTED_DIR / domain) as entries:
+        with os.scandir(HERE.adapted / domain) as entries:
             stamp = sorted((entry.name, *times(entry.stat())) for entry in entries)
     except OSError:
         return None
@@ -90,5 +89,5 @@ def times(stat: os.stat_result) -> tuple[int, int, int, int]:
 
 
 def _is_settled(domain: str) -> bool:
-    with os.scandir(row_folder.ADAPTED_DIR / domain) as entries:
+    with os.scandir(HERE.adapted / domain) as entries:
         return max(entry.stat().st_ctime_ns for entry in entries) < time.time_ns() - SETTLED_NS

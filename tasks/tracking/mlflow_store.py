@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from nada.errors import OutputError
 from tasks.config.model import Params
+from tasks.config.project import HERE
 from tasks.config.prompts import Row
 from tasks.store.row_folder import process_lives
 from tasks.tracking.entities import Point, curves, ended_ms, final_points, flat, hash_tags
@@ -36,7 +37,6 @@ from tasks.tracking.sqlite import check_database
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-STORE_DIR = Path(".mlflow")
 EXPERIMENT = "nada"
 METRICS_PER_BATCH = 1000  # MLflow's limit; one call a batch is a hundred times faster than one a step
 PARAMS_PER_BATCH = 100  # MLflow's limit
@@ -67,7 +67,7 @@ class NightRun:
 
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, or the project's own SQLite store."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{STORE_DIR.resolve() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{HERE.mlflow.resolve() / 'mlflow.db'}"
 
 
 def ui_command() -> str:
@@ -117,11 +117,11 @@ def unrecorded(night: NightRun, keys: Iterable[str]) -> list[str]:
     Raises:
         OutputError: the store cannot be read.
     """
-    known = known_keys(STORE_DIR, night.store)
+    known = known_keys(HERE.mlflow, night.store)
     missing = []
     for key in keys:
         if key not in known and is_recorded(night, key):
-            remember(STORE_DIR, night.store, key)
+            remember(HERE.mlflow, night.store, key)
         elif key not in known:
             missing.append(key)
     return missing
@@ -150,7 +150,7 @@ def record_row(night: NightRun, record: Mapping[str, Any], folder: Path) -> str:
     started = ended - round(1000 * float(record["seconds"]["total"]))
     tags = hash_tags(record, folder)
     with _store(night.tracking_uri) as client:
-        forget(STORE_DIR, night.store, record["key"])
+        forget(HERE.mlflow, night.store, record["key"])
         _remove(client, night.experiment_id, f"{_of_row(record['key'])} and attributes.status != 'FAILED'")
         run_id = _child(client, night, record["domain"], record["key"], tags, started)
         _log_params(client, run_id, {**record["row"], "seed": record["seed"], "adapt": record["adapt"]})
@@ -161,7 +161,7 @@ def record_row(night: NightRun, record: Mapping[str, Any], folder: Path) -> str:
             if (folder / name).is_file():
                 client.log_artifact(run_id, str(folder / name))
         client.set_terminated(run_id, "FINISHED", end_time=ended)
-    remember(STORE_DIR, night.store, record["key"])
+    remember(HERE.mlflow, night.store, record["key"])
     return run_id
 
 
@@ -213,7 +213,7 @@ def end_night(name: str, failed: bool) -> None:
         name: of the night.
         failed: whether a row failed.
     """
-    note_end(STORE_DIR, name, _end_status(failed), _now())
+    note_end(HERE.mlflow, name, _end_status(failed), _now())
 
 
 def _end_status(failed: bool) -> str:
@@ -232,8 +232,8 @@ def _store(uri: str) -> Iterator[MlflowClient]:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # every error reaches us as an exception
     with _WRITER:
         try:
-            if uri == f"sqlite:///{STORE_DIR.resolve() / 'mlflow.db'}":
-                STORE_DIR.mkdir(parents=True, exist_ok=True)
+            if uri == f"sqlite:///{HERE.mlflow.resolve() / 'mlflow.db'}":
+                HERE.mlflow.mkdir(parents=True, exist_ok=True)
             if uri.startswith("sqlite:///"):
                 check_database(Path(uri.removeprefix("sqlite:///")))
             yield _client(uri)
@@ -254,7 +254,7 @@ def _experiment(client: MlflowClient) -> str:
     if (found := client.get_experiment_by_name(name)) is not None:
         return str(found.experiment_id)
     own = "MLFLOW_TRACKING_URI" not in os.environ
-    location = (STORE_DIR.resolve() / "artifacts").as_uri() if own else None
+    location = (HERE.mlflow.resolve() / "artifacts").as_uri() if own else None
     return client.create_experiment(name, artifact_location=location)
 
 
@@ -264,7 +264,7 @@ def _sweep(client: MlflowClient, experiment_id: str) -> None:
     A night that came to its end has that status and time; anything else was killed. In this project no other night
     runs now, so that a process with such an id is another one.
     """
-    own, ends = _own_tags("night"), noted_ends(STORE_DIR)
+    own, ends = _own_tags("night"), noted_ends(HERE.mlflow)
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         theirs = {name: run.data.tags.get(name, "") for name in own}
         pid = theirs["nada.pid"]

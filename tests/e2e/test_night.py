@@ -16,14 +16,13 @@ import torch
 from flows.cli.display import Display, make_console
 from nada.checkpoints import load_generator, save_generator
 from nada.hashing import sha256_file
+from tasks.config.project import HERE
 from tasks.plan.plan import make_plan
-from tasks.status.status_file import STATUS_PATH
-from tasks.store import base_models
 from tests.conftest import tiny_generator
 from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project
 
 FILES = {"generator.safetensors", "metrics.json", "row.json", "samples.png", "trace.csv"}
-PARAMS_PATH = Path("params.yaml")
+HERE.params = Path("params.yaml")
 LONG = "  long:\n    iterations: 1000000\n"
 
 pytestmark = [
@@ -183,7 +182,7 @@ def test_a_run_with_nothing_left_records_what_a_night_that_was_cut_off_could_not
     for run in client.search_runs(experiments, "attributes.run_name = 'sketch'"):
         client.delete_run(run.info.run_id)
     Path(".mlflow/recorded").unlink()
-    STATUS_PATH.write_text(STATUS_PATH.read_text().replace('"state": "finished"', '"state": "running"'))
+    HERE.status.write_text(HERE.status.read_text().replace('"state": "finished"', '"state": "running"'))
     outcome = after_night.nada("run")
     assert outcome.status == 0
     assert "The last night did not come to its end; this one reports and records what it made." in outcome.out
@@ -209,7 +208,7 @@ def test_a_new_row_is_trained_alone_and_a_removed_one_is_kept_until_pruned(after
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_workers(after_night: Project) -> None:
     before = after_night.row_bytes("sketch")
-    PARAMS_PATH.write_text(PARAMS_PATH.read_text().replace("workers: 2", "workers: 1"))
+    HERE.params.write_text(HERE.params.read_text().replace("workers: 2", "workers: 1"))
     shutil.rmtree(after_night.folder / "weights" / "adapted" / "sketch")
     assert after_night.nada("run", "--only", "sketch").status == 0
     assert after_night.row_bytes("sketch") == before
@@ -281,7 +280,7 @@ def test_a_domain_can_be_exported_to_stand_alone(
     alone = tmp_path_factory.mktemp("elsewhere") / "sketch.safetensors"
     assert after_night.nada("weights", "export", "sketch", str(alone)).status == 0
     whole = load_generator(alone).state_dict()
-    rebuilt = load_generator(base_models.ADAPTED_DIR / "sketch" / "generator.safetensors").state_dict()
+    rebuilt = load_generator(HERE.adapted / "sketch" / "generator.safetensors").state_dict()
     assert all(torch.equal(whole[name], tensor) for name, tensor in rebuilt.items())
 
 
@@ -294,7 +293,7 @@ def test_a_domain_outlives_the_generator_that_it_was_adapted_from(after_night: P
     assert Path("before.png").read_bytes() == Path("after.png").read_bytes()
     assert "3 domains: 2 to train, 0 current" in after_night.nada("plan", "--only", "robot", "--only", "sketch").out
 
-    (parent,) = base_models.PARENTS_DIR.iterdir()
+    (parent,) = HERE.base_models.iterdir()
     parent.unlink()
     outcome = after_night.nada("sample", "sketch")
     assert outcome.status == 2
@@ -331,13 +330,13 @@ def test_the_flow_runs_by_itself_as_a_deployment_would(after_night: Project) -> 
 
 def test_a_deadline_leaves_long_rows_and_the_next_night_takes_them_first(after_night: Project) -> None:
     after_night.prompts(SKETCH, "soon,portrait,soon,shape,", "long,portrait,long,long,")
-    PARAMS_PATH.write_text(PARAMS_PATH.read_text().replace("device: cpu", "device: cpu\n  deadline: 20m") + LONG)
+    HERE.params.write_text(HERE.params.read_text().replace("device: cpu", "device: cpu\n  deadline: 20m") + LONG)
     outcome = after_night.nada("run")
     assert outcome.status == 3, outcome
     assert "The deadline (in 20 minutes) leaves 1 domain for the next night: long" in outcome.out
     assert "soon: done in " in outcome.out
     assert "The deadline left no time for long. The next night takes them first: nada run" in outcome.out
-    assert make_plan(PARAMS_PATH).first == {"long"}
+    assert make_plan(HERE.params).first == {"long"}
     (page,) = [path for path in Path("reports").glob("*/index.html") if "left for the next night" in path.read_text()]
     assert "2 of 3 domains ready, 1 trained in this night, 1 kept from before, 1 left" in page.read_text()
 
@@ -346,7 +345,7 @@ def test_a_deadline_leaves_long_rows_and_the_next_night_takes_them_first(after_n
 def one_worker(after_night: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of one core, so that rows come one after the other."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    PARAMS_PATH.write_text(PARAMS_PATH.read_text().replace("workers: 2", "workers: 1"))
+    HERE.params.write_text(HERE.params.read_text().replace("workers: 2", "workers: 1"))
 
 
 class Impatient(Display):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.config.project import HERE
 from tasks.store import row_folder
-from tasks.store.row_folder import ADAPTED_DIR
 
 ROOT = Path(__file__).parents[2]
 KEY = "0" * 64
@@ -72,15 +72,15 @@ def test_a_kill_before_the_first_rename_keeps_the_old_row(moment: str) -> None:
     assert result.returncode == -signal.SIGKILL, result.stderr
     assert row_folder.is_finished("sketch", KEY)
     row_folder.sweep()
-    assert [path.name for path in ADAPTED_DIR.iterdir()] == ["sketch"]
+    assert [path.name for path in HERE.adapted.iterdir()] == ["sketch"]
 
 
 def test_a_kill_between_the_two_renames_leaves_the_row_absent() -> None:
     result = run(FILL, "between the two renames")
     assert result.returncode == -signal.SIGKILL, result.stderr
-    assert not (ADAPTED_DIR / "sketch").exists()
+    assert not (HERE.adapted / "sketch").exists()
     row_folder.sweep()
-    assert list(ADAPTED_DIR.iterdir()) == []
+    assert list(HERE.adapted.iterdir()) == []
 
 
 def test_a_kill_after_the_second_rename_has_published_the_new_row() -> None:
@@ -88,7 +88,7 @@ def test_a_kill_after_the_second_rename_has_published_the_new_row() -> None:
     assert result.returncode == -signal.SIGKILL, result.stderr
     assert row_folder.is_finished("sketch", "1" * 64)
     row_folder.sweep()
-    assert [path.name for path in ADAPTED_DIR.iterdir()] == ["sketch"]
+    assert [path.name for path in HERE.adapted.iterdir()] == ["sketch"]
 
 
 def test_without_a_kill_the_new_row_replaces_the_old() -> None:
@@ -126,5 +126,5 @@ def test_a_full_disk_is_one_clear_error_and_publishes_nothing() -> None:
     assert record.startswith("weights/adapted/.partial-robot-")
     assert record.endswith(": cannot be written (File too large)")
     assert metrics == "reports/metrics.json: cannot be written (File too large)"
-    assert not (ADAPTED_DIR / "robot").exists()
+    assert not (HERE.adapted / "robot").exists()
     assert not Path("reports/metrics.json").exists()

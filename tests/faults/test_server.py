@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 import flows  # noqa: F401 (settles Prefect's settings before its import)
 from flows.server import EmbeddedServer
-from tasks.status.status_file import STATUS_PATH
+from tasks.config.project import HERE
 from tests.faults.harness import SERVER, WORKER, NightProcess, finished_rows
 from tests.project import PARAMS, Project
 
@@ -65,7 +65,7 @@ def test_nights_end_with_all_that_they_started_and_outlive_servers_and_terminal(
         assert night.members() == []
     assert list(finished_rows(project.folder)) == ["robot", "sketch"]
     assert states(project) == ["CRASHED", "CRASHED", "COMPLETED"]
-    assert json.loads((project.folder / STATUS_PATH).read_text())["unrecorded"]
+    assert json.loads((project.folder / HERE.status).read_text())["unrecorded"]
 
 
 class Idlers(contextlib.nullcontext[Any]):

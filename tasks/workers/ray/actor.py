@@ -22,6 +22,7 @@ from typing import Any
 from nada.atomic import replacing, writing
 from nada.errors import CheckpointError, ParamsError
 from nada.hashing import sha256_file
+from tasks.config.project import HERE
 from tasks.row.job import RowJob
 from tasks.store import row_folder
 from tasks.workers.environment import differences, installed
@@ -136,7 +137,7 @@ def _inside(name: str) -> Path:
 
 def _taken(domain: str) -> dict[str, bytes]:
     """A published row's files, which then are only where they were asked for."""
-    folder = row_folder.ADAPTED_DIR / domain
+    folder = HERE.adapted / domain
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     shutil.rmtree(folder)
     return files

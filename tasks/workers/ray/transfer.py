@@ -16,7 +16,8 @@ from typing import TypeVar
 from nada.atomic import writing
 from nada.config import NONE, WEB, ClipConfig, names_a_file
 from tasks.config.model import Params
-from tasks.download.judge_weights import CACHE_DIR, network_files, wanted
+from tasks.config.project import HERE
+from tasks.download.judge_weights import network_files, wanted
 from tasks.row.job import RowJob
 from tasks.store import row_folder
 from tasks.store.row_folder import Record
@@ -103,7 +104,7 @@ def _files_of(params: Params) -> Iterator[Path]:
     if params.guide.config_dir is not None:
         yield from _below(Path(params.guide.config_dir), CONFIGS)
     for _, setting, published in wanted(params.judge):
-        fetched = [CACHE_DIR / one.file for one in published]
+        fetched = [HERE.network_cache / one.file for one in published]
         yield from filter(Path.is_file, fetched) if setting == WEB else network_files(setting, *published)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from nada.errors import CheckpointError, ParamsError
 from tasks.config.params import load_params
-from tasks.download.registry import REGISTRY_PATH, fetch_hint, find_entry, load_registry
+from tasks.config.project import HERE
+from tasks.download.registry import fetch_hint, find_entry, load_registry
 from tests.project import PARAMS
 
 ROOT = Path(__file__).parents[3]
@@ -34,14 +35,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def problems_of(text: str) -> str:
-    REGISTRY_PATH.write_text(text)
+    HERE.registry.write_text(text)
     with pytest.raises(ParamsError) as caught:
         load_registry()
     return str(caught.value)
 
 
 def test_the_registry_of_this_project_is_sound() -> None:
-    registry = load_registry(ROOT / REGISTRY_PATH)
+    registry = load_registry(ROOT / HERE.registry)
     assert {"ffhq-1024", "afhqdog-512", "lsuncar-512", "sg3t-ffhq-1024", "sg3r-afhqv2-512"} <= set(registry)
     assert all(address.startswith("https://") for entry in registry.values() for address in entry.addresses)
     assert not [entry.file for entry in registry.values() if "cifar" in entry.file]
@@ -49,13 +50,13 @@ def test_the_registry_of_this_project_is_sound() -> None:
 
 def test_git_keeps_the_registry_and_nothing_else_of_the_weights() -> None:
     ignored = ["weights/ffhq.pkl", "weights/ffhq.pkl.fetched.json", "weights/pretrained", "weights/adapted"]
-    command = ["git", "check-ignore", "--no-index", str(REGISTRY_PATH), *ignored]
+    command = ["git", "check-ignore", "--no-index", str(HERE.registry), *ignored]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.stdout.splitlines() == ignored
 
 
 def test_a_users_entry_is_read(folder: Path) -> None:
-    REGISTRY_PATH.write_text(ENTRY)
+    HERE.registry.write_text(ENTRY)
     entry = find_entry("tiny-16")
     assert (entry.path, entry.sha256, entry.notes) == (Path("weights/tiny.pkl"), None, None)
 
@@ -112,13 +113,13 @@ def test_a_missing_registry_and_an_empty_one_are_told(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../tiny-16", "/etc/passwd", "zebra"])
 def test_a_name_that_is_not_there_is_refused(folder: Path, name: str) -> None:
-    REGISTRY_PATH.write_text(ENTRY)
+    HERE.registry.write_text(ENTRY)
     with pytest.raises(ParamsError, match=r"^weights/registry.yaml: no generator named '.*'; "):
         find_entry(name)
 
 
 def test_missing_weights_that_the_registry_knows_are_answered_with_the_command(folder: Path, tiny_world: Path) -> None:
-    REGISTRY_PATH.write_text(ENTRY)
+    HERE.registry.write_text(ENTRY)
     assert fetch_hint("weights/tiny.pkl") == "; fetch it with: nada weights fetch tiny-16"
     assert fetch_hint("tiny-16").endswith("run nada weights fetch tiny-16, and write weights/tiny.pkl")
     assert fetch_hint("weights/other.pkl") == ""
@@ -126,5 +127,5 @@ def test_missing_weights_that_the_registry_knows_are_answered_with_the_command(f
     shutil.copytree(tiny_world, "world")
     with pytest.raises(CheckpointError, match=r"generator\.weights; fetch it with: nada weights fetch tiny-16$"):
         load_params()
-    REGISTRY_PATH.write_text("damaged: [")
+    HERE.registry.write_text("damaged: [")
     assert fetch_hint("weights/tiny.pkl") == ""

@@ -11,6 +11,7 @@ import torch
 
 from nada.errors import CheckpointError, FetchError
 from tasks.config.model import Params
+from tasks.config.project import Project
 from tasks.download.judge_weights import Published
 from tasks.download.transfer import Patience
 from tasks.row import judge_networks
@@ -23,7 +24,7 @@ QUICK = Patience(connect_seconds=1, silence_seconds=0.3, attempts=1, pause_secon
 
 @pytest.fixture(autouse=True)
 def fresh_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge_networks, "CACHE_DIR", tmp_path / "ours")
+    monkeypatch.setattr(judge_networks, "HERE", Project(tmp_path))
     monkeypatch.setattr(judge_networks, "PATIENCE", QUICK)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
     without_proxy(monkeypatch)
@@ -41,7 +42,7 @@ def published(shop: Shop, body: bytes = BODY) -> Published:
 
 def test_the_web_is_asked_once_and_the_cache_from_then_on(shop: Shop, tmp_path: Path) -> None:
     path = fetched(published(shop))
-    assert (path, path.read_bytes()) == (tmp_path / "ours" / "net.pth", BODY)
+    assert (path, path.read_bytes()) == (Project(tmp_path).network_cache / "net.pth", BODY)
     assert fetched(published(shop)) == path
     assert len(shop.asked) == 1
 
@@ -55,8 +56,8 @@ def test_a_file_in_the_cache_of_torch_is_used_as_it_lies(shop: Shop, tmp_path: P
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_anew(shop: Shop, tmp_path: Path) -> None:
-    path = tmp_path / "ours" / "net.pth"
-    path.parent.mkdir()
+    path = Project(tmp_path).network_cache / "net.pth"
+    path.parent.mkdir(parents=True)
     path.write_bytes(BODY[:100])
     assert fetched(published(shop)).read_bytes() == BODY
     assert len(shop.asked) == 1
@@ -65,7 +66,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_anew(shop: Shop, tmp_path: Path)
 def test_other_bytes_than_the_published_ones_are_refused(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"sha256 .* arrived, .* was expected; nothing of it was kept"):
         fetched(published(shop, BODY + b"!"))
-    assert not (tmp_path / "ours" / "net.pth").exists()
+    assert not (Project(tmp_path).network_cache / "net.pth").exists()
 
 
 def params_of(world: Path, **judge: str) -> Params:

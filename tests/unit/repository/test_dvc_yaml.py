@@ -12,8 +12,8 @@ import yaml
 from dvc_render.vega_templates import TEMPLATES
 
 from tasks.config.model import Params
+from tasks.config.project import HERE
 from tasks.report import metrics
-from tasks.store import pretrained, row_folder
 
 ROOT = Path(__file__).parents[3]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -51,8 +51,8 @@ def test_every_dependency_is_a_file_of_the_project_or_made_by_a_stage(stage: str
 
 
 def test_outputs_are_where_the_code_writes_them() -> None:
-    assert STAGES["pretrained"]["outs"] == [str(pretrained.PRETRAINED_DIR)]
-    assert STAGES["night"]["outs"] == [{str(row_folder.ADAPTED_DIR): {"persist": True}}]
+    assert STAGES["pretrained"]["outs"] == [str(HERE.pretrained)]
+    assert STAGES["night"]["outs"] == [{str(HERE.adapted): {"persist": True}}]
     (metric,) = STAGES["night"]["metrics"]
     assert metric == {f"reports/{metrics.METRICS_NAME}": {"cache": False}}
     plotted = [name for plot in STAGES["night"]["plots"] for name in plot]

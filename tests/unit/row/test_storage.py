@@ -14,6 +14,7 @@ from nada.generators.registry import Network
 from nada.hashing import sha256_file
 from nada.images import levels_apart
 from nada.methods.adapt.loop import Adaptation
+from tasks.config.project import HERE
 from tasks.plan.plan import make_plan
 from tasks.row import training
 from tasks.row.make import run_row, warm_models
@@ -38,7 +39,7 @@ def train(project: Project, storage: str) -> dict[str, Any]:
 
 
 def weights() -> Network:
-    return load_generator(row_folder.ADAPTED_DIR / "sketch" / row_folder.WEIGHTS_NAME)
+    return load_generator(HERE.adapted / "sketch" / row_folder.WEIGHTS_NAME)
 
 
 def test_a_delta_and_a_whole_file_are_the_same_generator(project: Project) -> None:
@@ -74,4 +75,4 @@ def test_what_float16_cannot_hold_fails_its_row_and_leaves_nothing(
     monkeypatch.setattr("tasks.row.make.train", explode)
     with pytest.raises(CheckpointError, match=r"^sketch: 'synthesis\.b8\.conv0\.bias' holds 100000, beyond float16's"):
         train(project, "fp16")
-    assert not (row_folder.ADAPTED_DIR / "sketch").exists()
+    assert not (HERE.adapted / "sketch").exists()

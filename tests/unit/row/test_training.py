@@ -15,6 +15,7 @@ from nada.errors import NonFiniteLossError, OutputError
 from nada.generators.stylegan2 import SynthesisNetwork
 from nada.judge.early_stopping import Probe
 from tasks.config.model import Params
+from tasks.config.project import HERE
 from tasks.config.prompts import Row
 from tasks.library.sample import open_domain, samples
 from tasks.row import resume_state, training, validation
@@ -81,7 +82,7 @@ def run(job: RowJob) -> tuple[dict[str, bytes], list[str]]:
     """Published files but the record, and the notes that were sent."""
     notes: list[str] = []
     run_row(job, lambda news: notes.append(news.note) if news.note else None)
-    folder = row_folder.ADAPTED_DIR / "sketch"
+    folder = HERE.adapted / "sketch"
     published = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != row_folder.RECORD_NAME}
     shutil.rmtree(folder)
     return published, notes
@@ -286,7 +287,7 @@ def test_a_plateau_ends_a_row_early(choosing: RowJob, monkeypatch: pytest.Monkey
     edits(monkeypatch, {1: 0.9, 2: 0.901, 3: 0.902, 4: 0.903, 5: 0.904})
     record = run_row(dataclasses.replace(choosing, adapt=longer), lambda _: None)
     assert (record["choice"]["step"], record["choice"]["trained"]) == (5, 5)
-    assert len((row_folder.ADAPTED_DIR / "sketch" / "trace.csv").read_text().splitlines()) == 1 + 5
+    assert len((HERE.adapted / "sketch" / "trace.csv").read_text().splitlines()) == 1 + 5
     assert not STATE.parent.exists()
 
 

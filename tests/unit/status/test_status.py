@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tasks.config.project import HERE
 from tasks.plan.queue import RowQueue
-from tasks.status.status_file import STATUS_PATH, last_night_is_closed, left_by_the_last_night, load_status
+from tasks.status.status_file import last_night_is_closed, left_by_the_last_night, load_status
 from tasks.status.writer import StatusWriter
 from tasks.store.night_lock import only_night
 from tasks.workers.pool import Progress
@@ -79,10 +80,10 @@ def test_the_status_of_a_running_night_tells_everything_in_plain_lines(
 def test_a_night_whose_process_is_gone_has_died_and_says_how_to_go_on(
     project: Project, status_writer: StatusWriter
 ) -> None:
-    left_behind = STATUS_PATH.read_bytes()
+    left_behind = HERE.status.read_bytes()
     lock = Path("weights/.night.lock")
     lock.rename(lock.with_suffix(".old"))  # the lock of a process that is gone is held by nobody
-    assert STATUS_PATH.read_bytes() == left_behind
+    assert HERE.status.read_bytes() == left_behind
     out = project.nada("status").out
     assert f"night 1 (process {os.getpid()}): died after " in out
     assert "it was killed, or the machine stopped. Finished domains are kept; nada run goes on." in out
@@ -113,7 +114,7 @@ def test_a_night_is_closed_when_it_ended_and_mlflow_knows(status_writer: StatusW
     status_writer.not_recorded()
     status_writer.state("finished")
     assert not last_night_is_closed()
-    STATUS_PATH.unlink()
+    HERE.status.unlink()
     assert last_night_is_closed()
 
 
@@ -131,15 +132,15 @@ def test_before_the_first_night_there_is_nothing_to_say(project: Project) -> Non
 
 
 def test_a_damaged_status_is_one_clear_error(project: Project) -> None:
-    STATUS_PATH.parent.mkdir()
-    STATUS_PATH.write_text("{")
+    HERE.status.parent.mkdir()
+    HERE.status.write_text("{")
     outcome = project.nada("status")
     assert outcome.status == 1
     assert outcome.err.startswith("weights/.night.json: not the status of a night (")
 
 
 def test_a_disk_that_cannot_be_written_costs_the_status_alone(status_writer: StatusWriter) -> None:
-    STATUS_PATH.unlink()
-    STATUS_PATH.mkdir()
+    HERE.status.unlink()
+    HERE.status.mkdir()
     status_writer.finished(record("runs"))
     assert status_writer.status.running == []

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.store import base_models, dvc_history, row_folder
+from tasks.config.project import HERE
+from tasks.store import dvc_history, row_folder
 from tasks.store.dvc_history import restore
 
 KEY, OTHER = "1" * 64, "2" * 64
-ROW = row_folder.ADAPTED_DIR / "sketch"
+ROW = HERE.adapted / "sketch"
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +62,7 @@ def test_a_row_comes_back_with_the_parent_of_its_weights(cache: Path) -> None:
     assert bring_back("sketch", "robot", "neon") == ["sketch"]
     assert row_folder.is_finished("sketch", KEY)
     assert (ROW / row_folder.WEIGHTS_NAME).read_text() == f"sketch {KEY}"
-    assert [path.name for path in base_models.PARENTS_DIR.iterdir()] == [
+    assert [path.name for path in HERE.base_models.iterdir()] == [
         f"{hashlib.sha256(b'generator').hexdigest()}.safetensors"
     ]
 
@@ -88,7 +89,7 @@ def test_an_older_version_replaces_what_is_there(cache: Path) -> None:
 def test_a_damaged_cache_brings_nothing_back_and_leaves_nothing(cache: Path, name: str, damage: object) -> None:
     damage(version(cache, sketch=KEY)[name])  # type: ignore[operator]
     assert bring_back("sketch") == []
-    assert not any(row_folder.ADAPTED_DIR.iterdir())
+    assert not any(HERE.adapted.iterdir())
 
 
 @pytest.mark.parametrize("listing", [b"", b"[", b"{}", b"[1]", b'[{"relpath": "sketch/row.json"}]'])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nada.images import read_images
 from nada.judge import Judge, SetFeatures
+from tasks.config.project import Project
 from tasks.store import feature_cache
 from tasks.store.feature_cache import kept_features, reference_features
 
@@ -39,8 +40,9 @@ class CountingClip:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(feature_cache, "CACHE_DIR", tmp_path / "cache")
-    return tmp_path / "cache"
+    project = Project(tmp_path)
+    monkeypatch.setattr(feature_cache, "HERE", project)
+    return project.feature_cache
 
 
 @pytest.fixture
@@ -162,6 +164,7 @@ def test_a_damaged_cache_is_computed_again_and_mended(cache: Path, pictures: str
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(cache: Path, pictures: str) -> None:
+    cache.parent.mkdir()
     cache.write_bytes(b"a file where the folder would be")
     clip = CountingClip()
     assert len(features(clip, pictures)) == NUM

@@ -11,6 +11,7 @@ from PIL import Image
 
 from nada import images
 from nada.errors import ImageError, PromptsError
+from tasks.config.project import HERE
 from tasks.plan.keys import reference_hash
 from tasks.plan.plan import make_plan
 from tasks.store import reference_pictures
@@ -101,7 +102,7 @@ def test_pictures_that_cannot_be_read_are_named_every_time(project: Project, ope
 def test_a_damaged_memory_is_made_again(project: Project, opened: list[Path], content: str) -> None:
     project.prompts(SKETCH)
     before = plan_in_a_new_process()
-    reference_pictures.KNOWN_PATH.write_text(content)
+    HERE.known_references.write_text(content)
     assert plan_in_a_new_process() == before
     opened.clear()
     plan_in_a_new_process()
@@ -110,6 +111,6 @@ def test_a_damaged_memory_is_made_again(project: Project, opened: list[Path], co
 
 def test_a_memory_that_cannot_be_written_costs_only_time(project: Project, opened: list[Path]) -> None:
     project.prompts(SKETCH)
-    reference_pictures.KNOWN_PATH.mkdir(parents=True)
+    HERE.known_references.mkdir(parents=True)
     assert plan_in_a_new_process() == plan_in_a_new_process()
     assert opened == [Path(TRUTH)] * 2

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from nada.errors import OutputError
+from tasks.config.project import HERE
 from tasks.store import base_models, row_folder
-from tasks.store.row_folder import ADAPTED_DIR, RECORD_NAME
+from tasks.store.row_folder import RECORD_NAME
 
 KEY = "0" * 64
 
@@ -31,7 +32,7 @@ def publish(domain: str = "sketch", key: str = KEY, weights: bytes = b"weights",
     (folder / "trace.csv").write_text("step,loss\n1,0.5\n")
     row_folder.write_record(folder, {"key": key, "domain": domain, "storage": {"parent": parent}})
     row_folder.publish(folder, domain)
-    return ADAPTED_DIR / domain
+    return HERE.adapted / domain
 
 
 def keep(content: bytes) -> str:
@@ -71,7 +72,7 @@ def test_publishing_again_replaces_the_whole_folder() -> None:
     (folder / "stray.txt").touch()
     publish(key="1" * 64, weights=b"new")
     assert names(folder) == ["generator.safetensors", RECORD_NAME, "trace.csv"]
-    assert names(ADAPTED_DIR) == ["sketch"]
+    assert names(HERE.adapted) == ["sketch"]
     assert row_folder.is_finished("sketch", "1" * 64)
 
 
@@ -150,23 +151,23 @@ def test_a_folder_that_was_never_published_is_not_finished() -> None:
 
 
 def test_a_parent_is_kept_once_under_its_hash_and_mended() -> None:
-    kept = base_models.PARENTS_DIR / f"{keep(b'whole')}.safetensors"
+    kept = HERE.base_models / f"{keep(b'whole')}.safetensors"
     assert kept.read_bytes() == b"whole"
     before = kept.stat().st_mtime_ns
     keep(b"whole")
     assert kept.stat().st_mtime_ns == before
     kept.write_bytes(b"wh")
     keep(b"whole")
-    assert kept.read_bytes() == b"whole" and names(base_models.PARENTS_DIR) == [kept.name]
+    assert kept.read_bytes() == b"whole" and names(HERE.base_models) == [kept.name]
 
 
 def test_parents_that_no_domain_rebuilds_from_are_pruned() -> None:
     needed, unneeded = keep(b"one"), keep(b"two")
     publish("sketch", parent=needed), publish("robot")
-    assert base_models.prune() == [base_models.PARENTS_DIR / f"{unneeded}.safetensors"]
-    assert names(base_models.PARENTS_DIR) == [f"{needed}.safetensors"]
+    assert base_models.prune() == [HERE.base_models / f"{unneeded}.safetensors"]
+    assert names(HERE.base_models) == [f"{needed}.safetensors"]
     row_folder.prune({"robot"})
-    assert len(base_models.prune()) == 1 and names(base_models.PARENTS_DIR) == []
+    assert len(base_models.prune()) == 1 and names(HERE.base_models) == []
 
 
 def test_a_record_that_cannot_be_read_may_need_any_parent() -> None:
@@ -177,11 +178,11 @@ def test_a_record_that_cannot_be_read_may_need_any_parent() -> None:
 
 def test_prune_removes_rows_that_left_the_csv_and_nothing_else() -> None:
     publish("sketch"), publish("robot")
-    (ADAPTED_DIR / "notes").mkdir()
-    (ADAPTED_DIR / "readme.txt").touch()
+    (HERE.adapted / "notes").mkdir()
+    (HERE.adapted / "readme.txt").touch()
     row_folder.partial_dir("other")
     assert row_folder.prune({"sketch"}) == ["robot"]
-    assert names(ADAPTED_DIR) == [f".partial-other-{os.getpid()}", "notes", "readme.txt", "sketch"]
+    assert names(HERE.adapted) == [f".partial-other-{os.getpid()}", "notes", "readme.txt", "sketch"]
     assert row_folder.prune({"sketch"}) == []
 
 
@@ -190,14 +191,14 @@ def test_prune_removes_states_of_rows_that_left_the_csv() -> None:
         row_folder.state_path(domain).parent.mkdir(parents=True, exist_ok=True)
         row_folder.state_path(domain).touch()
     assert row_folder.prune({"sketch"}) == []
-    assert names(row_folder.UNFINISHED_DIR) == ["sketch.safetensors"]
+    assert names(HERE.unfinished) == ["sketch.safetensors"]
 
 
 def test_prune_follows_no_link_out_of_the_folder(project: Path) -> None:
     publish("sketch")
     (project / "elsewhere").mkdir()
     (project / "elsewhere" / RECORD_NAME).touch()
-    (ADAPTED_DIR / "linked").symlink_to(project / "elsewhere")
+    (HERE.adapted / "linked").symlink_to(project / "elsewhere")
     assert row_folder.prune({"sketch"}) == []
     assert (project / "elsewhere" / RECORD_NAME).exists()
 
@@ -206,9 +207,9 @@ def test_sweep_removes_what_dead_processes_left_and_spares_the_living() -> None:
     publish("sketch")
     row_folder.partial_dir("mine")
     for name in (f".partial-dead-one-{dead_pid()}", f".old-sketch-{dead_pid()}", ".hidden"):
-        (ADAPTED_DIR / name).mkdir()
+        (HERE.adapted / name).mkdir()
     row_folder.sweep()
-    assert names(ADAPTED_DIR) == [".hidden", f".partial-mine-{os.getpid()}", "sketch"]
+    assert names(HERE.adapted) == [".hidden", f".partial-mine-{os.getpid()}", "sketch"]
 
 
 def test_nothing_to_prune_or_sweep_in_a_fresh_checkout() -> None:
@@ -219,9 +220,9 @@ def test_nothing_to_prune_or_sweep_in_a_fresh_checkout() -> None:
 def test_a_failed_publication_puts_the_old_result_back() -> None:
     publish()
     with pytest.raises(OutputError, match=r"weights/adapted/sketch: cannot be written \(No such file or directory\)"):
-        row_folder.publish(ADAPTED_DIR / ".partial-absent-1", "sketch")
+        row_folder.publish(HERE.adapted / ".partial-absent-1", "sketch")
     assert row_folder.is_finished("sketch", KEY)
-    assert names(ADAPTED_DIR) == ["sketch"]
+    assert names(HERE.adapted) == ["sketch"]
 
 
 def test_a_partial_folder_starts_empty() -> None:
@@ -237,7 +238,7 @@ def test_an_unwritable_place_is_one_clear_error(project: Path) -> None:
 
 def test_a_writable_place_stays_as_it_was() -> None:
     row_folder.check_writable()
-    assert names(ADAPTED_DIR) == []
+    assert names(HERE.adapted) == []
 
 
 def test_a_record_holds_no_nan() -> None:

@@ -16,6 +16,7 @@ from nada.clip import guide
 from nada.clip.guide import ClipModel, Guide
 from nada.clip.open_clip_import import open_clip
 from nada.clip.templates import TEMPLATES
+from tasks.config.project import HERE
 from tasks.plan.plan import make_plan
 from tasks.plan.prompt_warnings import prompt_warnings
 from tasks.row.make import run_row
@@ -36,7 +37,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.extend(new)
         return original(model, new)
 
-    monkeypatch.setattr(text_cache, "CACHE_DIR", tmp_path / "texts")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ClipModel, "embed_texts", embed)
     return texts
 
@@ -87,7 +88,7 @@ def test_other_weights_are_asked_anew(ask: Ask, asked: list[str]) -> None:
 @pytest.mark.parametrize("damage", ["cut", "empty", "numbers", "texts", "short"])
 def test_damaged_texts_are_asked_about_again_and_mended(ask: Ask, asked: list[str], damage: str) -> None:
     true = ask("a sketch", "a robot")
-    (path,) = text_cache.CACHE_DIR.iterdir()
+    (path,) = HERE.text_cache.iterdir()
     if damage in ("cut", "empty"):
         path.write_bytes(path.read_bytes()[: 100 if damage == "cut" else 0])
     elif damage == "texts":
@@ -102,7 +103,8 @@ def test_damaged_texts_are_asked_about_again_and_mended(ask: Ask, asked: list[st
 
 
 def test_a_folder_that_cannot_be_written_costs_only_time(ask: Ask, asked: list[str]) -> None:
-    text_cache.CACHE_DIR.write_bytes(b"a file where the folder would be")
+    HERE.text_cache.parent.mkdir()
+    HERE.text_cache.write_bytes(b"a file where the folder would be")
     assert torch.equal(ask("a sketch"), ask("a sketch"))
     assert asked == ["a sketch"] * 2
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tasks.config.project import HERE
 from tasks.store import row_folder
 from tasks.store import whole_rows as whole_rows_module
-from tasks.store.whole_rows import KNOWN_PATH, whole_rows
+from tasks.store.whole_rows import whole_rows
 
 KEY = "0" * 64
-WEIGHTS = row_folder.ADAPTED_DIR / "sketch" / row_folder.WEIGHTS_NAME
+WEIGHTS = HERE.adapted / "sketch" / row_folder.WEIGHTS_NAME
 
 
 @pytest.fixture(autouse=True)
@@ -104,12 +105,12 @@ def test_a_row_that_was_written_just_now_is_not_known_yet(hashed: list[str], mon
     "content", ["", "{", "[]", '{"format": 0, "rows": {"sketch": "x"}}', '{"format": 1, "rows": 3}']
 )
 def test_a_damaged_memory_only_costs_time(content: str, hashed: list[str]) -> None:
-    KNOWN_PATH.write_text(content)
+    HERE.known_rows.write_text(content)
     assert is_finished()
     assert hashed == ["sketch"]
 
 
 def test_a_memory_that_cannot_be_written_only_costs_time(hashed: list[str]) -> None:
-    KNOWN_PATH.mkdir()
+    HERE.known_rows.mkdir()
     assert [is_finished(), is_finished()] == [True, True]
     assert hashed == ["sketch"] * 2

@@ -12,6 +12,7 @@ import pytest
 
 from nada.errors import CheckpointError, ParamsError
 from nada.hashing import sha256_file
+from tasks.config.project import HERE
 from tasks.plan.plan import make_plan
 from tasks.row.job import RowJob
 from tasks.store import row_folder
@@ -100,7 +101,7 @@ def test_a_row_that_is_not_whole_is_not_published(job: RowJob, files: dict[str, 
         job = replace(job, key="0" * 64)
     with pytest.raises(RowFailedError, match=r"^sketch: what came back from another machine is not the whole row$"):
         transfer.unpack(job, files)
-    assert list(row_folder.ADAPTED_DIR.iterdir()) == []
+    assert list(HERE.adapted.iterdir()) == []
 
 
 def test_a_name_that_leads_elsewhere_is_written_nowhere(job: RowJob, files: dict[str, bytes], tmp_path: Path) -> None:

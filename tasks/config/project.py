@@ -1,0 +1,108 @@
+"""The folders of a project, and the names of what lies in them: the one place that knows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project by its folder."""
+
+    root: Path = Path()
+    """Relative to the working folder, so that messages and records name files as people type them."""
+
+    @property
+    def params(self) -> Path:
+        """All settings."""
+        return self.root / "params.yaml"
+
+    @property
+    def weights(self) -> Path:
+        """Generators to start from, and everything below."""
+        return self.root / "weights"
+
+    @property
+    def registry(self) -> Path:
+        """Public generators by name."""
+        return self.weights / "registry.yaml"
+
+    @property
+    def pretrained(self) -> Path:
+        """The source generators in the canonical format; DVC versions them."""
+        return self.weights / "pretrained"
+
+    @property
+    def adapted(self) -> Path:
+        """Finished rows, a folder each; DVC versions them."""
+        return self.weights / "adapted"
+
+    @property
+    def base_models(self) -> Path:
+        """Copies of the generators that stored differences rebuild from; they travel with the rows."""
+        return self.adapted / "_parents"
+
+    @property
+    def unfinished(self) -> Path:
+        """States of rows in the making."""
+        return self.weights / ".unfinished"
+
+    @property
+    def known_rows(self) -> Path:
+        """Which finished rows were found whole."""
+        return self.weights / ".whole.json"
+
+    @property
+    def known_references(self) -> Path:
+        """Which reference pictures were looked at."""
+        return self.weights / ".references.json"
+
+    @property
+    def speeds(self) -> Path:
+        """What `nada plan --measure` found."""
+        return self.weights / ".speeds.json"
+
+    @property
+    def night_lock(self) -> Path:
+        """Held while a night runs."""
+        return self.weights / ".night.lock"
+
+    @property
+    def status(self) -> Path:
+        """Where the night stands."""
+        return self.weights / ".night.json"
+
+    @property
+    def reports(self) -> Path:
+        """A folder a night, and the latest figures."""
+        return self.root / "reports"
+
+    @property
+    def feature_cache(self) -> Path:
+        """Features of reference pictures."""
+        return self.root / ".cache" / "features"
+
+    @property
+    def text_cache(self) -> Path:
+        """Embeddings of prompts."""
+        return self.root / ".cache" / "texts"
+
+    @property
+    def network_cache(self) -> Path:
+        """Published networks that were fetched."""
+        return self.root / ".cache" / "networks"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's own store, where no other is named."""
+        return self.root / ".mlflow"
+
+    @property
+    def prefect(self) -> Path:
+        """Prefect's database."""
+        return self.root / ".prefect"
+
+
+HERE = Project()
+"""The project in whose folder the command runs."""
