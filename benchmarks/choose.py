@@ -22,7 +22,8 @@ from pathlib import Path
 import torch
 
 from nada.checkpoints import load_generator
-from nada.clip.guide import ClipModel, Guide, PromptPair, load_clip, load_guide
+from nada.clip.goal import PromptPair
+from nada.clip.guide import ClipModel, Guide, load_clip, load_guide
 from nada.generators.protocol import Generator
 from nada.generators.registry import Network
 from nada.judge import Judge, SetFeatures, frechet_distance

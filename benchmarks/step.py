@@ -26,7 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nada.checkpoints import read_any
-from nada.clip.guide import Guide, PromptPair, load_guide
+from nada.clip.goal import PromptPair
+from nada.clip.guide import Guide, load_guide
 from nada.clip.losses import directional_loss
 from nada.clip.templates import fill
 from nada.generators import stylegan2

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nada.clip.augmentations import Augmentations, draw_augmentations
+from nada.clip.goal import PromptPair
 from nada.clip.open_clip_import import open_clip
 from nada.clip.templates import fill
 from nada.config import ClipConfig, GuideConfig, ViewsConfig, names_a_file
@@ -24,14 +24,6 @@ from nada.errors import CheckpointError, GuideError, ShapeError
 from nada.hashing import sha256_file, sha256_tensors
 
 EDITS_OF_A_TEXT_DIRECTION_MIN = 1e-6
-
-
-@dataclass(frozen=True)
-class PromptPair:
-    """What the source generator shows, and what the adapted one shall show."""
-
-    source: str
-    target: str
 
 
 class ClipModel:

@@ -35,7 +35,7 @@ class Reader(Protocol):
 
 
 class Pair(Protocol):
-    """Prompts of a row; `nada.clip.guide.PromptPair` is one."""
+    """Prompts of a row; `nada.clip.goal.PromptPair` is one."""
 
     @property
     def source(self) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nada.clip.guide import PromptPair
+from nada.clip.goal import PromptPair
 from nada.judge.diversity import COLLAPSED, diversity
 from nada.judge.features import Embedder, SetFeatures, unit
 from nada.judge.texts import directional_similarities, embed_prompts, similarities

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from nada.checkpoints import load_generator
-from nada.clip.guide import Guide, PromptPair, load_guide
+from nada.clip.goal import PromptPair
+from nada.clip.guide import Guide, load_guide
 from nada.errors import ParamsError
 from nada.generators.registry import Network
 from nada.images import before_after, read_images, save_png

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from nada.clip.guide import Guide, PromptPair
+from nada.clip.goal import PromptPair
+from nada.clip.guide import Guide
 from nada.errors import NonFiniteLossError, OutputError, StateError
 from nada.generators.protocol import Generator
 from nada.methods.adapt.loop import Adaptation

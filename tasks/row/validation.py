@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nada.clip.guide import PromptPair
+from nada.clip.goal import PromptPair
 from nada.errors import StateError
 from nada.generators.protocol import Generator
 from nada.judge import Embedder, Judge, SetFeatures

@@ -108,6 +108,6 @@ def test_switching_generators_trains_once_and_switching_back_trains_nothing(
     assert torch.equal(weights_of(clone / ROWS / "sketch/generator.safetensors"), weights_of(sketch))
 
     use(checkout, "world/generator.safetensors", SKETCH, ROBOT)
-    assert "NightContext 'pretrained' is cached - skipping run" in dvc(checkout, "repro")
+    assert "Stage 'pretrained' is cached - skipping run" in dvc(checkout, "repro")
     assert trained(checkout) == []
     assert {path: path.read_bytes() for path in first} == first

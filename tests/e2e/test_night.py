@@ -360,7 +360,7 @@ class Impatient(Display):
 def test_an_interrupted_night_keeps_what_is_finished_and_ends_its_workers(
     after_night: Project, one_worker: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.cli.main.display.make_display", lambda: Impatient(make_console()))
+    monkeypatch.setattr("flows.cli.display.make_display", lambda: Impatient(make_console()))
     after_night.prompts("one,portrait,one line,shape,", "two,portrait,two lines,shape,")
     outcome = after_night.nada("run")
     assert outcome.status == 130

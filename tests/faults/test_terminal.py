@@ -11,7 +11,7 @@ import pytest
 
 WRITE = """
 import sys
-from flows.terminal import LastingOutput
+from flows.cli.terminal import LastingOutput
 output = LastingOutput(sys.stdout)
 for _ in range(3):
     output.write("x" * 100_000)

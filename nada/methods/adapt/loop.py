@@ -14,7 +14,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nada.clip.guide import Guide, PromptPair
+from nada.clip.goal import PromptPair
+from nada.clip.guide import Guide
 from nada.clip.losses import directional_loss, global_loss
 from nada.errors import NonFiniteLossError
 from nada.generators.protocol import Generator

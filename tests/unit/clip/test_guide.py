@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from nada.clip.augmentations import Augmentations
-from nada.clip.guide import ClipModel, Guide, PromptPair, load_clip
+from nada.clip.goal import PromptPair
+from nada.clip.guide import ClipModel, Guide, load_clip
 from nada.clip.templates import TEMPLATES, fill
 from nada.config import ClipConfig
 from nada.errors import CheckpointError, GuideError, ShapeError

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nada.clip.guide import ClipModel, Guide, PromptPair
+from nada.clip.goal import PromptPair
+from nada.clip.guide import ClipModel, Guide
 from nada.clip.prompt_checks import NUM_TEMPLATES, confusions, preflight, same_edits
 from nada.clip.templates import TEMPLATES
 from tests.project import SKETCH, Project, project

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nada.clip.guide import PromptPair
+from nada.clip.goal import PromptPair
 from nada.judge import SetFeatures
 from nada.judge.early_stopping import FLOOR, GAIN, MOVED, PATIENCE, Choice, Probe, choose, look
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from nada.clip.guide import Guide, PromptPair
+from nada.clip.goal import PromptPair
+from nada.clip.guide import Guide
 from nada.errors import NonFiniteLossError, ParamsError
 from nada.generators.registry import Network
 from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config

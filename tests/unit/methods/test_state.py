@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nada.clip.guide import Guide, PromptPair
+from nada.clip.goal import PromptPair
+from nada.clip.guide import Guide
 from nada.errors import StateError
 from nada.methods.adapt.config import AdaptConfig, SelectionConfig
 from nada.methods.adapt.loop import Adaptation

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nada.clip.guide import Guide, PromptPair
+from nada.clip.goal import PromptPair
+from nada.clip.guide import Guide
 from nada.config import ViewsConfig
 from nada.errors import OutOfMemoryError
 from nada.generators.stylegan2 import SynthesisNetwork
