@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pydantic
-import yaml
 
 from nada.config import WEB, ClipConfig, names_a_file
 from nada.errors import CheckpointError, ParamsError
@@ -17,40 +15,12 @@ from nada.methods.adapt.config import AdaptConfig
 from tasks.config.annotation_messages import expected_at, known_keys
 from tasks.config.model import Params
 from tasks.config.project import HERE
+from tasks.config.yaml_reader import read_yaml
 from tasks.download.judge_weights import network_files, wanted
 
 SECTIONS = "sections such as night, generator, guide, judge"
 _VALUE_LENGTH = 60  # longer values are cut in messages
 _DOMAIN_VALIDATOR = "value_error"  # pydantic's type of a ValueError raised by our own validators
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 where it matters: `1e-3` is a number, `22:30` a text, and a key given twice is an error."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: list(resolvers) for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-for _digit in "0123456789":
-    _Loader.yaml_implicit_resolvers[_digit].insert(0, ("tag:yaml.org,2002:str", re.compile(r"^\d+(:\d+)+$")))
-
-
-def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[str] = set()
-    for key_node, _ in node.value:
-        if key_node.value in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key_node.value!r} is given twice", key_node.start_mark
-            )
-        if isinstance(key_node.value, str):
-            seen.add(key_node.value)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 
 
 def load_params(path: Path = HERE.params) -> Params:
@@ -83,38 +53,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     matches = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""
-
-
-def read_yaml(path: Path, expected: str, way_out: str) -> dict[Any, Any]:
-    """A YAML file that holds a mapping, with no key given twice.
-
-    Args:
-        path: the file.
-        expected: what it should hold, for the message where it holds nothing of the kind.
-        way_out: what to do where the file is missing.
-
-    Raises:
-        ParamsError: missing, not UTF-8, not YAML, or no mapping.
-    """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
-    except FileNotFoundError as err:
-        raise ParamsError(f"{path}: no such file; {way_out}") from err
-    except OSError as err:
-        raise ParamsError(f"{path}: cannot be read ({err.strerror})") from err
-    except UnicodeDecodeError as err:
-        raise ParamsError(
-            f"{path}: not UTF-8 (byte {err.object[err.start]:#04x} at {err.start}); save it as UTF-8"
-        ) from err
-    except yaml.MarkedYAMLError as err:
-        line = "" if err.problem_mark is None else f":{err.problem_mark.line + 1}"
-        raise ParamsError(f"{path}{line}: not valid YAML ({err.problem or err.context})") from err
-    except yaml.YAMLError as err:
-        raise ParamsError(f"{path}: not valid YAML ({str(err).splitlines()[0]})") from err
-    if not isinstance(content, dict):
-        kind = "empty" if content is None else f"a {type(content).__name__}"
-        raise ParamsError(f"{path}: the file is {kind}; expected {expected}")
-    return content
 
 
 def _recipe_problems(content: dict[Any, Any]) -> list[str]:

@@ -13,9 +13,10 @@ from pydantic import Field, field_validator
 
 from nada.config import Name, Section
 from nada.errors import ParamsError
-from tasks.config.params import nearest, problems_of, read_yaml
+from tasks.config.params import nearest, problems_of
 from tasks.config.project import HERE
 from tasks.config.prompts import SLUG
+from tasks.config.yaml_reader import read_yaml
 
 SUFFIXES = {"nvidia": ".pkl", "rosinality": ".pt", "nada": ".safetensors"}
 """Format -> how its files end."""

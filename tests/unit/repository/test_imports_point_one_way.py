@@ -14,7 +14,7 @@ FRAMEWORKS_UNKNOWN_TO_NADA = {"prefect", "mlflow", "dvc", "typer", "rich", "pand
 ONLY_DOOR = {
     "mlflow": "tasks/tracking/mlflow_store.py",
     "open_clip": "nada/clip/open_clip_import.py",
-    "yaml": "tasks/config/params.py",
+    "ruamel": "tasks/config/yaml_reader.py",
     "ray": "tasks/workers/ray/cluster.py",
 }
 FORBIDDEN = {"pickle.load", "pickle.loads", "torch.hub.load", "os.system", "eval", "exec"}
