@@ -19,7 +19,7 @@ from tasks.status import webhook
 from tasks.status.summary import announce, summary_of
 from tasks.status.writer import StatusWriter
 from tasks.store import base_models, row_folder
-from tasks.store.night_lock import only_night
+from tasks.store.locks import only_night
 from tasks.store.row_folder import Record
 from tasks.tracking import mlflow_store
 from tasks.tracking.outbox import Outbox

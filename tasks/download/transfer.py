@@ -20,8 +20,8 @@ import httpx2
 from nada.atomic import replacing, writing
 from nada.errors import FetchError, OutputError
 from nada.hashing import sha256_file
-from tasks.download.file_lock import sole_writer
 from tasks.download.http import PassingError, ask, continues, is_encoded
+from tasks.store.locks import sole_writer
 
 PAGE_STARTS = (b"<", b"{")  # HTML, XML, JSON; no weights begin so
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from nada.atomic import replacing
 from nada.errors import NadaError
 from tasks.config.project import HERE
-from tasks.store.night_lock import night_lives
+from tasks.store.locks import night_lives
 
 FORMAT = 1
 

@@ -7,7 +7,6 @@ time between nights: what is missing or has other bytes is sent again.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -15,7 +14,6 @@ import queue
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +23,9 @@ from nada.hashing import sha256_file
 from tasks.config.project import HERE
 from tasks.row.job import RowJob
 from tasks.store import row_folder
+from tasks.store.locks import alone_in
 from tasks.workers.environment import differences, installed
 from tasks.workers.pool import RUN_ROW, Progress, WorkerPool, WorkerSpec
-
-LOCK_NAME = ".lock"
 
 
 class RowActor:
@@ -86,7 +83,7 @@ class RowActor:
         path = _inside(name)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise CheckpointError(f"{name}: changed while it was sent to {self.machine}; start the night again")
-        with _alone():
+        with alone_in(Path()):
             if not _is(path, sha256):
                 with replacing(path) as partial:
                     partial.write_bytes(content)
@@ -148,11 +145,3 @@ def _is(path: Path, sha256: str) -> bool:
         return sha256_file(path) == sha256
     except OSError:
         return False
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Nobody else writes to the mirror meanwhile."""
-    with Path(LOCK_NAME).open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -15,7 +15,7 @@ from tasks.config.project import HERE
 from tasks.plan.queue import RowQueue
 from tasks.status.status_file import last_night_is_closed, left_by_the_last_night, load_status
 from tasks.status.writer import StatusWriter
-from tasks.store.night_lock import only_night
+from tasks.store.locks import only_night
 from tasks.workers.pool import Progress
 from tests.project import Project, project
 
