@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from nada.atomic import replacing, writing
 from nada.errors import CheckpointError, FetchError
 from nada.hashing import sha256_file
 from tasks.download.registry import Entry
-from tasks.download.transfer import News, Patience, download
+from tasks.download.transfer import Arrived, News, Patience, download
 
 READING = "reading it through, as no checksum of it is known yet"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Fetched:
     """A file that is there, whole."""
 
@@ -61,24 +61,17 @@ def fetch(
     known, checked_by = entry.sha256, "the registry"
     if known is None and not force:
         known, checked_by = recorded_sha256(path), "the first fetch"
-    if path.exists() and not force:
-        with writing(path):
-            found, size = sha256_file(path), path.stat().st_size
-        if known not in (None, found):
-            way_out = f"nada weights fetch {name} --force fetches it anew"
-            raise FetchError(f"{path}: sha256 {found} differs from that of {checked_by} ({known}); {way_out}")
-        if known is None:
-            tell(News(done_bytes=size, total_bytes=size, said=READING))
-            _refuse_unreadable(name, path)
-            _record(path, name=name, address=None, sha256=found, bytes=size, etag=None)
-        return Fetched(path=path, sha256=found, bytes=size, is_new=False, checked_by=checked_by if known else "")
-    arrived = download(path, entry.addresses, known, patience, tell)
+    is_new = force or not path.exists()
+    arrived = download(path, entry.addresses, known, patience, tell) if is_new else _at_hand(path)
+    if known not in (None, arrived.sha256):
+        way_out = f"nada weights fetch {name} --force fetches it anew"
+        raise FetchError(f"{path}: sha256 {arrived.sha256} differs from that of {checked_by} ({known}); {way_out}")
     if known is None:
         tell(News(done_bytes=arrived.bytes, total_bytes=arrived.bytes, said=READING))
         _refuse_unreadable(name, path)
-    _record(path, name=name, address=arrived.address, sha256=arrived.sha256, bytes=arrived.bytes, etag=arrived.etag)
-    sha256, size = arrived.sha256, arrived.bytes
-    return Fetched(path=path, sha256=sha256, bytes=size, is_new=True, checked_by=checked_by if known else "")
+    if known is None or is_new:
+        _record(path, name, arrived)
+    return Fetched(path, arrived.sha256, arrived.bytes, is_new=is_new, checked_by=checked_by if known else "")
 
 
 def record_path(path: Path) -> Path:
@@ -94,6 +87,12 @@ def recorded_sha256(path: Path) -> str | None:
         return None
 
 
+def _at_hand(path: Path) -> Arrived:
+    """A file that lies there already, from wherever."""
+    with writing(path):
+        return Arrived(None, sha256_file(path), path.stat().st_size, None)
+
+
 def _refuse_unreadable(name: str, path: Path) -> None:
     """A checksum is worth keeping only of a file that can be used; a server may have cut it short."""
     from nada.checkpoints import read_any
@@ -104,7 +103,7 @@ def _refuse_unreadable(name: str, path: Path) -> None:
         raise CheckpointError(f"{err} (nada weights fetch {name} --force fetches it anew)") from err
 
 
-def _record(path: Path, **facts: str | int | None) -> None:
+def _record(path: Path, name: str, arrived: Arrived) -> None:
+    facts = {"name": name, **asdict(arrived), "fetched": datetime.now().astimezone().isoformat(timespec="seconds")}
     with replacing(record_path(path)) as partial:
-        facts["fetched"] = datetime.now().astimezone().isoformat(timespec="seconds")
         partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -50,11 +50,12 @@ class News:
     """What a person should know beside: why another attempt follows, or what happens after the last byte."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Arrived:
     """What was fetched."""
 
-    address: str
+    address: str | None
+    """None: it lay there already."""
     sha256: str
     bytes: int
     etag: str | None
@@ -99,7 +100,7 @@ def download(
         with writing(target):
             partial_path(target).replace(target)
             version_path(target).unlink(missing_ok=True)
-        return Arrived(address=address, sha256=found, bytes=target.stat().st_size, etag=etag)
+        return Arrived(address, found, target.stat().st_size, etag)
 
 
 def partial_path(target: Path) -> Path:
