@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from nada.generators.protocol import NetworkConfig, Noise
+from nada.generators.protocol import Layer, NetworkConfig, Noise, StyleLayer
 from nada.generators.stylegan2_ops import leaky_relu
 
 MAPPING_LR_MULTIPLIER = 0.01  # the mapping learns 100 times slower than the rest
@@ -76,3 +76,20 @@ class MappedNetwork(nn.Module):
         img = self.synthesis(self.mapping(z, truncation_psi), noise)
         assert isinstance(img, Tensor)
         return img
+
+    def style_layers(self) -> list[StyleLayer]:
+        """Every convolution and toRGB, in the order in which they run."""
+        return self.config.style_layers()
+
+    def conv_layers(self) -> list[Layer]:
+        """Every convolution, lowest resolution first."""
+        convs = [layer for layer in self.style_layers() if not layer.is_rgb]
+        return [Layer(name=conv.name, ws_index=conv.ws_index, weights=self._weights(conv)) for conv in convs]
+
+    def rgb_weights(self) -> list[nn.Parameter]:
+        """Weights and biases of the toRGB layers, lowest resolution first."""
+        return [weight for layer in self.style_layers() if layer.is_rgb for weight in self._weights(layer)]
+
+    def _weights(self, layer: StyleLayer) -> tuple[nn.Parameter, nn.Parameter]:
+        module = self.synthesis.get_submodule(layer.name)
+        return module.get_parameter("weight"), module.get_parameter("bias")

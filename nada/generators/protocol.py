@@ -5,6 +5,7 @@ Legend: N batch, L style layers, Z and W_DIM latent widths, R resolution in pixe
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -18,6 +19,13 @@ NoiseMaps = tuple[Tensor, ...]
 
 Noise = NoiseMaps | Literal["const", "none"]
 """Per-pixel noise: maps drawn before, the fixed maps stored with the weights, or left out."""
+
+Styles = dict[str, Tensor]
+"""What the affines make of ws: `s` [N, C] by the name of its style layer, in the order in which they run.
+
+toRGB's is without the gain that the layer multiplies it by. What else ws drives is there too: a StyleGAN3's `input`,
+[N, 4], ahead of the layers: cosine and sine of the rotation and x and y of the shift, all times one positive number.
+"""
 
 
 class NetworkConfig(BaseModel):
@@ -41,6 +49,10 @@ class NetworkConfig(BaseModel):
             raise ValueError(f"resolution must be a power of two, got {value}")
         return value
 
+    @abstractmethod
+    def style_layers(self) -> list[StyleLayer]:
+        """The layers of the style space in the order in which they run, without building a network."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
@@ -49,6 +61,20 @@ class Layer:
     name: str
     ws_index: int
     weights: tuple[nn.Parameter, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleLayer:
+    """One layer of the style space S: a convolution or a toRGB, and the row of `ws` that its affine reads."""
+
+    name: str
+    """Of its module below `synthesis`, as in the checkpoint."""
+    ws_index: int
+    num_channels: int
+    """C of its `s`: the channels that the layer reads, not those that it puts out."""
+    resolution: int
+    """Pixels of a side of the picture at the sampling rate of its output; margins do not count."""
+    is_rgb: bool
 
 
 class Mapping(Protocol):
@@ -62,7 +88,13 @@ class Synthesis(Protocol):
     """ws to pictures."""
 
     def __call__(self, ws: Tensor, noise: Noise = "const") -> Tensor:
-        """[N, L, W_DIM] -> img [N, 3, R, R], about [-1, 1]."""
+        """[N, L, W_DIM] -> img [N, 3, R, R], about [-1, 1]: `from_styles` of `styles`."""
+
+    def styles(self, ws: Tensor) -> Styles:
+        """[N, L, W_DIM] -> a point of the style space."""
+
+    def from_styles(self, styles: Styles, noise: Noise = "const") -> Tensor:
+        """A point of the style space -> img [N, 3, R, R], about [-1, 1]."""
 
 
 class Generator(Protocol):
@@ -90,6 +122,9 @@ class Generator(Protocol):
 
     def conv_layers(self) -> list[Layer]:
         """The convolutions that layer selection chooses from, lowest resolution first."""
+
+    def style_layers(self) -> list[StyleLayer]:
+        """The layers of the style space, in the order in which they run."""
 
     def rgb_weights(self) -> list[nn.Parameter]:
         """Weights and biases of the toRGB layers."""

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from nada.errors import ShapeError
 from nada.generators.mapping_network import FullyConnected, MappedNetwork
-from nada.generators.protocol import Layer, NetworkConfig, Noise, NoiseMaps
+from nada.generators.protocol import NetworkConfig, Noise, NoiseMaps, StyleLayer, Styles
+from nada.generators.style_space import StyleSynthesis
 from nada.generators.stylegan2_ops import blur_kernel, leaky_relu, modulated_conv, upsample
 
 LayerNoise = Tensor | Literal["const", "none"]
@@ -33,21 +34,41 @@ class StyleGAN2Config(NetworkConfig):
             raise ValueError(f"channel_base is {self.channel_base}; at {self.resolution} px no channels would be left")
         return self
 
+    @property
+    def sizes(self) -> list[int]:
+        """Resolutions of the blocks, in pixels: 4, 8, and so on."""
+        return [4 << i for i in range(self.resolution.bit_length() - 2)]
+
     def channels(self, resolution: int) -> int:
         """Feature maps at a resolution."""
         return min(self.channel_base // resolution, self.channel_max)
+
+    def style_layers(self) -> list[StyleLayer]:
+        """The 2 log2(R) - 3 convolutions, of which row i of ws drives number i, and a toRGB at the end of each block.
+
+        A toRGB shares its row with the first convolution of the next block.
+        """
+        layers: list[StyleLayer] = []
+        for i, size in enumerate(self.sizes):
+            for row, name in enumerate(("conv0", "conv1", "torgb"), start=2 * i - 1):
+                if row < 0:
+                    continue  # the block at 4 px has no conv0
+                read, is_rgb = self.channels(size // 2 if name == "conv0" else size), name == "torgb"
+                layers.append(
+                    StyleLayer(name=f"b{size}.{name}", ws_index=row, num_channels=read, resolution=size, is_rgb=is_rgb)
+                )
+        return layers
 
     def graph_bytes(self) -> int:
         """What one picture's graph keeps for the backward pass: 10 bytes for each number that a convolution puts out.
 
         Measured on a CPU, at 256 and 1024 px (docs/results.md).
         """
-        sizes = [4 << i for i in range(self.resolution.bit_length() - 2)]
-        return 10 * sum(2 * self.channels(size) * size**2 for size in sizes)
+        return 10 * sum(2 * self.channels(size) * size**2 for size in self.sizes)
 
     def fixed_tensors(self) -> dict[str, Tensor]:
         """The low-pass filters by name: tensors that a checkpoint holds and the architecture decides."""
-        blocks = [f"synthesis.b{4 << i}" for i in range(self.resolution.bit_length() - 2)]
+        blocks = [f"synthesis.b{size}" for size in self.sizes]
         convs = [f"{block}.{conv}" for block in blocks for conv in ("conv0", "conv1")][1:]
         return {f"{module}.resample_filter": blur_kernel() for module in blocks + convs}
 
@@ -68,9 +89,9 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.register_buffer("resample_filter", blur_kernel())
 
-    def forward(self, x: Tensor, w: Tensor, noise: LayerNoise) -> Tensor:
+    def forward(self, x: Tensor, styles: Tensor, noise: LayerNoise) -> Tensor:
         kernel = self.resample_filter if self.up else None
-        x = modulated_conv(x, self.weight, self.affine(w), kernel, demodulate=True)
+        x = modulated_conv(x, self.weight, styles, kernel, demodulate=True)
         if noise != "none":
             noise_map = self.noise_const if isinstance(noise, str) else noise.to(x)
             x = x + noise_map * self.noise_strength
@@ -88,9 +109,9 @@ class ToRGB(nn.Module):
         self.bias = nn.Parameter(torch.zeros(3))
         self.style_gain = 1 / math.sqrt(fan_in)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        styles = self.affine(w) * self.style_gain
-        x = modulated_conv(x, self.weight, styles, None, demodulate=False) + self.bias[:, None, None]
+    def forward(self, x: Tensor, styles: Tensor) -> Tensor:
+        x = modulated_conv(x, self.weight, styles * self.style_gain, None, demodulate=False)
+        x = x + self.bias[:, None, None]
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 
@@ -112,26 +133,24 @@ class SynthesisBlock(nn.Module):
         self.register_buffer("resample_filter", blur_kernel())
 
     def forward(
-        self, x: Tensor | None, img: Tensor | None, ws: Tensor, noise: Sequence[LayerNoise]
+        self, x: Tensor | None, img: Tensor | None, styles: Sequence[Tensor], noise: Sequence[LayerNoise]
     ) -> tuple[Tensor, Tensor]:
-        """`ws` and `noise` are this block's slices, one row a layer; the last row of `ws` drives toRGB."""
+        """`styles` and `noise` are this block's slices, one entry a layer; the last of `styles` is toRGB's."""
         if x is None or img is None:
-            x = self.const.expand(ws.shape[0], -1, -1, -1)
-            x = self.conv1(x, ws[:, 0], noise[0])
-            return x, self.torgb(x, ws[:, 1])
-        x = self.conv0(x, ws[:, 0], noise[0])
-        x = self.conv1(x, ws[:, 1], noise[1])
-        return x, upsample(img, self.resample_filter) + self.torgb(x, ws[:, 2])
+            x = self.const.expand(len(styles[0]), -1, -1, -1)
+            x = self.conv1(x, styles[0], noise[0])
+            return x, self.torgb(x, styles[1])
+        x = self.conv0(x, styles[0], noise[0])
+        x = self.conv1(x, styles[1], noise[1])
+        return x, upsample(img, self.resample_filter) + self.torgb(x, styles[2])
 
 
-class SynthesisNetwork(nn.Module):
-    """ws [N, L, W_DIM] -> img [N, 3, R, R], about [-1, 1]."""
+class SynthesisNetwork(StyleSynthesis):
+    """ws [N, L, W_DIM] -> styles -> img [N, 3, R, R], about [-1, 1]."""
 
     def __init__(self, config: StyleGAN2Config) -> None:
-        super().__init__()
-        self.resolutions = [2**i for i in range(2, int(math.log2(config.resolution)) + 1)]
-        self.num_ws = 2 * len(self.resolutions)
-        self.w_dim = config.w_dim
+        super().__init__(config, input_rows={})
+        self.resolutions = config.sizes
         for resolution in self.resolutions:
             self.add_module(f"b{resolution}", SynthesisBlock(config, resolution))
 
@@ -141,15 +160,13 @@ class SynthesisNetwork(nn.Module):
         assert isinstance(block, SynthesisBlock)
         return block
 
-    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            raise ShapeError(f"ws: expected [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}")
-        noises = self._noise_by_layer(noise, ws.shape[0])
-        # A block's toRGB shares its row of ws with the first convolution of the next block.
-        x, img = self.block(4)(None, None, ws[:, 0:2], noises[0:1])
+    def from_styles(self, styles: Styles, noise: Noise = "const") -> Tensor:
+        ordered = self.in_order(styles)
+        noises = self._noise_by_layer(noise, len(ordered[0]))
+        x, img = self.block(4)(None, None, ordered[:2], noises[:1])
         for i, resolution in enumerate(self.resolutions[1:]):
-            first = 2 * i + 1
-            x, img = self.block(resolution)(x, img, ws[:, first : first + 3], noises[first : first + 2])
+            of_styles, of_noise = slice(3 * i + 2, 3 * i + 5), slice(2 * i + 1, 2 * i + 3)
+            x, img = self.block(resolution)(x, img, ordered[of_styles], noises[of_noise])
         assert isinstance(img, Tensor)
         return img
 
@@ -182,19 +199,3 @@ class StyleGAN2(MappedNetwork):
         """Fresh noise for N pictures: one map [N, 1, H, W] a convolution, on the device of `rng`."""
         shapes = self.synthesis.noise_shapes(count)
         return tuple(torch.randn(shape, generator=rng, device=rng.device) for shape in shapes)
-
-    def conv_layers(self) -> list[Layer]:
-        """The 2 log2(R) - 3 convolutions; row i of ws drives convolution i."""
-        layers: list[Layer] = []
-        for resolution in self.synthesis.resolutions:
-            for conv in ("conv1",) if resolution == 4 else ("conv0", "conv1"):
-                module = self.synthesis.get_submodule(f"b{resolution}.{conv}")
-                assert isinstance(module, SynthesisLayer)
-                name = f"b{resolution}.{conv}"
-                layers.append(Layer(name=name, ws_index=len(layers), weights=(module.weight, module.bias)))
-        return layers
-
-    def rgb_weights(self) -> list[nn.Parameter]:
-        """Weights and biases of the toRGB layers, lowest resolution first."""
-        blocks = [self.synthesis.block(resolution) for resolution in self.synthesis.resolutions]
-        return [p for block in blocks for p in (block.torgb.weight, block.torgb.bias)]

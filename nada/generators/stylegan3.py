@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from nada.errors import ShapeError
 from nada.generators.mapping_network import FullyConnected, MappedNetwork
-from nada.generators.protocol import Layer, Noise, NoiseMaps
+from nada.generators.protocol import Noise, NoiseMaps, Styles
+from nada.generators.style_space import StyleSynthesis
 from nada.generators.stylegan3_geometry import ConvGeometry, StyleGAN3Config
 from nada.generators.stylegan3_ops import Rates, filtered_leaky_relu, modulated_conv
 
@@ -22,7 +23,10 @@ __all__ = ["StyleGAN3", "StyleGAN3Config"]
 
 
 class SynthesisInput(nn.Module):
-    """w [N, W_DIM] -> x [N, C, H, H]: waves of fixed frequencies, turned and shifted by w, mixed by a matrix."""
+    """motion [N, 4] -> x [N, C, H, H]: waves of fixed frequencies, turned and shifted, mixed by a matrix.
+
+    The motion is what `affine` makes of w; of the style space as a layer's styles are.
+    """
 
     transform: Tensor
     freqs: Tensor
@@ -44,14 +48,14 @@ class SynthesisInput(nn.Module):
         self.register_buffer("freqs", freqs)
         self.register_buffer("phases", torch.rand(channels) - 0.5)
 
-    def forward(self, w: Tensor) -> Tensor:
-        transform = self._motion(w) @ self.transform  # [N, 3, 3]
+    def forward(self, motion: Tensor) -> Tensor:
+        transform = self._rotation_and_shift(motion) @ self.transform  # [N, 3, 3]
         phases = self.phases[:, None] + self.freqs @ transform[:, :2, 2:]  # [N, C, 1]
         freqs = self.freqs @ transform[:, :2, :2]  # [N, C, 2]
         # A transform that shrinks the picture raises frequencies; those that the samples cannot hold fade out.
         surplus = freqs.norm(dim=2, keepdim=True) - self.bandwidth
         amplitudes = (1 - surplus / (self.rate / 2 - self.bandwidth)).clamp(0, 1)
-        turns = torch.cat([freqs, phases], dim=2) @ self._pixels(w)  # [N, C, H * H]
+        turns = torch.cat([freqs, phases], dim=2) @ self._pixels(motion)  # [N, C, H * H]
         waves = ((2 * math.pi * turns).sin() * amplitudes).unflatten(2, (self.size, self.size))
         return F.conv2d(waves, self.weight[:, :, None, None] / math.sqrt(len(self.weight)))
 
@@ -61,9 +65,8 @@ class SynthesisInput(nn.Module):
         y, x = torch.meshgrid(position, position, indexing="ij")
         return torch.stack([x, y, torch.ones_like(x)]).flatten(1)
 
-    def _motion(self, w: Tensor) -> Tensor:
-        """[N, W_DIM] -> [N, 3, 3]: the rotation and the shift that w asks for."""
-        motion = self.affine(w)
+    def _rotation_and_shift(self, motion: Tensor) -> Tensor:
+        """[N, 4] -> [N, 3, 3]."""
         cos, sin, shift_x, shift_y = (motion / motion[:, :2].norm(dim=1, keepdim=True)).unbind(dim=1)
         zero, one = torch.zeros_like(cos), torch.ones_like(cos)
         rotation = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], dim=1).view(-1, 3, 3)
@@ -90,8 +93,8 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("up_filter", layer.up_filter())
         self.register_buffer("down_filter", layer.down_filter())
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        x = modulated_conv(x, self.weight, self.affine(w), self.magnitude_ema.rsqrt(), demodulate=True)
+    def forward(self, x: Tensor, styles: Tensor) -> Tensor:
+        x = modulated_conv(x, self.weight, styles, self.magnitude_ema.rsqrt(), demodulate=True)
         return filtered_leaky_relu(x, self.bias, self.up_filter, self.down_filter, self.rates)
 
 
@@ -110,19 +113,17 @@ class ToRGB(nn.Module):
         self.register_buffer("magnitude_ema", torch.ones([]))
         self.style_gain = 1 / math.sqrt(fan_in)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        styles = self.affine(w) * self.style_gain
-        x = modulated_conv(x, self.weight, styles, self.magnitude_ema.rsqrt(), demodulate=False)
+    def forward(self, x: Tensor, styles: Tensor) -> Tensor:
+        x = modulated_conv(x, self.weight, styles * self.style_gain, self.magnitude_ema.rsqrt(), demodulate=False)
         x = x + self.bias[:, None, None]
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 
-class SynthesisNetwork(nn.Module):
-    """ws [N, L, W_DIM] -> img [N, 3, R, R], about [-1, 1]. Row 0 of ws moves the input, row i + 1 drives layer i."""
+class SynthesisNetwork(StyleSynthesis):
+    """ws [N, L, W_DIM] -> styles -> img [N, 3, R, R], about [-1, 1]. Row 0 of ws moves the input."""
 
     def __init__(self, config: StyleGAN3Config) -> None:
-        super().__init__()
-        self.num_ws, self.w_dim = config.num_layers + 2, config.w_dim
+        super().__init__(config, input_rows={"input": 0})
         self.output_scale = config.output_scale
         self.input = SynthesisInput(config)
         self.conv_names = [layer.name for layer in config.layers()]
@@ -131,14 +132,13 @@ class SynthesisNetwork(nn.Module):
         self.rgb_name = config.rgb_name
         self.add_module(self.rgb_name, ToRGB(config))
 
-    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            raise ShapeError(f"ws: expected [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}")
+    def from_styles(self, styles: Styles, noise: Noise = "const") -> Tensor:
+        motion, *ordered = self.in_order(styles)
         if isinstance(noise, tuple) and noise:
             raise ShapeError(f"noise: expected no maps, got {len(noise)}; draw them with draw_noise")
-        x = self.input(ws[:, 0])
-        for i, name in enumerate([*self.conv_names, self.rgb_name]):
-            x = self.get_submodule(name)(x, ws[:, i + 1])
+        x = self.input(motion)
+        for name, s in zip([*self.conv_names, self.rgb_name], ordered, strict=True):
+            x = self.get_submodule(name)(x, s)
         img: Tensor = x * self.output_scale
         return img
 
@@ -156,18 +156,3 @@ class StyleGAN3(MappedNetwork):
     def draw_noise(self, count: int, rng: torch.Generator) -> NoiseMaps:
         """None: every detail comes from the layers."""
         return ()
-
-    def conv_layers(self) -> list[Layer]:
-        """The convolutions L0 to L{n - 1}; row i + 1 of ws drives convolution i."""
-        layers: list[Layer] = []
-        for i, name in enumerate(self.synthesis.conv_names):
-            module = self.synthesis.get_submodule(name)
-            assert isinstance(module, SynthesisLayer)
-            layers.append(Layer(name=name, ws_index=i + 1, weights=(module.weight, module.bias)))
-        return layers
-
-    def rgb_weights(self) -> list[nn.Parameter]:
-        """Weight and bias of the last layer."""
-        module = self.synthesis.get_submodule(self.synthesis.rgb_name)
-        assert isinstance(module, ToRGB)
-        return [module.weight, module.bias]

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from nada.generators.protocol import NetworkConfig
+from nada.generators.protocol import NetworkConfig, StyleLayer
 from nada.generators.stylegan3_ops import lowpass_filter
 
 RATE_TOLERANCE = 1e-9  # of the exponent of two: at 256 px one rate is a power of two but for rounding
@@ -106,6 +106,20 @@ class StyleGAN3Config(NetworkConfig):
     def rgb_name(self) -> str:
         """Name of the last layer, to RGB."""
         return f"L{self.num_layers}_{self.resolution}_3"
+
+    def style_layers(self) -> list[StyleLayer]:
+        """The convolutions and toRGB at the end; row i + 1 of ws drives layer i, as row 0 moves the input."""
+        names = [*(layer.name for layer in self.layers()), self.rgb_name]
+        return [
+            StyleLayer(
+                name=name,
+                ws_index=i + 1,
+                num_channels=self.channels(max(i - 1, 0)),
+                resolution=self.sampling_rate(i),
+                is_rgb=name == self.rgb_name,
+            )
+            for i, name in enumerate(names)
+        ]
 
     def fixed_tensors(self) -> dict[str, Tensor]:
         """The low-pass filters by name: tensors that a checkpoint holds and the architecture decides."""
