@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nada.clip.templates import TEMPLATES
+from nada.clip.templates import templates
 
 NUM_TEMPLATES = 8
 """Evenly spread over the 79: enough to tell what depends on the sentence from what depends on the prompt."""
@@ -151,6 +151,6 @@ def spellings(prompt: str) -> list[str]:
 
 def _embed(model: Reader, prompt: str) -> Tensor:
     """The prompt in NUM_TEMPLATES sentences, [T, D], unit norm."""
-    stride = len(TEMPLATES) // NUM_TEMPLATES
-    chosen = TEMPLATES[: stride * NUM_TEMPLATES : stride]
+    stride = len(templates()) // NUM_TEMPLATES
+    chosen = templates()[: stride * NUM_TEMPLATES : stride]
     return model.embed_texts([template.replace("{}", prompt) for template in chosen])

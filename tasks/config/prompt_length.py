@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from nada.clip.templates import fill, open_clip_folder
 from tasks.config.model import Params
 
 CONTEXT_LENGTH = 77  # of every CLIP that OpenAI published
@@ -20,17 +20,10 @@ JOINT_TOKENS = 2
 
 def context_length(params: Params) -> int:
     """Tokens that every model of params.yaml can read, as open_clip's JSON configs and the project's own declare."""
-    folders = [open_clip_configs()] + ([Path(params.guide.config_dir)] if params.guide.config_dir else [])
+    own = [Path(params.guide.config_dir)] if params.guide.config_dir else []
+    folders = [open_clip_folder() / "model_configs", *own]
     names = _names(params)
     return min((length for folder in folders for length in _config_lengths(folder, names)), default=CONTEXT_LENGTH)
-
-
-@cache
-def open_clip_configs() -> Path:
-    """The folder of open_clip's own configs, found without importing it."""
-    spec = find_spec("open_clip")
-    assert spec is not None and spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0]) / "model_configs"
 
 
 def count_tokens(prompt: str, enough: int) -> int:
@@ -47,8 +40,6 @@ def count_tokens(prompt: str, enough: int) -> int:
     bound = len(_tokenizer().encode(prompt)) + TEMPLATE_TOKENS + JOINT_TOKENS
     if bound <= enough:
         return bound
-    from nada.clip.templates import fill
-
     return max(len(_tokenizer().encode(text)) for text in fill(prompt)) + 2
 
 

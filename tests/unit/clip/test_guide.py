@@ -8,22 +8,12 @@ import torch
 from nada.clip.augmentations import Augmentations
 from nada.clip.goal import PromptPair
 from nada.clip.guide import ClipModel, Guide, load_clip
-from nada.clip.templates import TEMPLATES, fill
 from nada.config import ClipConfig
 from nada.errors import CheckpointError, GuideError, ShapeError
 
 
 def clip_config(folder: Path, name: str = "tiny-guide", weights: str | None = None) -> ClipConfig:
     return ClipConfig(name=name, weights=weights or str(folder / f"{name}.safetensors"))
-
-
-def test_there_are_79_templates_and_none_is_plural() -> None:
-    assert len(TEMPLATES) == 79
-    assert all(template.count("{}") == 1 and "many" not in template for template in TEMPLATES)
-
-
-def test_a_prompt_with_braces_is_filled_in_as_it_stands() -> None:
-    assert fill("{0} {}")[0] == "a bad photo of a {0} {}."
 
 
 def test_short_texts_embed_as_the_whole_context_would(tiny_guide: Guide) -> None:

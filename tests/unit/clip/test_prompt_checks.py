@@ -12,7 +12,7 @@ from torch import Tensor
 from nada.clip.goal import PromptPair
 from nada.clip.guide import ClipModel, Guide
 from nada.clip.prompt_checks import NUM_TEMPLATES, confusions, preflight, same_edits
-from nada.clip.templates import TEMPLATES
+from nada.clip.templates import templates
 from tests.project import SKETCH, Project, project
 
 __all__ = ["project"]
@@ -71,7 +71,7 @@ def test_a_target_whose_spelling_decides_is_named(reads: Callable[..., ClipModel
 
 
 def test_a_target_that_is_read_as_another_is_named_with_the_share(reads: Callable[..., ClipModel]) -> None:
-    read_as_sketch = {TEMPLATES[index].replace("{}", "cartoon") for index in (0, 9, 18)}
+    read_as_sketch = {templates()[index].replace("{}", "cartoon") for index in (0, 9, 18)}
 
     def mistaken(text: str) -> Tensor:
         return axis(0) + axis(1 if "sketch" in text.lower() or text in read_as_sketch else 2) * ("portrait" not in text)

@@ -14,8 +14,6 @@ from safetensors.torch import save_file
 
 from nada.clip import guide
 from nada.clip.guide import ClipModel, Guide
-from nada.clip.open_clip_import import open_clip
-from nada.clip.templates import TEMPLATES
 from tasks.config.project import HERE
 from tasks.plan.plan import make_plan
 from tasks.plan.prompt_warnings import prompt_warnings
@@ -126,11 +124,6 @@ def test_a_second_preflight_loads_no_guide_and_says_the_same(
 def test_a_preflight_imports_open_clip_only_for_a_guide() -> None:
     code = "import sys, nada.clip.prompt_checks, tasks.store.text_cache; sys.exit('open_clip' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_the_templates_are_those_of_open_clip() -> None:
-    theirs = [fill("{}") for fill in open_clip.OPENAI_IMAGENET_TEMPLATES]
-    assert [text for text in theirs if text in TEMPLATES] == list(TEMPLATES) and len(TEMPLATES) == len(theirs) - 1
 
 
 def test_rows_that_are_kept_are_not_asked_about(project: Project, asked: list[str]) -> None:
