@@ -6,13 +6,18 @@ Legend: N batch, L style layers, Z and W_DIM latent widths.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from nada.generators.protocol import Layer, NetworkConfig, Noise, StyleLayer
+from nada.generators.protocol import Layer, NetworkConfig, Noise, NoiseMaps, StyleLayer
 from nada.generators.stylegan2_ops import leaky_relu
+
+if TYPE_CHECKING:
+    from nada.generators.style_space import StyleSynthesis
 
 MAPPING_LR_MULTIPLIER = 0.01  # the mapping learns 100 times slower than the rest
 Z_EPS = 1e-8
@@ -60,22 +65,29 @@ class MappingNetwork(nn.Module):
         return w[:, None].expand(-1, self.num_ws, -1)
 
 
-class MappedNetwork(nn.Module):
-    """A generator of two parts, `mapping` and `synthesis`."""
+class MappedNetwork(nn.Module, ABC):
+    """A generator of two parts, `mapping` and `synthesis`; see `nada.generators.protocol.Generator`."""
 
-    def __init__(self, config: NetworkConfig, synthesis: nn.Module, num_ws: int) -> None:
+    config: NetworkConfig
+    synthesis: StyleSynthesis
+
+    def __init__(self, config: NetworkConfig, synthesis: StyleSynthesis) -> None:
         super().__init__()
         self.config = config
         self.z_dim, self.w_dim, self.resolution = config.z_dim, config.w_dim, config.resolution
         self.synthesis = synthesis
-        self.num_ws = num_ws
-        self.mapping = MappingNetwork(config.z_dim, config.w_dim, num_ws, config.mapping_layers)
+        self.num_ws = synthesis.num_ws
+        self.mapping = MappingNetwork(config.z_dim, config.w_dim, self.num_ws, config.mapping_layers)
 
     def forward(self, z: Tensor, truncation_psi: float = 1.0, noise: Noise = "const") -> Tensor:
         """z [N, Z] -> img [N, 3, R, R]."""
         img = self.synthesis(self.mapping(z, truncation_psi), noise)
         assert isinstance(img, Tensor)
         return img
+
+    @abstractmethod
+    def draw_noise(self, count: int, rng: torch.Generator) -> NoiseMaps:
+        """Fresh noise for N pictures, on the device of `rng`."""
 
     def style_layers(self) -> list[StyleLayer]:
         """Every convolution and toRGB, in the order in which they run."""

@@ -41,6 +41,8 @@ class NetworkConfig(BaseModel):
     mapping_layers: int = Field(8, ge=1, le=64)
     conv_clamp: float | None = Field(None, gt=0)
     """Activations are clamped to [-conv_clamp, conv_clamp]; generators trained in float16 need it."""
+    family: str
+    """The name in `nada.generators.families`; each family's own has that one value."""
 
     @field_validator("resolution")
     @classmethod
@@ -52,6 +54,14 @@ class NetworkConfig(BaseModel):
     @abstractmethod
     def style_layers(self) -> list[StyleLayer]:
         """The layers of the style space in the order in which they run, without building a network."""
+
+    @abstractmethod
+    def graph_bytes(self) -> int:
+        """What one picture's graph keeps for the backward pass."""
+
+    @abstractmethod
+    def fixed_tensors(self) -> dict[str, Tensor]:
+        """Tensors by name that a checkpoint holds and the architecture decides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +108,7 @@ class Synthesis(Protocol):
 
 
 class Generator(Protocol):
-    """A pretrained generator that can be adapted; the families are in `nada.generators.registry`."""
+    """A pretrained generator that can be adapted; the families are in `nada.generators.families`."""
 
     z_dim: int
     w_dim: int

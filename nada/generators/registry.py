@@ -1,28 +1,43 @@
-"""The families of generators: one union of their architectures, one of their networks.
+"""Architectures and networks of every family: made, and read from plain data.
 
 Code that needs no more than the `Generator` protocol names that; code that stores or copies networks names these.
 """
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+from functools import reduce
+from importlib import import_module
 from typing import Annotated, Any
 
 import pydantic
 from pydantic import Field, TypeAdapter
 
 from nada.errors import CheckpointError, one_line, shown
-from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from nada.generators.stylegan3 import StyleGAN3, StyleGAN3Config
+from nada.generators.families import FAMILIES, Family
+from nada.generators.mapping_network import MappedNetwork
+from nada.generators.protocol import NetworkConfig
 
-Architecture = Annotated[StyleGAN2Config | StyleGAN3Config, Field(discriminator="family")]
-Network = StyleGAN2 | StyleGAN3
+Architecture = NetworkConfig
+Network = MappedNetwork
 
-_ARCHITECTURE: TypeAdapter[StyleGAN2Config | StyleGAN3Config] = TypeAdapter(Architecture)
+
+def _classes(family: Family) -> tuple[Any, Callable[[Architecture], Network]]:
+    """Its configuration and its network."""
+    module = import_module(family.module)
+    return getattr(module, family.config), getattr(module, family.network)
+
+
+_CLASSES = {name: _classes(family) for name, family in FAMILIES.items()}
+_CONFIGS: Any = reduce(operator.or_, [config for config, _ in _CLASSES.values()])
+_ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(Annotated[_CONFIGS, Field(discriminator="family")])
 
 
 def make_network(config: Architecture) -> Network:
     """A generator of random weights."""
-    return StyleGAN3(config) if isinstance(config, StyleGAN3Config) else StyleGAN2(config)
+    _, network = _CLASSES[config.family]
+    return network(config)
 
 
 def parse_architecture(where: object, content: Any) -> Architecture:

@@ -192,8 +192,7 @@ class StyleGAN2(MappedNetwork):
     synthesis: SynthesisNetwork
 
     def __init__(self, config: StyleGAN2Config) -> None:
-        synthesis = SynthesisNetwork(config)
-        super().__init__(config, synthesis, synthesis.num_ws)
+        super().__init__(config, SynthesisNetwork(config))
 
     def draw_noise(self, count: int, rng: torch.Generator) -> NoiseMaps:
         """Fresh noise for N pictures: one map [N, 1, H, W] a convolution, on the device of `rng`."""

@@ -150,8 +150,7 @@ class StyleGAN3(MappedNetwork):
     synthesis: SynthesisNetwork
 
     def __init__(self, config: StyleGAN3Config) -> None:
-        synthesis = SynthesisNetwork(config)
-        super().__init__(config, synthesis, synthesis.num_ws)
+        super().__init__(config, SynthesisNetwork(config))
 
     def draw_noise(self, count: int, rng: torch.Generator) -> NoiseMaps:
         """None: every detail comes from the layers."""

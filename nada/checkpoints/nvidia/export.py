@@ -19,6 +19,7 @@ from nada.checkpoints.pickles.persistent import Call, buffer, dump, ordered_dict
 from nada.generators.mapping_network import FullyConnected, MappingNetwork
 from nada.generators.registry import Architecture, Network
 from nada.generators.stylegan2 import StyleGAN2Config
+from nada.generators.stylegan3 import StyleGAN3Config
 
 IMPORT_STYLEGAN2 = '''\
 # Written by nada: the networks are those of the repository that reads this file.
@@ -100,6 +101,7 @@ def _settings(name: str, module: nn.Module, config: Architecture) -> Settings:
             return mapping(config, module.num_ws)
     if isinstance(config, StyleGAN2Config):
         return stylegan2_settings(module, config)
+    assert isinstance(config, StyleGAN3Config)
     return stylegan3_settings(name, module, config)
 
 
