@@ -23,7 +23,9 @@ import torch
 
 from nada.checkpoints import load_generator
 from nada.clip.goal import PromptPair
-from nada.clip.guide import ClipModel, Guide, load_clip, load_guide
+from nada.clip.guide import Guide
+from nada.clip.loading import load_clip, load_guide
+from nada.clip.model import ClipModel
 from nada.generators.protocol import Generator
 from nada.generators.registry import Network
 from nada.judge import Judge, SetFeatures, frechet_distance

@@ -32,7 +32,7 @@ from safetensors.torch import save_file
 
 from nada.checkpoints import load_generator, save_generator
 from nada.clip.goal import PromptPair
-from nada.clip.guide import load_guide
+from nada.clip.loading import load_guide
 from nada.clip.open_clip_import import open_clip
 from nada.config import GuideClipConfig, GuideConfig
 from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config

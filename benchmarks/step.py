@@ -27,7 +27,8 @@ from torch import Tensor
 
 from nada.checkpoints import read_any
 from nada.clip.goal import PromptPair
-from nada.clip.guide import Guide, load_guide
+from nada.clip.guide import Guide
+from nada.clip.loading import load_guide
 from nada.clip.losses import directional_loss
 from nada.clip.templates import fill
 from nada.generators import stylegan2

@@ -28,7 +28,7 @@ from torch import Tensor
 from nada.checkpoints import load_generator, read_any, save_delta, save_fp16, save_generator
 from nada.checkpoints.delta import encode
 from nada.clip.goal import PromptPair
-from nada.clip.guide import load_guide
+from nada.clip.loading import load_guide
 from nada.generators.registry import Network
 from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.images import levels_apart, to_u8

@@ -21,6 +21,9 @@ Messages read `where: what is wrong (the value); what is allowed, or the next co
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 SHOWN_CHARACTERS = 80
 
 
@@ -41,6 +44,43 @@ def one_line(err: object) -> str:
     """What another library says of such a file, which may quote it: on one line, not endless."""
     text = repr(str(err))[1:-1]
     return text if len(text) <= 2 * SHOWN_CHARACTERS else f"{text[: 2 * SHOWN_CHARACTERS - 3]}..."
+
+
+def closest(word: str, known: Iterable[str], count: int = 1, cutoff: float = 0.6) -> list[str]:
+    """Known words that are spelt alike, the likest first, whatever their case.
+
+    Args:
+        word: what was written.
+        known: what could have been meant.
+        count: so many at most.
+        cutoff: how alike they must be, in [0, 1].
+
+    >>> closest("vit-b-33", ["RN50", "ViT-B-32", "ViT-L-14"], count=2)
+    ['ViT-B-32', 'ViT-L-14']
+    """
+    names = {name.lower(): name for name in known}
+    return [names[name] for name in difflib.get_close_matches(word.lower(), names, count, cutoff)]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'iterations'?`, or nothing when no known word is near.
+
+    >>> nearest("iteratons", ["iterations", "ema"])
+    "; did you mean 'iterations'?"
+    >>> nearest("zebra", ["iterations", "ema"])
+    ''
+    """
+    return "".join(f"; did you mean {name!r}?" for name in closest(word, known))
+
+
+def quoted(words: Iterable[str]) -> str:
+    """`'a', 'b' and 'c'`.
+
+    >>> quoted(["a", "b", "c"])
+    "'a', 'b' and 'c'"
+    """
+    names = [repr(word) for word in words]
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 class NadaError(Exception):

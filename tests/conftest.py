@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from nada.checkpoints.canonical import save_generator
-from nada.clip.guide import Guide, load_guide
+from nada.clip.guide import Guide
+from nada.clip.loading import load_guide
 from nada.clip.open_clip_import import open_clip
 from nada.config import GuideClipConfig, GuideConfig
 from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config

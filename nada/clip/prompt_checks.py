@@ -28,7 +28,7 @@ FICKLE = 0.5
 
 
 class Reader(Protocol):
-    """What is asked of a guide; `nada.clip.guide.ClipModel` is one."""
+    """What is asked of a guide; `nada.clip.model.ClipModel` is one."""
 
     def embed_texts(self, texts: list[str]) -> Tensor:
         """Texts -> emb [T, D], unit norm."""

@@ -26,7 +26,7 @@ PIXELS_AT_ONCE = 1 << 20  # of images that are resized: one of 1024 px
 
 
 class Embedder(Protocol):
-    """What judging needs of a CLIP; `nada.clip.guide.ClipModel` is one."""
+    """What judging needs of a CLIP; `nada.clip.model.ClipModel` is one."""
 
     @property
     def name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pydantic
 
 from nada.config import WEB, ClipConfig, names_a_file
-from nada.errors import CheckpointError, ParamsError
+from nada.errors import CheckpointError, ParamsError, nearest, quoted
 from nada.methods.adapt.config import AdaptConfig
 from tasks.config.annotation_messages import expected_at, known_keys
 from tasks.config.model import Params
@@ -41,18 +40,6 @@ def load_params(path: Path = HERE.params) -> Params:
         raise ParamsError("\n  ".join([f"{path}: {len(problems)} invalid {noun}", *problems]))
     _check_paths(path, params)
     return params
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'iterations'?`, or nothing when no known word is near.
-
-    >>> nearest("iteratons", ["iterations", "ema"])
-    "; did you mean 'iterations'?"
-    >>> nearest("zebra", ["iterations", "ema"])
-    ''
-    """
-    matches = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def _recipe_problems(content: dict[Any, Any]) -> list[str]:
@@ -134,16 +121,6 @@ def _check_paths(path: Path, params: Params) -> None:
         problems.append(f"{folder}: no such folder; {path} names it as guide.config_dir")
     if problems:
         raise CheckpointError("\n".join(problems))
-
-
-def quoted(words: Iterable[str]) -> str:
-    """`'a', 'b' and 'c'`.
-
-    >>> quoted(["a", "b", "c"])
-    "'a', 'b' and 'c'"
-    """
-    shown = [repr(word) for word in words]
-    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
 
 
 def _dotted(place: Iterable[str | int]) -> str:

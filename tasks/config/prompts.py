@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nada.errors import CheckpointError, ImageError, PromptsError
+from nada.errors import CheckpointError, ImageError, PromptsError, nearest, quoted
 from tasks.config.model import Params
-from tasks.config.params import nearest, quoted
 from tasks.config.prompt_length import context_length, count_tokens
 from tasks.store import reference_pictures
 

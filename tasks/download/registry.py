@@ -12,8 +12,8 @@ import pydantic
 from pydantic import Field, field_validator
 
 from nada.config import Name, Section
-from nada.errors import ParamsError
-from tasks.config.params import nearest, problems_of
+from nada.errors import ParamsError, nearest
+from tasks.config.params import problems_of
 from tasks.config.project import HERE
 from tasks.config.prompts import SLUG
 from tasks.config.yaml_reader import read_yaml

@@ -8,8 +8,7 @@ from pathlib import Path
 from nada.checkpoints import conversion_report, read_any, save_fp16, write_any
 from nada.checkpoints.conversion import ConversionReport, information_lost
 from nada.checkpoints.formats import SUFFIXES, Format, detect
-from nada.errors import CheckpointError, OutputError, ParamsError
-from tasks.config.params import nearest
+from nada.errors import CheckpointError, OutputError, ParamsError, nearest
 from tasks.config.project import HERE
 from tasks.download.registry import load_registry
 from tasks.library.sample import SOURCE, find_weights, finished_domains

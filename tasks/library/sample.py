@@ -12,12 +12,12 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from nada.checkpoints import load_generator
-from nada.errors import CheckpointError, ParamsError, ParentError, ShapeError
+from nada.errors import CheckpointError, ParamsError, ParentError, ShapeError, nearest
 from nada.generators.interpolation import mix_into
 from nada.generators.registry import Network
 from nada.images import BACKGROUND, GAP_PX, grid, save_png
 from nada.latents import draw_z, seeded_rng
-from tasks.config.params import load_params, nearest
+from tasks.config.params import load_params
 from tasks.config.project import HERE
 from tasks.row.samples import render
 from tasks.store import pretrained, row_folder

@@ -11,11 +11,11 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Literal
 
-from nada.errors import OutputError, PromptsError
+from nada.errors import OutputError, PromptsError, nearest
 from nada.hashing import sha256_file
 from nada.methods.adapt.config import AdaptConfig
 from tasks.config.model import Params
-from tasks.config.params import load_params, nearest
+from tasks.config.params import load_params
 from tasks.config.prompts import Row, load_prompts
 from tasks.plan.capacity import Capacity, Need, largest_need, models_bytes
 from tasks.plan.deadline import deadline_after

@@ -11,7 +11,7 @@ from tasks.config.prompts import Row
 from tasks.plan.keys import clip_hashes
 
 if TYPE_CHECKING:
-    from nada.clip.guide import ClipModel
+    from nada.clip.model import ClipModel
     from tasks.store.text_cache import KnownTexts
 
 MAX_ROWS = 200
@@ -55,7 +55,7 @@ def _reader(clip: GuideClipConfig, params: Params, identity: str) -> KnownTexts:
     from tasks.store.text_cache import KnownTexts
 
     def load() -> ClipModel:
-        from nada.clip.guide import load_clip
+        from nada.clip.loading import load_clip
 
         return load_clip(clip, params.guide.config_dir, params.guide.antialias, "cpu")
 

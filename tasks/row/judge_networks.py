@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nada.checkpoints.pickles.torch_file import load_torch
-from nada.clip.guide import load_clip
+from nada.clip.loading import load_clip
 from nada.config import NONE, WEB
 from nada.errors import CheckpointError, FetchError, OutputError
 from nada.hashing import sha256_file

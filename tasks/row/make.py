@@ -23,7 +23,8 @@ from torch import Tensor
 
 from nada.checkpoints import load_generator
 from nada.clip.goal import PromptPair
-from nada.clip.guide import Guide, load_guide
+from nada.clip.guide import Guide
+from nada.clip.loading import load_guide
 from nada.errors import ParamsError
 from nada.generators.registry import Network
 from nada.images import before_after, read_images, save_png

@@ -27,7 +27,7 @@ from tasks.config.project import HERE
 from tasks.plan.keys import method_hash
 
 if TYPE_CHECKING:
-    from nada.clip.guide import ClipModel
+    from nada.clip.model import ClipModel
 
 DISTRIBUTIONS = ("torch", "open_clip_torch")
 MAX_TEXTS = 10_000  # kept of a guide; of 512 numbers each 20 MB

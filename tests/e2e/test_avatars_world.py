@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from nada.checkpoints import load_generator
-from nada.clip.guide import ClipModel, load_clip
+from nada.clip.loading import load_clip
+from nada.clip.model import ClipModel
 from nada.images import count_images, read_images, to_u8
 from nada.judge.diversity import diversity
 from nada.judge.features import embed_images_batched

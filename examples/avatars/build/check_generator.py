@@ -20,7 +20,7 @@ from portraits import ATTRIBUTES, load_portraits
 from torch import Tensor
 
 from nada.checkpoints.canonical import load_generator
-from nada.clip.guide import load_clip
+from nada.clip.loading import load_clip
 from nada.config import ClipConfig
 from nada.generators.stylegan2 import StyleGAN2
 from nada.images import grid, save_png, to_u8

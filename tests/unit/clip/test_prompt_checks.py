@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nada.clip.goal import PromptPair
-from nada.clip.guide import ClipModel, Guide
+from nada.clip.guide import Guide
+from nada.clip.model import ClipModel
 from nada.clip.prompt_checks import NUM_TEMPLATES, confusions, preflight, same_edits
 from nada.clip.templates import templates
 from tests.project import SKETCH, Project, project

@@ -12,8 +12,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from nada.clip import guide
-from nada.clip.guide import ClipModel, Guide
+from nada.clip import loading
+from nada.clip.guide import Guide
+from nada.clip.model import ClipModel
 from tasks.config.project import HERE
 from tasks.plan.plan import make_plan
 from tasks.plan.prompt_warnings import prompt_warnings
@@ -116,7 +117,7 @@ def test_a_second_preflight_loads_no_guide_and_says_the_same(
     first = prompt_warnings(rows, plan.params)
     assert first and len(asked) == len(set(asked))
     asked.clear()
-    monkeypatch.setattr(guide, "load_clip", None)
+    monkeypatch.setattr(loading, "load_clip", None)
     assert prompt_warnings(rows, plan.params) == first
     assert asked == []
 
