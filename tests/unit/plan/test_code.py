@@ -137,7 +137,10 @@ def test_the_order_of_entries_and_their_number_do_not_count() -> None:
     assert "nada.generators.stylegan2_ops" in closure(both)
 
 
-@pytest.mark.parametrize("name", ["nada.methods.mapper.config", "nada.generators.registry", "tasks.config", "os.path"])
+@pytest.mark.parametrize(
+    "name",
+    ["nada.methods.mapper.config", "nada.generators.registry", "nada.generators.families", "tasks.config", "os.path"],
+)
 def test_modules_of_settings_and_registries_are_outside_whoever_adds_them(name: str) -> None:
     assert outside(name)
 
