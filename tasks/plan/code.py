@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("nada", "tasks")
 OUTSIDE = (
     (r"nada\.config|nada\.(methods|generators)\.(.+\.)?config|tasks\.config", "their values are in the key"),
-    (r"nada\.(methods|generators)\.(.+\.)?registry|nada\.generators\.families", "they list all; who calls names the one"),
+    (r"nada\.(methods|generators)\.(.+\.)?registry|nada\.generators\.families", "who calls names the one that runs"),
     (r"nada\.errors", "how an error is told changes no result"),
 )
 """Modules and packages of the project that belong to no half, and why. What only they import does not either."""
