@@ -14,7 +14,7 @@ from nada.errors import ImageError, PromptsError
 from tasks.config.project import HERE
 from tasks.plan.keys import reference_hash
 from tasks.plan.plan import make_plan
-from tasks.store import reference_pictures
+from tasks.store import reference_pictures, stat_cache
 from tasks.store.reference_pictures import look
 from tests.project import SKETCH, Project, project
 
@@ -34,7 +34,7 @@ def opened(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         return original(path)
 
     monkeypatch.setattr(images, "count_images", counting)
-    monkeypatch.setattr(reference_pictures, "SETTLED_NS", -3_600_000_000_000)  # the time of change cannot be set back
+    monkeypatch.setattr(stat_cache, "SETTLED_NS", -3_600_000_000_000)  # the time of change cannot be set back
     return paths
 
 
@@ -83,7 +83,7 @@ def test_touched_references_are_looked_at_again(project: Project, opened: list[P
 def test_references_that_changed_a_moment_ago_are_not_remembered(
     opened: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reference_pictures, "SETTLED_NS", time.time_ns())
+    monkeypatch.setattr(stat_cache, "SETTLED_NS", time.time_ns())
     look(TRUTH), look(TRUTH)
     assert opened == [Path(TRUTH)] * 2
 
@@ -98,7 +98,7 @@ def test_pictures_that_cannot_be_read_are_named_every_time(project: Project, ope
         look("world/nowhere")
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 1}', '{"format": 1, "references": {"a": 3}}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 2, "known": {"a": ["x", 3]}}'])
 def test_a_damaged_memory_is_made_again(project: Project, opened: list[Path], content: str) -> None:
     project.prompts(SKETCH)
     before = plan_in_a_new_process()

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.config.project import HERE
-from tasks.store import row_folder
-from tasks.store import whole_rows as whole_rows_module
+from tasks.store import row_folder, stat_cache
 from tasks.store.whole_rows import whole_rows
 
 KEY = "0" * 64
@@ -21,7 +20,7 @@ WEIGHTS = HERE.adapted / "sketch" / row_folder.WEIGHTS_NAME
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project with one finished row."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(whole_rows_module, "SETTLED_NS", -1_000_000_000)
+    monkeypatch.setattr(stat_cache, "SETTLED_NS", -1_000_000_000)
     folder = row_folder.partial_dir("sketch")
     (folder / row_folder.WEIGHTS_NAME).write_bytes(b"weights")
     row_folder.write_record(folder, {"key": KEY, "domain": "sketch"})
@@ -96,14 +95,16 @@ def test_a_row_that_was_only_touched_is_hashed_again_and_kept(hashed: list[str])
 
 
 def test_a_row_that_was_written_just_now_is_not_known_yet(hashed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole_rows_module, "SETTLED_NS", 3_600_000_000_000)
+    monkeypatch.setattr(stat_cache, "SETTLED_NS", 3_600_000_000_000)
     assert [is_finished(), is_finished()] == [True, True]
     assert hashed == ["sketch"] * 2
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"format": 0, "rows": {"sketch": "x"}}', '{"format": 1, "rows": 3}']
-)
+    "content",
+    ["", "{", "[]", '{"format": 0, "known": {"sketch": "x"}}', '{"format": 2, "known": 3}',
+     '{"format": 2, "known": {"sketch": "x"}}', '{"format": 2, "known": {"sketch": ["x", true]}}'],
+)  # fmt: skip
 def test_a_damaged_memory_only_costs_time(content: str, hashed: list[str]) -> None:
     HERE.known_rows.write_text(content)
     assert is_finished()
