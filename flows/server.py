@@ -21,12 +21,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
 from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
-from prefect.exceptions import PrefectException
 from prefect.settings import (
     PREFECT_API_REQUEST_TIMEOUT,
     PREFECT_API_URL,
@@ -44,7 +42,6 @@ ENDING_SECONDS = 5.0  # a server told to end has this long
 ASK_SECONDS = 10.0  # for an answer to one question about its health
 # What Prefect sets for a server of one process: no pages, and only the services that record what runs do.
 EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-PREFECT_ERRORS = (httpx.HTTPError, PrefectException)  # of a server that does not answer, or not as it should
 UNREACHABLE = "Failed to reach API"  # how the RuntimeError begins that Prefect raises where a flow begins without one
 
 

@@ -10,11 +10,15 @@ from tempfile import TemporaryDirectory
 
 from flows.cli.display import Display
 from nada.errors import InputError, NadaError
-from tasks.plan.plan import Plan, PlannedRow
-from tasks.row.verify import REMAKE, Comparison, compare, remake_job
+from tasks.plan.groups import may_ride_along
+from tasks.plan.plan import Plan
+from tasks.plan.planned_row import PlannedRow
+from tasks.row.verify import Comparison, compare, remake_job
 from tasks.store import row_folder
-from tasks.store.row_folder import Record
-from tasks.workers.pool import WorkerPool, WorkerSpec
+from tasks.store.record import Record
+from tasks.workers.group import RowGroup
+from tasks.workers.local import WorkerPool
+from tasks.workers.pool import EVALUATE_ROW, WorkerSpec
 
 
 def verify(plan: Plan, domains: Sequence[str], display: Display) -> list[str]:
@@ -34,8 +38,9 @@ def verify(plan: Plan, domains: Sequence[str], display: Display) -> list[str]:
     groups: dict[WorkerSpec, list[tuple[PlannedRow, Record]]] = defaultdict(list)
     for planned in chosen:
         if planned.state == "current":
-            record = row_folder.read_record(planned.row.domain)
-            groups[WorkerSpec(device=record["device"], threads=record["threads"])].append((planned, record))
+            record = row_folder.read_record(planned.domain)
+            making = record.making
+            groups[WorkerSpec(device=making.device, threads=making.threads)].append((planned, record))
     if not groups:
         raise InputError("weights/adapted: no finished domain to verify; nada run makes them")
     known = {spec.device for spec in plan.workers} | {"cpu"}
@@ -66,9 +71,8 @@ def _verify_group(plan: Plan, spec: WorkerSpec, rows: list[tuple[PlannedRow, Rec
         except NadaError as err:
             display.failed(planned.row.domain, str(err))
             return planned.row.domain
-        display.say(
-            in_words(planned.row.domain, verdict, len(record["files"])), "red" if verdict.differing else "green"
-        )
+        num_files = len({**record.making.files, **record.evaluation.files})
+        display.say(in_words(planned.domain, verdict, num_files), "red" if verdict.differing else "green")
         return planned.row.domain if verdict.differing else None
 
     with WorkerPool(specs) as pool, ThreadPoolExecutor(len(specs)) as threads:
@@ -76,11 +80,21 @@ def _verify_group(plan: Plan, spec: WorkerSpec, rows: list[tuple[PlannedRow, Rec
 
 
 def _remade(plan: Plan, pool: WorkerPool, planned: PlannedRow, record: Record, display: Display) -> Comparison:
+    """Make and judge a row again, in a pass of the same rows as it was made in, as far as they are still there.
+
+    Raises:
+        NadaError: as rows raise.
+    """
+    limit = plan.params.night.row_timeout_minutes * 60
     with TemporaryDirectory(prefix="nada-verify-") as folder:
-        job = remake_job(plan.job(planned), record, Path(folder))
-        limit = plan.params.night.row_timeout_minutes * 60
-        remade: Record = pool.run(job, display.progress, timeout_seconds=limit, function=REMAKE)
-        return compare(record, remade, Path(folder))
+        group = [plan.by_domain[domain] for domain in record.making.group if domain in plan.by_domain]
+        rows = [other for other in group if other == planned or may_ride_along(plan, planned, other)]
+        job = remake_job(plan.group_job(rows, Path(folder)), record.making)
+        remade = RowGroup(pool, job, limit, display.progress).result(planned.domain)
+        place = Path(folder) / planned.domain
+        judged = plan.evaluate_job(planned, place)
+        pool.run(EVALUATE_ROW, judged, display.progress, limit, about=planned.domain)
+        return compare(record.making, record.evaluation, remade, place)
 
 
 def in_words(domain: str, verdict: Comparison, num_files: int) -> str:

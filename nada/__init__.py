@@ -1,1 +1,100 @@
-"""Text-guided adaptation of StyleGAN generators (StyleGAN-NADA, arXiv:2108.00946), in plain PyTorch."""
+"""Text-guided adaptation of StyleGAN generators (StyleGAN-NADA, arXiv:2108.00946), in plain PyTorch.
+
+What a newcomer needs is here by name; each is imported at its first use, so that `import nada` costs nothing.
+
+>>> import nada
+>>> nada.AdaptConfig(iterations=3).iterations
+3
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nada.checkpoints import load_generator, read_any, save_generator
+    from nada.clip.goal import Goal, PromptPair
+    from nada.clip.guide import Guide
+    from nada.clip.loading import load_clip, load_guide
+    from nada.clip.losses import directional_loss, global_loss
+    from nada.config import ClipConfig, GuideClipConfig, GuideConfig, ViewsConfig
+    from nada.errors import NadaError
+    from nada.generators.domain import Domain
+    from nada.generators.protocol import Generator
+    from nada.images import grid, save_png, to_u8
+    from nada.judge import Judge, SetFeatures, retrieve, score_domain
+    from nada.judge.samples import fixed_latents, render
+    from nada.latents import draw_ws, draw_z, seeded_rng
+    from nada.methods.adapt.config import AdaptConfig, SelectionConfig
+    from nada.methods.adapt.loop import Adaptation
+
+__all__ = [
+    "AdaptConfig",
+    "Adaptation",
+    "ClipConfig",
+    "Domain",
+    "Generator",
+    "Goal",
+    "Guide",
+    "GuideClipConfig",
+    "GuideConfig",
+    "Judge",
+    "NadaError",
+    "PromptPair",
+    "SelectionConfig",
+    "SetFeatures",
+    "ViewsConfig",
+    "directional_loss",
+    "draw_ws",
+    "draw_z",
+    "fixed_latents",
+    "global_loss",
+    "grid",
+    "load_clip",
+    "load_generator",
+    "load_guide",
+    "read_any",
+    "render",
+    "retrieve",
+    "save_generator",
+    "save_png",
+    "score_domain",
+    "seeded_rng",
+    "to_u8",
+]
+
+_NAMES_BY_MODULE = {
+    "nada.checkpoints": "load_generator read_any save_generator",
+    "nada.clip.goal": "Goal PromptPair",
+    "nada.clip.guide": "Guide",
+    "nada.clip.loading": "load_clip load_guide",
+    "nada.clip.losses": "directional_loss global_loss",
+    "nada.config": "ClipConfig GuideClipConfig GuideConfig ViewsConfig",
+    "nada.errors": "NadaError",
+    "nada.generators.domain": "Domain",
+    "nada.generators.protocol": "Generator",
+    "nada.images": "grid save_png to_u8",
+    "nada.judge": "Judge SetFeatures retrieve score_domain",
+    "nada.judge.samples": "fixed_latents render",
+    "nada.latents": "draw_ws draw_z seeded_rng",
+    "nada.methods.adapt.config": "AdaptConfig SelectionConfig",
+    "nada.methods.adapt.loop": "Adaptation",
+}
+"""The imports above once more, for whoever runs this."""
+_MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names.split()}
+
+
+if not TYPE_CHECKING:  # type checkers would take it for a promise of any name
+
+    def __getattr__(name: str) -> Any:
+        """A name of the API, imported when it is asked for (PEP 562)."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_MODULES[name]), name)
+        return found
+
+
+def __dir__() -> list[str]:
+    """With the names that nobody asked for yet."""
+    return sorted({*globals(), *__all__})

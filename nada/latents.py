@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nada.generators.protocol import Generator
+from nada.generators.domain import Domain
 
 
 def seeded_rng(seed: int) -> torch.Generator:
@@ -16,14 +16,14 @@ def seeded_rng(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def draw_z(count: int, generator: Generator, rng: torch.Generator) -> Tensor:
+def draw_z(count: int, generator: Domain, rng: torch.Generator) -> Tensor:
     """z [N, Z] ~ N(0, I) on the generator's device."""
     device = next(iter(generator.parameters())).device
     return torch.randn(count, generator.z_dim, generator=rng).to(device)
 
 
 @torch.no_grad()
-def draw_ws(count: int, generator: Generator, rng: torch.Generator, style_mixing: float = 0.0) -> Tensor:
+def draw_ws(count: int, generator: Domain, rng: torch.Generator, style_mixing: float = 0.0) -> Tensor:
     """ws [N, L, W_DIM] at psi 1, some of them mixed from two latents.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Protocol, Self, TypeVar
 
 import torch
+from torch import Tensor
 
 from nada.errors import OutOfMemoryError
 
@@ -20,6 +21,19 @@ SIGNS = (
     "_STATUS_ALLOC_FAILED",
     "CUDA error: out of memory",
 )
+
+
+class Splittable(Protocol):
+    """The inputs of a step, for N samples."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def split(self, size: int) -> Iterator[Self]:
+        """Consecutive parts of at most `size` samples."""
+
+
+InputsT = TypeVar("InputsT", bound=Splittable)
 
 
 class MicroBatch:
@@ -71,6 +85,48 @@ class MicroBatch:
 
             done, result = self.fit(where, count - start, next_slice)
             yield result
+
+    def backward(
+        self,
+        where: str,
+        inputs: InputsT,
+        losses: Callable[[InputsT], dict[str, Tensor]],
+        optimizer: torch.optim.Optimizer,
+    ) -> dict[str, Tensor]:
+        """Gradients of a mean over samples, as many at a time as memory has room for; returns its detached terms.
+
+        Args:
+            where: names the work in errors.
+            inputs: of the whole step.
+            losses: for some of the samples, `loss` and any further terms, each a mean over them: a part counts by its
+                share of the samples.
+            optimizer: whose gradients are dropped first, and again where memory runs out and a smaller part is tried.
+
+        Raises:
+            OutOfMemoryError: see `fit`.
+        """
+
+        def accumulate(size: int) -> dict[str, Tensor]:
+            optimizer.zero_grad(set_to_none=True)  # None: Adam skips frozen layers, state included
+            totals: dict[str, Tensor] = {}
+            for part in inputs.split(size):
+                terms = losses(part)
+                share = len(part) / len(inputs)
+                (share * terms["loss"]).backward()  # type: ignore[no-untyped-call]
+                for name, term in terms.items():
+                    totals[name] = totals.get(name, 0) + share * term.detach()
+            return totals
+
+        return self.fit(where, len(inputs), accumulate)
+
+
+def parts(count: int, size: int) -> list[slice]:
+    """Consecutive slices of at most `size` that cover `count`.
+
+    >>> parts(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def give_back() -> None:

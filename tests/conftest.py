@@ -17,6 +17,8 @@ from nada.config import GuideClipConfig, GuideConfig
 from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
+torch.set_num_threads(1)  # as workers have; more threads only wait for each other on such small networks
+
 TINY = StyleGAN2Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, mapping_layers=2)
 
 TINY3 = StyleGAN3Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, num_layers=4, margin_size=2)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+import nada.clip.open_clip_import  # noqa: F401  # before torch-fidelity imports torchvision
 from nada.judge.feature_networks import VGG_INDICES, VGG_STAGES
 from tasks.download.judge_weights import LPIPS_HEADS, VGG16
 
@@ -14,8 +15,6 @@ from tasks.download.judge_weights import LPIPS_HEADS, VGG16
 def write_inception(path: Path) -> None:
     """torch-fidelity's Inception v3 as it initialises itself."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-    import nada.clip.open_clip_import  # noqa: F401  # before torchvision
 
     class Untrained(FeatureExtractorInceptionV3):  # type: ignore[misc]
         def load_state_dict(self, *args: object, **kwargs: object) -> None:

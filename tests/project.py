@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
 import sys
 from collections.abc import Iterator
@@ -48,6 +50,10 @@ ROBOT = "robot,portrait,robot,shape,"
 BROKEN = "broken,portrait,broken glass,broken,"
 
 
+TIMED = ("row.json", "evaluation.json")
+"""Records that hold times."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a command ended."""
@@ -66,7 +72,7 @@ class Project:
 
     def prompts(self, *rows: str) -> None:
         """Replace prompts.csv."""
-        (self.folder / "prompts.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+        write_prompts(self.folder, *rows)
 
     def nada(self, *arguments: str) -> Outcome:
         """Run the command in this process."""
@@ -81,14 +87,37 @@ class Project:
         return Outcome(status, *self.capture.readouterr())
 
     def row_bytes(self, domain: str) -> dict[str, bytes]:
-        """What a row must reproduce exactly: everything but its record, which holds times."""
+        """What a row must reproduce exactly: everything but the two records that hold times."""
         return row_bytes(self.folder, domain)
 
 
 def row_bytes(folder: Path, domain: str) -> dict[str, bytes]:
     """What a row must reproduce exactly, by file."""
     row = folder / "weights" / "adapted" / domain
-    return {path.name: path.read_bytes() for path in row.iterdir() if path.name != "row.json"}
+    return {path.name: path.read_bytes() for path in row.iterdir() if path.name not in TIMED}
+
+
+def write_prompts(folder: Path, *rows: str, header: str = HEADER) -> None:
+    """Write a project's prompts.csv; cells that a row lacks at its end are empty."""
+    missing = [header.count(",") - row.count(",") for row in rows]
+    lines = [row + "," * number for row, number in zip(rows, missing, strict=True)]
+    (folder / "prompts.csv").write_text("\n".join([header, *lines]) + "\n")
+
+
+def run_alone(folder: Path, *arguments: str) -> Outcome:
+    """Run the command where no test captures what is printed, as in a fixture of a whole module."""
+    out, err = io.StringIO(), io.StringIO()
+
+    class Kept:
+        def readouterr(self) -> tuple[str, str]:
+            kept = (out.getvalue(), err.getvalue())
+            for stream in (out, err):
+                stream.seek(0)
+                stream.truncate()
+            return kept
+
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        return Project(folder, Kept()).nada(*arguments)  # type: ignore[arg-type]
 
 
 def make_project(folder: Path, world: Path) -> None:

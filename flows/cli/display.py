@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -16,11 +15,12 @@ from rich.text import Text
 from flows.cli.terminal import LastingOutput
 from tasks.report.wording import scores_in_words
 from tasks.status.speed import Rates
-from tasks.workers.pool import Progress
+from tasks.store.record import Record
+from tasks.workers.news import Progress
 
-LOG_WIDTH = 140  # of tables where no terminal says how wide it is
+LOG_WIDTH = 200  # of tables where no terminal says how wide it is
 LOG_SHARES = 4  # a log gets a line at each quarter of a row
-PHASES = {"load": "loading models", "adapt": "adapting", "judge": "judging", "save": "saving"}
+PHASES = {"load": "loading models", "make": "adapting", "judge": "judging", "save": "saving"}
 
 
 def make_console() -> Console:
@@ -64,10 +64,9 @@ class Display:
             self._said[progress.domain] = (progress.phase, quarter)
         self.say(f"{clock()} {progress.domain}: {describe(progress, rate)}")
 
-    def finished(self, record: Mapping[str, Any]) -> None:
+    def finished(self, record: Record) -> None:
         """A row was published."""
-        seconds = record["seconds"]["total"]
-        self.say(f"{clock()} {record['domain']}: done in {seconds:.0f} s; {scores_in_words(record)}", "green")
+        self.say(f"{clock()} {record.domain}: done in {record.seconds:.0f} s; {scores_in_words(record)}", "green")
 
     def again(self, domain: str, reason: str) -> None:
         """A row is tried a second time, and tells its progress from the start."""
@@ -113,9 +112,9 @@ class LiveDisplay(Display):
                 self._lines[progress.domain], completed=progress.step, news=describe(progress, rate, short=True)
             )
 
-    def finished(self, record: Mapping[str, Any]) -> None:
+    def finished(self, record: Record) -> None:
         """Replace the row's line by a lasting one."""
-        self._drop(record["domain"])
+        self._drop(record.domain)
         super().finished(record)
 
     def failed(self, domain: str, reason: str) -> None:
@@ -143,11 +142,11 @@ def clock() -> str:
 def describe(progress: Progress, rate: float | None, short: bool = False) -> str:
     """Where a row is, in words.
 
-    >>> describe(Progress(domain="a", step=50, total=200, loss=0.4119, phase="adapt"), rate=3.14)
+    >>> describe(Progress(domain="a", step=50, total=200, loss=0.4119, phase="make"), rate=3.14)
     'adapting, step 50/200, loss 0.412, 3.1 steps/s'
     """
     words = [PHASES.get(progress.phase, progress.phase)]
-    if progress.phase == "adapt":
+    if progress.phase == "make":
         words += [] if short else [f"step {progress.step}/{progress.total}"]
         words += [] if progress.loss is None else [f"loss {progress.loss:.3f}"]
         words += [] if rate is None else [f"{rate:.1f} steps/s"]

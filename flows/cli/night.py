@@ -79,7 +79,7 @@ def serve(
       prefect deployment run night/nightly      one now (PREFECT_API_URL=http://127.0.0.1:4200/api)
     """
     from flows.cli.tables import plan_summary
-    from tasks.plan.plan import make_plan
+    from tasks.plan.planning import make_plan
 
     typer.echo(plan_summary(make_plan(params)))
     from flows.serve import serve as serve_nights
@@ -106,7 +106,7 @@ def verify(
     """
     from flows.cli.display import make_display
     from flows.verify import verify as verify_rows
-    from tasks.plan.plan import make_plan
+    from tasks.plan.planning import make_plan
 
     planned = make_plan(params, domains or [], here=True)
     display = make_display()

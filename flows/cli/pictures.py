@@ -99,20 +99,22 @@ def mix(
     if out is not None and folder is not None:
         raise typer.BadParameter("give --out or --folder, not both")
     from nada.checkpoints import save_generator
-    from tasks.library.sample import open_domain, open_mix, parse_part, sample_folder, sample_grid
+    from tasks.library.domains import open_domain, open_generator, open_mix, parse_part
+    from tasks.library.sample import sample_folder, sample_grid
 
     read = [parse_part(part) for part in parts]
     is_whole = len(read) == 1 and read[0][1] == 1.0
-    generator = open_domain(read[0][0], params, device) if is_whole else open_mix(read, params, device)
+    name = read[0][0]
+    domain = open_domain(name, params, device) if is_whole else open_mix(read, params, device)
     if weights is not None:
-        save_generator(weights, generator)
+        save_generator(weights, open_generator(name, params, device) if is_whole else open_mix(read, params, device))
         typer.echo(str(weights))
     if folder is not None:
-        sample_folder(generator, count, seed, psi, folder)
+        sample_folder(domain, count, seed, psi, folder)
         typer.echo(f"{count} pictures in {folder}")
     else:
         target = out or Path("mix.png")
-        sample_grid(generator, count, seed, psi, target)
+        sample_grid(domain, count, seed, psi, target)
         typer.echo(str(target))
 
 

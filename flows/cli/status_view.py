@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.display import PHASES
-from flows.cli.tables import count, listed
+from tasks.plan.wording import count, listed
 from tasks.report.wording import lasted
 from tasks.status.status_file import GOING, Status
 

@@ -9,15 +9,14 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from nada.methods.adapt.config import AdaptConfig
-from tasks.plan.capacity import GIB, Capacity
-from tasks.plan.plan import Plan, PlannedRow
+from tasks.plan.plan import Plan
+from tasks.plan.planned_row import PlannedRow
+from tasks.plan.wording import capacity_in_words, count, listed, minutes, workers_in_words
 from tasks.report.compare import Change
 from tasks.report.score_catalogue import MAIN_SCORES, ScoreInfo
 from tasks.report.wording import lasted
 
 ROWS_SHOWN = 40  # of a long plan
-NAMES_SHOWN = 10
 BASES = {  # of the estimates, the worst last
     "measured": "by what was measured here",
     "other recipes": "by earlier rows of other recipes",
@@ -34,8 +33,8 @@ def plan_table(plan: Plan) -> Table:
     table.add_column("state", no_wrap=True)
     for planned in plan.rows[:ROWS_SHOWN]:
         row = planned.row
-        cells = (row.domain, row.source, row.target, row.recipe, _steps(planned.adapt))
-        style = "" if planned.state == "train" else "dim"
+        cells = (row.domain, row.source, row.target, row.recipe or row.method, _steps(planned))
+        style = "" if planned.state in ("train", "judge") else "dim"
         table.add_row(*(Text(cell) for cell in cells), Text(_state(planned)), style=style)
     if len(plan.rows) > ROWS_SHOWN:
         table.add_row(f"... and {len(plan.rows) - ROWS_SHOWN} more")
@@ -44,12 +43,15 @@ def plan_table(plan: Plan) -> Table:
 
 def plan_summary(plan: Plan) -> str:
     """The night in one or two sentences."""
-    num, left_out = len(plan.to_train), sum(planned.state == "left out" for planned in plan.rows)
-    counts = f"{count(len(plan.rows), 'domain')}: {num} to train, {len(plan.rows) - num - left_out} current"
+    num, judged = len(plan.to_train), len(plan.to_judge)
+    left_out = sum(planned.state == "left out" for planned in plan.rows)
+    counts = f"{count(len(plan.rows), 'domain')}: {num} to train, "
+    counts += f"{judged} to judge, " if judged else ""
+    counts += f"{len(plan.rows) - num - judged - left_out} current"
     counts += f", {left_out} left out" if left_out else ""
-    if not num:
+    if not plan.working:
         return f"{counts}. Nothing to train."
-    basis = BASES[max((planned.cost.basis for planned in plan.to_train), key=list(BASES).index)]
+    basis = BASES[max((planned.cost.basis for planned in plan.working), key=list(BASES).index)]
     used = workers_in_words(plan)
     cost = f"About {minutes(plan.forecast.seconds / 60)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
     limit = plan.params.night.row_timeout_minutes
@@ -78,28 +80,6 @@ def _noise_warning(plan: Plan) -> str:
         f" {plan.params.generator.weights} has no noise of its own, and guide.views are all zero: edits may vanish; "
         "set them, such as crop: 0.2, flip: true, noise: 0.05."
     )
-
-
-def workers_in_words(plan: Plan) -> str:
-    """What works where, and with how many threads."""
-    specs = plan.workers[: max(1, len(plan.to_train))]
-    devices = sorted({spec.device for spec in specs})
-    threads = count(specs[0].threads, "thread")
-    where = " on Ray" if plan.params.night.runner == "ray" else ""
-    return f"{count(len(specs), 'worker')}{where} ({', '.join(devices)}, {threads} each)"
-
-
-def capacity_in_words(capacity: Capacity) -> str:
-    """Why so many rows share a GPU.
-
-    >>> from tasks.plan.capacity import Need
-    >>> need = Need(num_bytes=4 << 30, basis="estimated")
-    >>> capacity_in_words(Capacity(free={"cuda:0": 79 << 30}, need=need, each={"cuda:0": 4}))
-    'A row needs about 4.0 GiB of a GPU (estimated): 4 at once on cuda:0 (79 GiB free).'
-    """
-    need, free = capacity.need, capacity.free
-    shares = [f"{each} at once on {name} ({free[name] / GIB:.0f} GiB free)" for name, each in capacity.each.items()]
-    return f"A row needs about {need.num_bytes / GIB:.1f} GiB of a GPU ({need.basis}): {', '.join(shares)}."
 
 
 def changes_table(changes: Sequence[Change], names: tuple[str, str]) -> Table:
@@ -147,46 +127,17 @@ def _score(meaning: ScoreInfo, entry: Mapping[str, Any]) -> str:
     if entry.get(name) is None:
         return ""
     before = entry.get(meaning.before or "")
-    shown = meaning.shown({"value": entry[name], "low": entry.get(f"{name}_low"), "high": entry.get(f"{name}_high")})
+    shown = meaning.shown(entry[name], entry[f"{name}_low"], entry[f"{name}_high"])
     return shown if before is None else f"{shown} (from {meaning.pattern.format(before)})"
 
 
-def minutes(value: float) -> str:
-    """A length of time, as precise as a guess deserves.
-
-    >>> minutes(0.01), minutes(0.4), minutes(7.6), minutes(200)
-    ('1 second', '24 seconds', '8 minutes', '3.3 hours')
-    """
-    if value < 1.5:
-        return count(max(1, round(value * 60)), "second")
-    return f"{value:.0f} minutes" if value < 90 else f"{value / 60:.1f} hours"
-
-
-def listed(domains: Sequence[str]) -> str:
-    """The first of many names, and how many more there are.
-
-    >>> listed(["a", "b"]), listed([str(number) for number in range(30)])
-    ('a, b', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 20 more')
-    """
-    shown = ", ".join(domains[:NAMES_SHOWN])
-    return shown if len(domains) <= NAMES_SHOWN else f"{shown} and {len(domains) - NAMES_SHOWN} more"
-
-
-def _steps(adapt: AdaptConfig) -> str:
-    return f"<= {adapt.iterations}" if adapt.stop == "auto" else str(adapt.iterations)
+def _steps(planned: PlannedRow) -> str:
+    method, config = planned.method_object, planned.config
+    return f"{'<= ' if method.is_judged_on_the_way(config) else ''}{method.num_steps(config)}"
 
 
 def _state(planned: PlannedRow) -> str:
-    if planned.state == "train":
+    if planned.state in ("train", "judge"):
         guess = " (a guess)" if planned.cost.basis == "guess" else ""
-        return f"to train, about {minutes(planned.cost.seconds / 60)}{guess}"
+        return f"to {planned.state}, about {minutes(planned.cost.seconds / 60)}{guess}"
     return planned.state
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> count(1, "row"), count(2, "row")
-    ('1 row', '2 rows')
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -215,14 +215,17 @@ def export(
     from flows.cli.weights_display import converted_lines
     from tasks.download.registry import SUFFIXES
     from tasks.library.convert import convert as convert_file
-    from tasks.library.sample import find_weights, finished_domains
+    from tasks.library.domains import find_weights, finished_generators
 
     suffix, display = SUFFIXES[to or Tool.NVIDIA], make_display()
     if all_ is None:
         files = {domain: out or Path(f"{domain}{suffix}")}
     else:
-        files = {name: all_ / f"{name}{suffix}" for name in finished_domains()}
-        if not files:
+        names, others = finished_generators()
+        files = {name: all_ / f"{name}{suffix}" for name in names}
+        if others:
+            display.say(f"Left no generator, so not exported: {', '.join(others)}.", "yellow")
+        elif not files:
             display.say("No finished domain yet: nada run", "yellow")
     for name, file in files.items():
         display.say(converted_lines(convert_file(find_weights(name, params), file, _format(to), force=force)))

@@ -1,16 +1,18 @@
 """Scores of an adapted generator, by a CLIP that did not guide it; each named for what it is."""
 
 from nada.judge.features import Embedder, Judge, SetFeatures, embed_images_batched
-from nada.judge.frechet import frechet_distance
-from nada.judge.scores import Judgement, Score, judge_domain
+from nada.judge.retrieval import Retrieved, retrieve
+from nada.judge.scores import Score, score_domain
+from nada.judge.set_distances import frechet_distance
 
 __all__ = [
     "Embedder",
     "Judge",
-    "Judgement",
+    "Retrieved",
     "Score",
     "SetFeatures",
     "embed_images_batched",
     "frechet_distance",
-    "judge_domain",
+    "retrieve",
+    "score_domain",
 ]

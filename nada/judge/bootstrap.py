@@ -9,21 +9,18 @@ Legend: B resamples of a block, M images of a set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nada.judge.spread import Counts, Statistic, quotient
+
 RESAMPLES = 1000  # the ends of a 95% interval rest on 25 resamples each
 CONFIDENCE = 0.95
 SEED = 20_230_413  # the same for every figure, so that figures of the same images vary together
 BLOCK_ENTRIES = 1 << 22  # counts held at a time: 32 MiB
-
-Counts = NDArray[np.float64]
-"""How often each image was drawn, [B, M]; the rows sum to M."""
-Statistic = Callable[..., NDArray[np.float64]]
-"""One block of counts a set, [B, M] each, to B values; NaN where a resample has none."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +69,6 @@ def mean_over_pairs(pairs: NDArray[np.float64], counts: Counts) -> NDArray[np.fl
     """
     num_pairs = np.square(counts.sum(axis=1)) - np.square(counts).sum(axis=1)
     return quotient(np.einsum("bi,bi->b", counts @ pairs, counts), num_pairs)
-
-
-def quotient(total: NDArray[np.float64], num: NDArray[np.float64]) -> NDArray[np.float64]:
-    """total / num, and NaN where num is zero."""
-    return np.asarray(np.divide(total, num, out=np.full_like(total, np.nan), where=num > 0), dtype=np.float64)
 
 
 def resamples(*sizes: int, num: int = RESAMPLES) -> Iterator[tuple[Counts, ...]]:

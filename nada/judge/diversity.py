@@ -12,46 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from nada.errors import ShapeError
-from nada.judge.bootstrap import Counts, Interval, Statistic, estimate, mean_over_pairs, quotient
+from nada.judge.bootstrap import Interval, estimate, mean_over_pairs
 from nada.judge.features import Features
 from nada.judge.manifold import squared_distances
+from nada.judge.spread import COLLAPSED, Counts, Statistic, quotient
 
 NUM_CENTRES = 10  # of clusters, and
 MAX_MEMBERS = 50  # images of each, as Ojha et al. 2021 (arXiv:2104.06820) have them
-COLLAPSED = 1e-12  # a diversity below this is rounding: all images are one
-
-
-def diversity(features: Features) -> float:
-    """Mean distance over all pairs of different images; 0 is a collapse.
-
-    On unit-norm CLIP embeddings this is the Diversity of HyperDomainNet (arXiv:2210.08884), in [0, 1 + 1/(M - 1)].
-
-    Args:
-        features: [M, D], M >= 2.
-    """
-    return float(spread(features)(np.ones((1, len(features))))[0])
-
-
-def spread(features: Features) -> Statistic:
-    """Mean distance over pairs as a function of counts, for `estimate`; an image and its own copies make no pair.
-
-    The sum over pairs follows from the sum of the vectors, so no M x M matrix is built.
-
-    Raises:
-        ShapeError: fewer than two rows.
-    """
-    features = np.asarray(features, dtype=np.float64)
-    if features.ndim != 2 or len(features) < 2:
-        raise ShapeError(f"diversity: expected [M, D] with M >= 2, got {list(features.shape)}")
-    squared_norms = np.square(features).sum(axis=1)
-
-    def statistic(counts: Counts) -> Features:
-        num = counts.sum(axis=1)
-        total = num * (counts @ squared_norms) - np.square(counts @ features).sum(axis=1)
-        num_pairs = np.square(num) - np.square(counts).sum(axis=1)
-        return np.asarray(np.maximum(quotient(total, num_pairs), 0.0))
-
-    return statistic
 
 
 def ratio(of_target: Statistic, of_source: Statistic, num: int) -> Interval:

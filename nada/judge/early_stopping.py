@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nada.clip.goal import PromptPair
-from nada.judge.diversity import COLLAPSED, diversity
 from nada.judge.features import Embedder, SetFeatures, unit
+from nada.judge.spread import COLLAPSED, diversity
 from nada.judge.texts import directional_similarities, embed_prompts, similarities
 
 GAIN = 0.01  # of directional similarity, in [-1, 1]: less in PATIENCE probes is a plateau

@@ -1,26 +1,25 @@
 """The scores of one adapted domain, each with its interval, reference, number of images and feature network.
 
-Legend: M images of the domain and of its source, K references, P prompts.
+Legend: M images of the domain and of its source, K references.
 Never rank by similarity alone: a collapsed generator scores highest on it and near zero on diversity.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nada.errors import ShapeError
 from nada.judge.bootstrap import Interval, estimate, mean_estimate
-from nada.judge.diversity import clusters, consistency, distances, ratio, spread, within_clusters
+from nada.judge.diversity import clusters, consistency, distances, ratio, within_clusters
 from nada.judge.features import Embedder, Features, Judge, SetFeatures, network_name
-from nada.judge.frechet import frechet_estimate
-from nada.judge.kernel import kernel_estimate
 from nada.judge.manifold import manifolds
+from nada.judge.set_distances import frechet_estimate, kernel_estimate
+from nada.judge.spread import spread
 from nada.judge.structure import LEVELS_PX, NAME
-from nada.judge.texts import directional_similarities, embed_prompts, nearest_texts, similarities
+from nada.judge.texts import directional_similarities, embed_prompts, similarities
 
 MAX_PAIRED = 2000  # images of a set in figures over all pairs, the first ones: a gigabyte and a second at most
 CONSISTENCY_MIN = 3  # images that have a correlation over pairs
@@ -44,16 +43,6 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What judging a domain gives."""
-
-    scores: dict[str, Score]
-    nearest: dict[str, int]
-    """Prompt -> images that are nearest to it among all, where there are any: the domain's line of the night's
-    confusion matrix."""
-
-
-@dataclass(frozen=True)
 class Space:
     """A feature space, as scores name it."""
 
@@ -68,17 +57,15 @@ class Space:
 STRUCTURE = Space(NAME, f"area average to {', '.join(map(str, LEVELS_PX))} px")
 
 
-def judge_domain(
+def score_domain(
     judge: Judge,
     pair_source: str,
     pair_target: str,
     source: SetFeatures,
     target: SetFeatures,
     references: SetFeatures | None,
-    all_targets: Mapping[str, str],
-    all_sources: Iterable[str] = (),
-) -> Judgement:
-    """Every score of one domain, from features alone.
+) -> dict[str, Score]:
+    """Every score of one domain that does not depend on others, from features alone.
 
     Args:
         judge: its CLIP must not have guided.
@@ -87,8 +74,6 @@ def judge_domain(
         source: the source generator's samples, M.
         target: the adapted generator's samples on the same latents, M.
         references: true images of the target domain, K, or None where there are none.
-        all_targets: target prompt of every domain of the night.
-        all_sources: further source prompts of the night; `pair_source` always takes part.
 
     Returns:
         Scores by name; those that end in `_to_reference` only with references. Distances to the source's samples
@@ -102,12 +87,7 @@ def judge_domain(
         raise ShapeError(f"source and target: expected the same M >= 2 latents, got {counts} images")
     clip = judge.clip
     space = Space(network_name(clip), clip.resizing)
-    prompts = sorted({pair_target, pair_source, *all_targets.values(), *all_sources})
-    nearest = nearest_texts(target.emb, embed_prompts(clip, prompts))
-    found = np.asarray(nearest == prompts.index(pair_target), dtype=np.float64)
-    against = f"prompt '{pair_target}' among {len(prompts)} prompts"
     scores = {
-        "retrieval_accuracy": space.score(mean_estimate(found), against, len(target)),
         **_text_scores(clip, space, pair_source, pair_target, source, target),
         **_variety_scores(judge, space, source, target),
         **_set_scores(space, "", 1.0, source.emb, target.emb, None if references is None else references.emb),
@@ -116,7 +96,7 @@ def judge_domain(
         of_truth = None if references is None else references.inception
         by_inception = Space(judge.inception.name, judge.inception.resizing)
         scores |= _set_scores(by_inception, "inception_", None, source.inception, target.inception, of_truth)
-    return Judgement(scores, dict(Counter(prompts[index] for index in nearest)))
+    return scores
 
 
 def _text_scores(

@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from nada.config import GuideConfig, JudgeConfig, Name, SamplesConfig, Section
-from nada.methods.adapt.config import AdaptConfig
+from nada.methods.base import Storage
+from nada.methods.registry import METHODS, find_method
+from tasks.config.recipes import DEFAULT_METHOD, METHOD_KEY, merged
 from tasks.plan.deadline import parse_deadline
 
 WEBHOOK = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?|\$[A-Za-z_][A-Za-z0-9_]*")
@@ -39,7 +49,7 @@ class NightConfig(Section):
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     """Worker processes: on a CPU in all, on GPUs for each. `auto`: as many as cores and rows allow; on each GPU as many
     as its free memory has room for, four at most, and on those of a Ray cluster one."""
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
     micro_batch: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     """Pictures trained on at once, at most; `auto` takes all of a step's, and half as many whenever memory runs out.
 
@@ -54,8 +64,8 @@ class NightConfig(Section):
     """Where the night's summary is sent when it ends: an http(s) address, or `$NAME` of an environment variable that
     holds one. It is a secret: left out of every record."""
     recipe: Name = "style"
-    """The recipe of rows that name none."""
-    storage: Literal["delta", "full", "fp16"] = "delta"
+    """The recipe of rows that name none, if it is one of their method's."""
+    storage: Storage = "delta"
     """How adapted generators are kept. `delta`: what changed against the pretrained one, exact and about half the
     bytes, rebuilt with the copy of it in `weights/adapted/_parents`. `full`: every file stands alone. `fp16`: likewise
     in half the bytes; weights are rounded, and judged as rounded. A change from or to `fp16` trains rows anew; one
@@ -96,21 +106,47 @@ class Params(Section):
     guide: GuideConfig
     judge: JudgeConfig
     samples: SamplesConfig = SamplesConfig()
-    adapt: AdaptConfig = AdaptConfig()
+    methods: dict[str, SerializeAsAny[Section]] = Field(default_factory=dict)
+    """Method -> its section, which stands in params.yaml under the method's own name."""
     recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Named overrides of `adapt`; each is checked as a whole AdaptConfig."""
+    """Named overrides of a method's section; each is checked as a whole section."""
 
-    def recipe(self, name: str) -> AdaptConfig:
-        """`adapt` with the overrides of one recipe; sections within are merged key by key.
+    def recipe_method(self, name: str) -> str:
+        """Whose section a recipe overrides.
+
+        Raises:
+            KeyError: no such recipe.
+        """
+        method: str = self.recipes[name].get(METHOD_KEY, DEFAULT_METHOD)
+        return method
+
+    def recipe(self, name: str) -> Section:
+        """A method's section with the overrides of one recipe.
 
         Raises:
             KeyError: no such recipe.
             pydantic.ValidationError: an override is unknown or out of range.
         """
-        base = self.adapt.model_dump()
-        overrides = dict(self.recipes[name])
-        selection = {**base["selection"], **overrides.pop("selection", {})}
-        return AdaptConfig.model_validate({**base, **overrides, "selection": selection})
+        base = self.methods[self.recipe_method(name)]
+        overrides = {key: value for key, value in self.recipes[name].items() if key != METHOD_KEY}
+        return type(base).model_validate(merged(base.model_dump(), overrides))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_sections_of_methods(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        if "methods" in content:
+            raise ValueError("methods: no section of that name; each method has one of its own")
+        models = {name: find_method(name).config_model for name in METHODS}
+        sections = {name: model.model_validate(content.get(name, {})) for name, model in models.items()}
+        return {**{name: value for name, value in content.items() if name not in METHODS}, "methods": sections}
+
+    @model_serializer(mode="wrap")
+    def _give_sections_of_methods(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        sections = content.pop("methods", {})
+        return {**content, **sections}
 
     @model_validator(mode="after")
     def _judge_did_not_guide(self) -> Params:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +9,33 @@ import pydantic
 
 from nada.config import WEB, ClipConfig, names_a_file
 from nada.errors import CheckpointError, ParamsError, nearest, quoted
-from nada.methods.adapt.config import AdaptConfig
-from tasks.config.annotation_messages import expected_at, known_keys
+from nada.methods.registry import METHODS, find_method
 from tasks.config.model import Params
+from tasks.config.problems import problems_of
 from tasks.config.project import HERE
+from tasks.config.recipes import DEFAULT_METHOD, METHOD_KEY, merged
 from tasks.config.yaml_reader import read_yaml
 from tasks.download.judge_weights import network_files, wanted
+from tasks.download.registry import fetch_hint
 
 SECTIONS = "sections such as night, generator, guide, judge"
-_VALUE_LENGTH = 60  # longer values are cut in messages
-_DOMAIN_VALIDATOR = "value_error"  # pydantic's type of a ValueError raised by our own validators
 
 
 def load_params(path: Path = HERE.params) -> Params:
-    """Read, check and freeze params.yaml; the recipes are checked as whole `adapt` sections.
+    """Read, check and freeze params.yaml; a recipe is checked as a whole section of its method.
 
     Raises:
         ParamsError: missing, not YAML, unknown keys, wrong types, values out of range; all in one message.
         CheckpointError: weights or a folder that it names do not exist; all in one message.
     """
     content = read_yaml(path, SECTIONS, "run nada in the project's folder, or pass --params")
-    problems = _recipe_problems(content)
+    wrong_sections = _method_problems(content)
+    problems = [*wrong_sections, *_recipe_problems(content)]
+    rest = {name: value for name, value in content.items() if name not in METHODS}
     try:
-        params = Params.model_validate(content)
+        params = Params.model_validate(rest if wrong_sections else content)
     except pydantic.ValidationError as err:
-        problems = [*problems_of(err, Params, ()), *problems]
+        problems = [*problems_of(err, Params, (), _sections()), *problems]
     if problems:
         noun = "key" if len(problems) == 1 else "keys"
         raise ParamsError("\n  ".join([f"{path}: {len(problems)} invalid {noun}", *problems]))
@@ -42,15 +43,32 @@ def load_params(path: Path = HERE.params) -> Params:
     return params
 
 
+def _sections() -> list[str]:
+    """The keys at the top of params.yaml, those of the methods in their place."""
+    return [key for name in Params.model_fields for key in (METHODS if name == "methods" else [name])]
+
+
+def _method_problems(content: dict[Any, Any]) -> list[str]:
+    """Check the section of each method."""
+    problems: list[str] = []
+    for name in METHODS:
+        model = find_method(name).config_model
+        try:
+            model.model_validate(content.get(name, {}))
+        except pydantic.ValidationError as err:
+            problems += problems_of(err, model, (name,))
+    return problems
+
+
 def _recipe_problems(content: dict[Any, Any]) -> list[str]:
-    """Check every recipe as `adapt` with its overrides, and that `night.recipe` is one of them."""
-    recipes, adapt = content.get("recipes", {}), content.get("adapt", {})
-    if not isinstance(recipes, dict) or not isinstance(adapt, dict):
+    """Check every recipe as its method's section with its overrides, and that `night.recipe` is one of them."""
+    recipes = content.get("recipes", {})
+    if not isinstance(recipes, dict):
         return []  # reported by the schema
     problems: list[str] = []
     for name, overrides in recipes.items():
         if isinstance(overrides, dict):
-            problems += _one_recipe_problems(str(name), overrides, adapt)
+            problems += _one_recipe_problems(str(name), overrides, content)
     night = content.get("night", {})
     chosen = night.get("recipe", "style") if isinstance(night, dict) else None
     if isinstance(chosen, str) and chosen not in recipes:
@@ -59,49 +77,32 @@ def _recipe_problems(content: dict[Any, Any]) -> list[str]:
     return problems
 
 
-def _one_recipe_problems(name: str, overrides: dict[Any, Any], adapt: dict[Any, Any]) -> list[str]:
-    """Problems of the overrides alone; mistakes in `adapt` itself are reported where they are."""
+def _one_recipe_problems(name: str, overrides: dict[Any, Any], content: dict[Any, Any]) -> list[str]:
+    """Problems of the overrides alone; mistakes in the method's section itself are reported where they are."""
+    overrides = dict(overrides)
+    method = overrides.pop(METHOD_KEY, DEFAULT_METHOD)
+    if not isinstance(method, str) or method not in METHODS:
+        hint = nearest(str(method), METHODS) or f"; the methods are {quoted(METHODS)}"
+        return [f"recipes.{name}.{METHOD_KEY}: no method named {method!r}{hint}"]
+    model, place = find_method(method).config_model, ("recipes", name)
     try:
-        AdaptConfig.model_validate(overrides)
+        model.model_validate(overrides)
     except pydantic.ValidationError as err:
-        alone = problems_of(err, AdaptConfig, ("recipes", name))
+        alone = problems_of(err, model, place)
         if any(error["loc"] for error in err.errors()):
             return alone
     try:
-        base = AdaptConfig.model_validate(adapt)
-        selection = {**base.selection.model_dump(), **overrides.get("selection", {})}
-        AdaptConfig.model_validate({**base.model_dump(), **overrides, "selection": selection})
+        base = model.model_validate(content.get(method, {}))
+    except pydantic.ValidationError:
+        return []
+    try:
+        model.model_validate(merged(base.model_dump(), overrides))
     except pydantic.ValidationError as err:
-        return [] if any(error["loc"] for error in err.errors()) else problems_of(err, AdaptConfig, ("recipes", name))
+        return problems_of(err, model, place)
     return []
 
 
-def problems_of(err: pydantic.ValidationError, model: type[pydantic.BaseModel], prefix: Sequence[str]) -> list[str]:
-    """One line per wrong key; the branches of a union are reported once."""
-    lines: dict[str, str] = {}
-    places = [expected_at(model, error["loc"])[0] for error in err.errors()]
-    for error in err.errors():
-        place, text = expected_at(model, error["loc"])
-        if any(other != place and other[: len(place)] == place for other in places) and error["type"] == "too_short":
-            continue  # a list counts as short when its items are wrong
-        where = _dotted((*prefix, *place))
-        last = str(place[-1]) if place else ""
-        if error["type"] == "extra_forbidden":
-            hint = nearest(last, known_keys(model, place[:-1]))
-            hint = hint or f"; the keys are {quoted(known_keys(model, place[:-1]))}"
-            lines.setdefault(where, f"{where}: unknown key{hint}")
-        elif error["type"] == "missing":
-            lines.setdefault(where, f"{where}: missing; expected {text}")
-        elif error["type"] == _DOMAIN_VALIDATOR:
-            lines.setdefault(f"{where}!", ": ".join(filter(None, [where, str(error["ctx"]["error"])])))
-        else:
-            lines.setdefault(where, f"{where}: expected {text}, got {_shown(error['input'])}")
-    return list(lines.values())
-
-
 def _check_paths(path: Path, params: Params) -> None:
-    from tasks.download.registry import fetch_hint  # which checks its own file by this module's functions
-
     problems: list[str] = []
     weights: list[tuple[str, str]] = [("generator.weights", params.generator.weights)]
     clips: list[tuple[str, ClipConfig]] = [
@@ -121,13 +122,3 @@ def _check_paths(path: Path, params: Params) -> None:
         problems.append(f"{folder}: no such folder; {path} names it as guide.config_dir")
     if problems:
         raise CheckpointError("\n".join(problems))
-
-
-def _dotted(place: Iterable[str | int]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return text.removeprefix(".")
-
-
-def _shown(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 3] + "..."

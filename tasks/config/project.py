@@ -44,6 +44,21 @@ class Project:
         return self.adapted / "_parents"
 
     @property
+    def attempts(self) -> Path:
+        """How many nights ended without which rows; it travels with them."""
+        return self.adapted / "_attempts.json"
+
+    @property
+    def inputs(self) -> Path:
+        """What decides every row: DVC runs a night when it is another."""
+        return self.weights / "inputs.json"
+
+    @property
+    def generators(self) -> Path:
+        """What decides `pretrained`, for DVC."""
+        return self.weights / "generators.json"
+
+    @property
     def unfinished(self) -> Path:
         """States of rows in the making."""
         return self.weights / ".unfinished"

@@ -4,45 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from nada.errors import CheckpointError, ImageError, PromptsError, nearest, quoted
+from nada.errors import PromptsError, nearest, quoted
 from tasks.config.model import Params
-from tasks.config.prompt_length import context_length, count_tokens
-from tasks.store import reference_pictures
-
-REQUIRED = ("domain", "source", "target")
-OPTIONAL = ("recipe", "iterations", "seed", "reference_images")
-COLUMNS = (*REQUIRED, *OPTIONAL)
-DOMAIN_LENGTH = 64
-RESERVED = "source"  # `nada sample source` shows the generator that the domains come from
-SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-ITERATIONS_RANGE = (1, 1_000_000)  # as adapt.iterations
-MIN_REFERENCES = 2
-SEED_RANGE = (0, 2**31 - 1)  # as night.seed
-
-Problem = tuple[int, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One checked row of the prompt CSV."""
-
-    line: int
-    """Where it starts in the file, counting from 1; the header is line 1."""
-    domain: str
-    source: str
-    target: str
-    recipe: str
-    """The row's own, or `night.recipe`; always one of `recipes`."""
-    iterations: int | None = None
-    seed: int | None = None
-    reference_images: str | None = None
-    """Folder or zip of true images of the target domain, for judging alone."""
+from tasks.config.prompt_length import context_length
+from tasks.config.row import COLUMNS, REQUIRED, Row
+from tasks.config.row_checks import (
+    Problem,
+    checked_row,
+    domain_problems,
+    override_problems,
+    prompt_problems,
+    source_problems,
+)
 
 
 def load_prompts(path: Path, params: Params) -> list[Row]:
@@ -134,92 +110,11 @@ def _check_rows(
             problems.append((line, text))
             continue
         row = {**dict.fromkeys(COLUMNS, ""), **dict(zip(header, cells, strict=False))}
-        found = [*_domain_problems(row["domain"], first_line), *_prompt_problems(row, limit)]
-        found += _override_problems(row, params)
+        found = [*domain_problems(row["domain"], first_line), *prompt_problems(row, limit)]
+        found += override_problems(row, params)
         first_line.setdefault(row["domain"], line)
         problems += [(line, text) for text in found]
         if not found:
-            rows.append(_row(line, row, params))
+            rows.append(checked_row(line, row, params))
+    problems += source_problems(rows, first_line)
     return rows, problems
-
-
-def _domain_problems(domain: str, first_line: dict[str, int]) -> Iterator[str]:
-    if not domain:
-        yield _empty("domain")
-    elif not SLUG.fullmatch(domain) or len(domain) > DOMAIN_LENGTH:
-        rule = f"use small letters, digits and single dashes, at most {DOMAIN_LENGTH}"
-        suggestion = _slug(domain)
-        yield f"'domain' is {domain!r}; {rule}" + (f", such as {suggestion!r}" if suggestion else "")
-    elif domain == RESERVED:
-        yield f"'domain' is {domain!r}, which names the generator before adaptation; choose another name"
-    elif domain in first_line:
-        yield f"domain {domain!r} is already on line {first_line[domain]}; each domain has one row"
-
-
-def _prompt_problems(row: dict[str, str], limit: int) -> Iterator[str]:
-    whole = True
-    for column in ("source", "target"):
-        prompt = row[column]
-        if not prompt:
-            yield _empty(column)
-        elif any(unicodedata.category(character) == "Cc" for character in prompt):
-            yield f"{column!r} holds a line break or another control character; a prompt is one line"
-        elif limit < (tokens := count_tokens(prompt, limit)):
-            yield f"{column!r} has {tokens} tokens inside its longest template; CLIP reads {limit}, so shorten it"
-        else:
-            continue
-        whole = False
-    if whole and _plain(row["source"]) == _plain(row["target"]):
-        yield f"'source' and 'target' are both {row['target']!r}; there is no direction between them"
-
-
-def _override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
-    if row["recipe"] and row["recipe"] not in params.recipes:
-        hint = nearest(row["recipe"], params.recipes) or f"; the recipes are {quoted(params.recipes)}"
-        yield f"unknown recipe {row['recipe']!r}{hint}"
-    for column, (low, high) in (("iterations", ITERATIONS_RANGE), ("seed", SEED_RANGE)):
-        if row[column] and not (_is_whole(row[column]) and low <= int(row[column]) <= high):
-            yield f"{column!r} is {row[column]!r}; expected a whole number from {low} to {high}"
-    if row["reference_images"]:
-        try:
-            num_images = reference_pictures.look(row["reference_images"]).num_images
-        except (ImageError, CheckpointError) as err:
-            yield f"'reference_images': {err}"
-        else:
-            if num_images < MIN_REFERENCES:
-                yield f"'reference_images' holds 1 image; a distance needs {MIN_REFERENCES} or more"
-
-
-def _row(line: int, row: dict[str, str], params: Params) -> Row:
-    return Row(
-        line=line,
-        domain=row["domain"],
-        source=row["source"],
-        target=row["target"],
-        recipe=row["recipe"] or params.night.recipe,
-        iterations=int(row["iterations"]) if row["iterations"] else None,
-        seed=int(row["seed"]) if row["seed"] else None,
-        reference_images=row["reference_images"] or None,
-    )
-
-
-def _empty(column: str) -> str:
-    return f"{column!r} is empty; every row needs domain, source and target"
-
-
-def _is_whole(text: str) -> bool:
-    return re.fullmatch(r"[+-]?[0-9]{1,18}", text) is not None
-
-
-def _slug(text: str) -> str:
-    """The nearest allowed domain name.
-
-    >>> _slug("Pencil_Sketch é!")
-    'pencil-sketch-e'
-    """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return "-".join(re.findall("[a-z0-9]+", plain))[:DOMAIN_LENGTH].rstrip("-")
-
-
-def _plain(prompt: str) -> str:
-    return " ".join(prompt.casefold().split())

@@ -13,9 +13,9 @@ from pydantic import Field, field_validator
 
 from nada.config import Name, Section
 from nada.errors import ParamsError, nearest
-from tasks.config.params import problems_of
+from tasks.config.problems import problems_of
 from tasks.config.project import HERE
-from tasks.config.prompts import SLUG
+from tasks.config.row import SLUG
 from tasks.config.yaml_reader import read_yaml
 
 SUFFIXES = {"nvidia": ".pkl", "rosinality": ".pt", "nada": ".safetensors"}

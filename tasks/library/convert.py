@@ -11,7 +11,7 @@ from nada.checkpoints.formats import SUFFIXES, Format, detect
 from nada.errors import CheckpointError, OutputError, ParamsError, nearest
 from tasks.config.project import HERE
 from tasks.download.registry import load_registry
-from tasks.library.sample import SOURCE, find_weights, finished_domains
+from tasks.library.domains import SOURCE, find_weights, finished_domains
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,26 +10,19 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from nada.checkpoints import load_generator
-from nada.errors import CheckpointError, ParamsError, ParentError, ShapeError, nearest
-from nada.generators.interpolation import mix_into
-from nada.generators.registry import Network
+from nada.errors import ParamsError
+from nada.generators.domain import Domain
 from nada.images import BACKGROUND, GAP_PX, grid, save_png
+from nada.judge.samples import render
 from nada.latents import draw_z, seeded_rng
-from tasks.config.params import load_params
-from tasks.config.project import HERE
-from tasks.row.samples import render
-from tasks.store import pretrained, row_folder
+from tasks.library.domains import SOURCE, finished_domains, open_domain
 
-SOURCE = "source"
 CHUNK = 16  # latents are drawn in chunks of this size, so that a larger count begins with the same pictures
 MAX_GRID_PIXELS = 100_000_000
 MIN_LABEL_PX, LABEL_SHARE = 12, 6  # a label's height: a part of its row's, and never too small to read
-Part = tuple[str, float]
-"""A domain and its share in a mix."""
 
 
-def sample_grid(generator: Network, count: int, seed: int, psi: float, out: Path) -> None:
+def sample_grid(generator: Domain, count: int, seed: int, psi: float, out: Path) -> None:
     """Write one picture with `count` samples in a grid.
 
     Raises:
@@ -42,7 +34,7 @@ def sample_grid(generator: Network, count: int, seed: int, psi: float, out: Path
     save_png(grid(img_u8, math.ceil(math.sqrt(count))), out)
 
 
-def sample_folder(generator: Network, count: int, seed: int, psi: float, folder: Path) -> None:
+def sample_folder(generator: Domain, count: int, seed: int, psi: float, folder: Path) -> None:
     """Write `count` samples as folder/000000.png and so on.
 
     Raises:
@@ -94,7 +86,7 @@ def labelled(labels: Sequence[str], rows: Sequence[Image.Image]) -> Image.Image:
     return sheet
 
 
-def samples(generator: Network, count: int, seed: int, psi: float) -> Iterator[Tensor]:
+def samples(generator: Domain, count: int, seed: int, psi: float) -> Iterator[Tensor]:
     """Batches of img_u8 [N, 3, R, R]; the same seed gives the same latents in every domain."""
     rng = seeded_rng(seed)
     for start in range(0, count, CHUNK):
@@ -102,81 +94,6 @@ def samples(generator: Network, count: int, seed: int, psi: float) -> Iterator[T
         with torch.no_grad():
             ws = generator.mapping(z, psi)
         yield from render(generator, ws, CHUNK)
-
-
-def open_domain(domain: str, params_path: Path, device: str) -> Network:
-    """The generator of a finished domain, or the source's.
-
-    Raises:
-        CheckpointError: no such domain, or its weights are damaged.
-        ParamsError: no such device.
-    """
-    path = find_weights(domain, params_path)
-    try:
-        return load_generator(path, device, [HERE.pretrained])
-    except ParentError as err:
-        raise ParentError(
-            f"{err}; `nada pretrained` makes it from the generator.weights of that time, `dvc checkout` or `dvc pull` "
-            f"bring it back if it was versioned"
-        ) from err
-    except (RuntimeError, AssertionError) as err:  # torch's answers to an unknown or absent device
-        raise ParamsError(f"--device: {device!r} cannot be used ({str(err).splitlines()[0]}); try cpu") from err
-
-
-def open_mix(parts: Sequence[Part], params_path: Path, device: str) -> Network:
-    """A generator between domains: the source plus a share of each domain's change.
-
-    Raises:
-        CheckpointError, ParamsError: see `open_domain`; domains of different architectures.
-    """
-    source = open_domain(SOURCE, params_path, device)
-    target = copy.deepcopy(source)
-    try:
-        mix_into(target, source, [(open_domain(domain, params_path, device), share) for domain, share in parts])
-    except ShapeError as err:
-        raise ParamsError(f"{', '.join(domain for domain, _ in parts)}: {err}") from err
-    return target
-
-
-def parse_part(text: str) -> Part:
-    """`sketch:0.6` -> a domain and its share; a name alone has the share 1.
-
-    >>> parse_part("pencil-sketch:0.6"), parse_part("sepia")
-    (('pencil-sketch', 0.6), ('sepia', 1.0))
-
-    Raises:
-        ParamsError: the share is no finite number.
-    """
-    domain, colon, share = text.partition(":")
-    try:
-        value = float(share) if colon else 1.0
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ParamsError(f"{text!r}: the share is no number; write DOMAIN:SHARE, such as sketch:0.6")
-    return domain, value
-
-
-def finished_domains() -> list[str]:
-    """Names of the domains that have weights, sorted."""
-    names = [path.parent.name for path in HERE.adapted.glob(f"*/{row_folder.WEIGHTS_NAME}")]
-    return sorted(name for name in names if not name.startswith("."))
-
-
-def find_weights(domain: str, params_path: Path) -> Path:
-    """The weights of a finished domain, or of the source.
-
-    Raises:
-        CheckpointError: no such domain is finished.
-    """
-    if domain == SOURCE:
-        return pretrained.prepare(load_params(params_path))
-    finished = finished_domains()
-    if domain not in finished:
-        known = [SOURCE, *finished]
-        hint = nearest(domain, known) or f"; there are {', '.join(known)}"
-        raise CheckpointError(f"{HERE.adapted}: no finished domain {domain!r}{hint}")
-    return HERE.adapted / domain / row_folder.WEIGHTS_NAME
 
 
 def _check_size(option: str, count: int, side: int, way_out: str) -> None:

@@ -20,13 +20,14 @@ from torch import Tensor
 
 from nada.atomic import replacing
 from nada.errors import OutputError, ParamsError, ShapeError
+from nada.generators.domain import Domain
 from nada.generators.interpolation import mix_into
-from nada.generators.latent_walks import closed_walk, round_trip
 from nada.generators.registry import Network
 from nada.images import grid
+from nada.judge.samples import render
+from nada.latent_walks import closed_walk, round_trip
 from nada.latents import draw_z, seeded_rng
-from tasks.library.sample import SOURCE, open_domain
-from tasks.row.samples import render
+from tasks.library.domains import SOURCE, open_domain, open_generator
 
 FORMATS = (".mp4", ".gif")
 MIN_CELL_PX = 256  # smaller pictures are enlarged: a film of 64 px is hard to watch
@@ -51,7 +52,7 @@ def film(
     """Frames of a closed walk: the first follows the last without a seam.
 
     Args:
-        domains: one, or the round_trip of a round trip through several.
+        domains: one, or the stops of a round trip through several.
         params_path: params.yaml.
         count: N latents that walk side by side.
         num_keys: latents that each walk passes.
@@ -61,22 +62,29 @@ def film(
         device: where to render.
 
     Raises:
-        CheckpointError, ParamsError: see `tasks.library.sample.open_domain`; too few frames.
+        CheckpointError, ParamsError: see `tasks.library.domains.open_domain`; too few frames.
     """  # fmt: skip
-    needed = [*domains, SOURCE] if len(domains) > 1 else domains
-    generators = {name: open_domain(name, params_path, device) for name in dict.fromkeys(needed)}
-    source = generators[needed[-1]]
-    mixed = copy.deepcopy(source) if len(domains) > 1 else source
+    if len(domains) == 1:
+        shown = open_domain(domains[0], params_path, device)
+        for ws in _walks(shown, count, num_keys, num_frames, seed, psi).unbind(dim=1):
+            yield _frame(shown, ws)
+        return
+    generators = {name: open_generator(name, params_path, device) for name in dict.fromkeys([*domains, SOURCE])}
+    source = generators[SOURCE]
+    mixed = copy.deepcopy(source)
     walks = _walks(source, count, num_keys, num_frames, seed, psi)  # [N, F, L, W_DIM]
     for frame, (leaves, nears, share) in enumerate(round_trip(len(domains), num_frames)):
-        if len(domains) > 1:
-            parts = [(generators[domains[leaves]], 1 - share), (generators[domains[nears]], share)]
-            _move(mixed, source, parts)
-        img_u8 = torch.cat(list(render(mixed, walks[:, frame], count)))
-        yield _enlarged(grid(img_u8, math.ceil(math.sqrt(count))), mixed.resolution)
+        _move(mixed, source, [(generators[domains[leaves]], 1 - share), (generators[domains[nears]], share)])
+        yield _frame(mixed, walks[:, frame])
 
 
-def _walks(generator: Network, count: int, num_keys: int, num_frames: int, seed: int, psi: float) -> Tensor:
+def _frame(domain: Domain, ws: Tensor) -> Frame:
+    """The pictures of ws [N, L, W_DIM] side by side."""
+    img_u8 = torch.cat(list(render(domain, ws, len(ws))))
+    return _enlarged(grid(img_u8, math.ceil(math.sqrt(len(ws)))), domain.resolution)
+
+
+def _walks(generator: Domain, count: int, num_keys: int, num_frames: int, seed: int, psi: float) -> Tensor:
     rng = seeded_rng(seed)
     with torch.no_grad():
         keys = [generator.mapping(draw_z(num_keys, generator, rng), psi) for _ in range(count)]

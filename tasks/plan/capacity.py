@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from nada.config import ClipConfig, names_a_file
-from nada.methods.adapt.config import AdaptConfig
+from nada.config import ClipConfig, Section, names_a_file
+from nada.methods.base import Method
 from tasks.config.model import Params
 from tasks.download.judge_weights import wanted
 from tasks.plan.estimate import MeasuredRow, recipe_of
@@ -67,7 +67,7 @@ def share_gpus(free: Mapping[str, int], need: Need, cores: int, num_rows: int) -
 
 
 def largest_need(
-    configs: Sequence[AdaptConfig],
+    configs: Sequence[tuple[Method[Any, Any], Section]],
     params: Params,
     architecture: Architecture,
     model_bytes: int,
@@ -76,33 +76,32 @@ def largest_need(
     """What the largest row of a night needs.
 
     Args:
-        configs: the rows' `adapt` sections.
+        configs: methods and settings of the rows.
         params: whose `night.micro_batch` bounds the pictures at once.
         architecture: of the generator.
         model_bytes: of its file and those of the CLIPs, as `models_bytes` says.
         samples: earlier rows of this generator.
     """
-    needs = [_need(adapt, params, architecture, model_bytes, samples) for adapt in configs]
+    needs = [_need(method, config, params, architecture, model_bytes, samples) for method, config in configs]
     return max(needs, key=lambda need: need.num_bytes)
 
 
 def _need(
-    adapt: AdaptConfig, params: Params, architecture: Architecture, model_bytes: int, samples: Sequence[MeasuredRow]
+    method: Method[Any, Any],
+    config: Section,
+    params: Params,
+    architecture: Architecture,
+    model_bytes: int,
+    samples: Sequence[MeasuredRow],
 ) -> Need:
-    peaks = [sample.gpu_bytes for sample in samples if sample.gpu_bytes and sample.recipe == recipe_of(adapt)]
+    recipe = recipe_of(method, config)
+    peaks = [sample.gpu_bytes for sample in samples if sample.gpu_bytes and sample.recipe == recipe]
     if peaks:
         return Need(num_bytes=CONTEXT_BYTES + round(SAFETY * max(peaks)), basis="measured")
     picture = architecture.graph_bytes() + GUIDE_PICTURE_BYTES * len(params.guide.models)
-    work = max(RENDER_BYTES, pictures_at_once(adapt, params) * picture)
+    at_once = None if params.night.micro_batch == "auto" else params.night.micro_batch
+    work = max(RENDER_BYTES, method.graph_bytes(config, architecture, picture, at_once))
     return Need(num_bytes=CONTEXT_BYTES + round(SAFETY * (model_bytes + work)), basis="estimated")
-
-
-def pictures_at_once(adapt: AdaptConfig, params: Params) -> int:
-    """Pictures whose graphs are kept together, when memory suffices."""
-    selects = adapt.selection.k != "all" and adapt.train != "rgb"
-    wanted_at_once = max(adapt.batch_size, adapt.selection.batch_size if selects else 0)
-    limit = params.night.micro_batch
-    return wanted_at_once if limit == "auto" else min(wanted_at_once, limit)
 
 
 def models_bytes(generator_path: Path, params: Params) -> int:

@@ -9,7 +9,8 @@ from nada.errors import ParamsError
 from tasks.config.model import NightConfig, Params
 from tasks.plan.capacity import Capacity, Need, share_gpus
 from tasks.workers.gpus import free_bytes, gpus
-from tasks.workers.pool import Pool, WorkerPool, WorkerSpec, plan_workers
+from tasks.workers.local import WorkerPool
+from tasks.workers.pool import Pool, WorkerSpec, plan_workers
 from tasks.workers.ray import cluster
 
 

@@ -11,10 +11,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from nada.atomic import replacing
-from nada.methods.adapt.config import AdaptConfig
+from nada.config import Section
+from nada.methods.base import Method
 from tasks.config.project import HERE
-from tasks.store import row_folder
+from tasks.store.record import EVALUATION_NAME, MAKING_NAME, Evaluation, Making, RecordError, read_entry
 from tasks.workers.pool import WorkerSpec
 
 RECORDS_READ = 300  # the newest; thousands of older ones would say the same
@@ -36,8 +39,9 @@ class MeasuredRow:
     generator: str
     """sha256 of the source generator."""
     recipe: str
-    """The adapt section without its length, as canonical JSON."""
+    """Method and what decides the cost of its steps, as canonical JSON."""
     batch_size: int
+    """Pictures a step."""
     seconds_per_step: float
     judge_seconds: float
     num_bytes: int | None = None
@@ -60,7 +64,12 @@ class CostEstimate:
 
 
 def estimate(
-    adapt: AdaptConfig, generator_sha256: str, generator_bytes: int, samples: Sequence[MeasuredRow], worker: WorkerSpec
+    method: Method[Any, Any],
+    config: Section,
+    generator_sha256: str,
+    generator_bytes: int,
+    samples: Sequence[MeasuredRow],
+    worker: WorkerSpec,
 ) -> CostEstimate:
     """The median of rows of the same recipe on such a device; else of other recipes by batch size; else a guess.
 
@@ -72,23 +81,36 @@ def estimate(
     sizes = [sample.num_bytes for sample in alike if sample.num_bytes is not None]
     num_bytes = round(statistics.median(sizes)) if sizes else generator_bytes + SIDE_FILES_BYTES
     basis: Basis = "measured"
-    same = _preferred(alike, lambda sample: sample.recipe == recipe_of(adapt), worker.threads)
+    same = _preferred(alike, lambda sample: sample.recipe == recipe_of(method, config), worker.threads)
     if same:
         per_step = statistics.median(sample.seconds_per_step for sample in same)
     elif same := _preferred(alike, lambda _: True, worker.threads):
         per_sample = statistics.median(sample.seconds_per_step / sample.batch_size for sample in same)
-        per_step, basis = per_sample * adapt.batch_size, "other recipes"
+        per_step, basis = per_sample * method.pictures_per_step(config), "other recipes"
     else:
-        seconds = adapt.iterations * adapt.batch_size * GUESSED_SECONDS_PER_SAMPLE + GUESSED_JUDGE_SECONDS
+        pictures = method.num_steps(config) * method.pictures_per_step(config)
+        seconds = pictures * GUESSED_SECONDS_PER_SAMPLE + GUESSED_JUDGE_SECONDS
         return CostEstimate(seconds=seconds, num_bytes=num_bytes, basis="guess")
     judge = statistics.median(sample.judge_seconds for sample in same)
-    steps = adapt.iterations * (statistics.median(sample.share for sample in same) if basis == "measured" else 1.0)
+    steps = method.num_steps(config) * (
+        statistics.median(sample.share for sample in same) if basis == "measured" else 1.0
+    )
     return CostEstimate(seconds=steps * per_step + judge, num_bytes=num_bytes, basis=basis)
 
 
-def recipe_of(adapt: AdaptConfig) -> str:
+def judging_estimate(
+    generator_sha256: str, samples: Sequence[MeasuredRow], worker: WorkerSpec, num_bytes: int
+) -> CostEstimate:
+    """The median of what judging took on such a device, or a guess."""
+    device = worker.device.split(":")[0]
+    seconds = [one.judge_seconds for one in samples if (one.device, one.generator) == (device, generator_sha256)]
+    known = statistics.median(seconds) if seconds else GUESSED_JUDGE_SECONDS
+    return CostEstimate(seconds=known, num_bytes=num_bytes, basis="measured" if seconds else "guess")
+
+
+def recipe_of(method: Method[Any, Any], config: Section) -> str:
     """What decides the cost of a step."""
-    return json.dumps(adapt.model_dump(mode="json", exclude={"iterations"}), sort_keys=True)
+    return json.dumps([method.name, method.step_cost(config)], sort_keys=True)
 
 
 def earlier_samples() -> list[MeasuredRow]:
@@ -123,36 +145,38 @@ def _measured() -> list[MeasuredRow]:
         return []
 
 
-def _newest_records() -> list[dict[str, Any]]:
+def _newest_records() -> list[tuple[Making, Evaluation]]:
     if not HERE.adapted.is_dir():
         return []
     with os.scandir(HERE.adapted) as entries:
         found = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if not entry.name.startswith(".")]
     records = []
     for _, name in heapq.nlargest(RECORDS_READ, found):
-        with suppress(OSError, ValueError):
-            records.append(row_folder.read_record(name))
+        folder = HERE.adapted / name
+        with suppress(RecordError):
+            making = read_entry(folder / MAKING_NAME, Making)
+            records.append((making, read_entry(folder / EVALUATION_NAME, Evaluation)))
     return records
 
 
-def _of_records(records: Iterable[dict[str, Any]]) -> list[MeasuredRow]:
+def _of_records(records: Iterable[tuple[Making, Evaluation]]) -> list[MeasuredRow]:
     samples = []
-    for record in records:
-        with suppress(KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
-            iterations = int(record["adapt"]["iterations"])
-            trained = int(record["choice"]["trained"]) if record.get("choice") else iterations
+    for making, evaluation in records:
+        with suppress(KeyError, ZeroDivisionError, RecordError, ValidationError):
+            method, config = making.method_object, making.method_config
+            files = [*making.files.values(), *evaluation.files.values()]
             samples.append(
                 MeasuredRow(
-                    device=record["device"].split(":")[0],
-                    threads=int(record["threads"]),
-                    generator=record["provenance"]["sha256 of generator"],
-                    recipe=recipe_of(AdaptConfig.model_validate(record["adapt"])),
-                    batch_size=int(record["adapt"]["batch_size"]),
-                    seconds_per_step=float(record["seconds"]["adapt"]) / trained,
-                    judge_seconds=float(record["seconds"]["judge"]),
-                    num_bytes=sum(int(file["bytes"]) for file in record["files"].values()),
-                    share=trained / iterations,
-                    gpu_bytes=record.get("gpu_bytes"),
+                    device=making.device.split(":")[0],
+                    threads=making.threads,
+                    generator=making.provenance["sha256 of generator"],
+                    recipe=recipe_of(method, config),
+                    batch_size=method.pictures_per_step(config),
+                    seconds_per_step=making.seconds["make"] / len(making.group) / making.trained_steps,
+                    judge_seconds=evaluation.seconds["judge"],
+                    num_bytes=sum(file.num_bytes for file in files),
+                    share=making.trained_steps / making.most_steps,
+                    gpu_bytes=making.gpu_bytes,
                 )
             )
     return samples

@@ -1,4 +1,4 @@
-"""What a night would do, and what it would cost, before it does anything."""
+"""What a night would do, and what it would cost."""
 
 from __future__ import annotations
 
@@ -7,52 +7,26 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from nada.errors import OutputError, PromptsError, nearest
-from nada.hashing import sha256_file
-from nada.methods.adapt.config import AdaptConfig
+from nada.errors import OutputError
+from nada.methods.registry import METHODS
 from tasks.config.model import Params
-from tasks.config.params import load_params
-from tasks.config.prompts import Row, load_prompts
-from tasks.plan.capacity import Capacity, Need, largest_need, models_bytes
+from tasks.config.project import HERE
+from tasks.plan.capacity import Capacity
 from tasks.plan.deadline import deadline_after
-from tasks.plan.devices import check_runner, find_workers, open_pool
-from tasks.plan.estimate import CostEstimate, MeasuredRow, earlier_samples, estimate, recipe_of
+from tasks.plan.planned_row import PlannedRow
 from tasks.plan.queue import Forecast, RowQueue, forecast
-from tasks.row.job import RowJob, resolve_adapt, resolve_seed
-from tasks.status.status_file import left_by_the_last_night
-from tasks.store import dvc_history, pretrained, reference_pictures, row_folder, versioning
-from tasks.store.whole_rows import whole_rows
-from tasks.workers.environment import installed
-from tasks.workers.pool import Pool, WorkerSpec
+from tasks.row.job import CheckJob, EvaluateJob, GroupJob, RetrieveJob, RowJob
+from tasks.store import pretrained
+from tasks.store.old_rows import OldRow
+from tasks.workers.pool import WorkerSpec
 
 COPIES = 2  # the working copy and DVC's cache
 START_UP_SECONDS = 15.0  # models, Prefect and MLflow
 MAX_CANDIDATES = 200  # prompts among which retrieval is judged: each costs 79 texts, once a worker
-RowState = Literal["train", "current", "left out"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedRow:
-    """One row, resolved, with what it would cost."""
-
-    row: Row
-    adapt: AdaptConfig
-    seed: int
-    key: str
-    state: RowState
-    """`current`: a whole result of exactly this key is there; `left out`: not among those asked for."""
-    estimate: CostEstimate | None
-    """What it is expected to cost, if it is to train."""
-
-    @property
-    def cost(self) -> CostEstimate:
-        """The estimate of a row that is to train."""
-        assert self.estimate is not None
-        return self.estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +37,64 @@ class Plan:
     params: Params
     rows: tuple[PlannedRow, ...]
     workers: tuple[WorkerSpec, ...]
-    generator_path: Path
     provenance: dict[str, str]
+    """Names -> hashes and versions of what all rows share."""
     capacity: Capacity | None = None
     """What decided the number of workers on each GPU, if anything did."""
     first: frozenset[str] = frozenset()
     """Domains for which the last night had no time: they go before all others."""
+    old: tuple[OldRow, ...] = ()
+    """What an older version left of rows, which counts as made."""
+
+    @cached_property
+    def by_domain(self) -> dict[str, PlannedRow]:
+        """Domain -> its row."""
+        return {planned.domain: planned for planned in self.rows}
 
     @cached_property
     def to_train(self) -> list[PlannedRow]:
-        """Rows without a whole result of exactly this key, as far as asked for."""
+        """Rows of which nothing whole is there, as far as asked for."""
         return [planned for planned in self.rows if planned.state == "train"]
+
+    @cached_property
+    def to_judge(self) -> list[PlannedRow]:
+        """Rows that are made and whose scores are not of these inputs."""
+        return [planned for planned in self.rows if planned.state == "judge"]
+
+    @cached_property
+    def to_retrieve(self) -> list[PlannedRow]:
+        """Rows that are whole but for their pictures' places among the night's prompts."""
+        return [planned for planned in self.rows if planned.retrieves]
+
+    @property
+    def to_take_over(self) -> list[OldRow]:
+        """Rows of an older version, as far as they are to be judged."""
+        return [row for row in self.old if self.by_domain[row.making.domain].state == "judge"]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a night would do anything."""
+        return bool(self.to_train or self.to_judge or self.to_retrieve)
+
+    @property
+    def working(self) -> list[PlannedRow]:
+        """Rows that keep a worker busy."""
+        return [*self.to_train, *self.to_judge]
+
+    @property
+    def base_paths(self) -> list[Path]:
+        """The pretrained generators of all rows, in the canonical format."""
+        return [Path(path) for path in dict.fromkeys(planned.source.base_path for planned in self.rows)]
+
+    @property
+    def rebuilt_from(self) -> list[Path]:
+        """Those of them that results of this night rebuild from."""
+        paths = {
+            planned.source.base_path: Path(planned.source.base_path)
+            for planned in self.rows
+            if self.params.night.storage == "delta" or planned.method_object.weights_name is None
+        }
+        return list(paths.values())
 
     def deadline(self, started: datetime) -> datetime | None:
         """When a night that starts then takes no more rows."""
@@ -81,11 +102,13 @@ class Plan:
         return None if text is None else deadline_after(started, text)
 
     def waiting(self, started: datetime) -> RowQueue:
-        """The rows to train, in the order in which a night that starts then takes them."""
-        seconds = {planned.row.domain: planned.cost.seconds for planned in self.to_train}
+        """The rows that need a worker, in the order in which a night that starts then takes them."""
+        seconds = {planned.domain: planned.cost.seconds for planned in self.working}
+        made = {planned.domain for planned in self.to_train}
+        after = {planned.domain: planned.row.on for planned in self.working if planned.row.on in made}
         deadline = self.deadline(started)
         limit = math.inf if deadline is None else (deadline - started).total_seconds()
-        return RowQueue(seconds, first=self.first, deadline=limit)
+        return RowQueue(seconds, first=self.first, deadline=limit, after=after)
 
     @cached_property
     def forecast(self) -> Forecast:
@@ -94,8 +117,8 @@ class Plan:
 
     @cached_property
     def makes_noise(self) -> bool:
-        """Whether the generator draws noise by itself; without it `guide.views` must do so."""
-        return pretrained.makes_noise(self.generator_path)
+        """Whether every generator draws noise by itself; without it `guide.views` must do so."""
+        return all(pretrained.makes_noise(path) for path in self.base_paths)
 
     @property
     def disk_bytes(self) -> int:
@@ -108,133 +131,68 @@ class Plan:
         return shutil.disk_usage(Path.cwd()).free
 
     @cached_property
-    def candidates(self) -> dict[str, str]:
+    def targets(self) -> dict[str, str]:
         """Domain -> target prompt of the rows among which retrieval is judged: all, or some of very many."""
-        stride = math.ceil(len(self.rows) / MAX_CANDIDATES)
-        return {planned.row.domain: planned.row.target for planned in self.rows[::stride]}
+        return candidates(self.rows)
 
     def job(self, planned: PlannedRow) -> RowJob:
         """What a worker needs for a row; the pool fills in its own device and threads."""
         return RowJob(
             row=planned.row,
-            adapt=planned.adapt,
+            method=planned.method,
+            config=planned.config,
             params=self.params,
-            key=planned.key,
+            keys=planned.keys,
             seed=planned.seed,
-            generator_path=str(self.generator_path),
-            device=self.workers[0].device,
-            threads=self.workers[0].threads,
-            all_targets=self.candidates,
-            provenance=self.provenance,
+            source=planned.source,
+            targets=self.targets,
+            provenance={"sha256 of generator": planned.source.base_sha256, **self.provenance},
+            **self._worker(),
         )
 
-    def open_pool(self, num_workers: int) -> Pool:
-        """Start workers of the plan, at most so many. Raises as `tasks.plan.devices.open_pool`."""
-        return open_pool(self.params.night, self.workers[:num_workers])
+    def group_job(self, group: Sequence[PlannedRow], folder: Path | None = None) -> GroupJob:
+        """Rows to be made in one pass."""
+        rows = tuple(self.job(planned) for planned in group)
+        return GroupJob(rows=rows, folder=None if folder is None else str(folder), **self._worker())
+
+    def evaluate_job(self, planned: PlannedRow, folder: Path | None = None) -> EvaluateJob:
+        """A row to be judged, where its result lies, or in another folder."""
+        return EvaluateJob(row=self.job(planned), folder=str(folder or HERE.adapted / planned.domain), **self._worker())
+
+    def retrieve_job(self, rows: Sequence[PlannedRow]) -> RetrieveJob:
+        """Rows whose pictures are to find their prompts anew."""
+        entries = tuple((planned.domain, planned.goal, planned.keys.retrieval) for planned in rows)
+        return RetrieveJob(params=self.params, rows=entries, targets=self.targets, **self._worker())
+
+    def check_job(self) -> CheckJob:
+        """Every model that the night needs, and every setting of it."""
+        sources = {planned.source: planned for planned in self.working if planned.source.on is None}
+        recipes = self.params.recipes
+        settings = [
+            (f"recipes.{name}", METHODS[self.params.recipe_method(name)], self.params.recipe(name)) for name in recipes
+        ]
+        settings += [(name, METHODS[name], config) for name, config in self.params.methods.items()]
+        rows = sources.values() or self.working[:1]
+        return CheckJob(rows=tuple(self.job(planned) for planned in rows), settings=tuple(settings), **self._worker())
+
+    def _worker(self) -> dict[str, Any]:
+        return {"device": self.workers[0].device, "threads": self.workers[0].threads}
 
     def check_disk(self, rows: Sequence[PlannedRow]) -> None:
-        """Refuse to train rows that would fill the disk.
+        """Refuse to make rows that would fill the disk.
 
         Raises:
             OutputError: less space than their results need.
         """
         need, free = COPIES * sum(planned.cost.num_bytes for planned in rows), self.free_bytes
         if need > free:
-            what = rows[0].row.domain if len(rows) == 1 else f"{len(rows)} rows"
+            what = rows[0].domain if len(rows) == 1 else f"{len(rows)} rows"
             raise OutputError(
                 f"{Path.cwd()}: {free / 1e6:.0f} MB free; {what} needs {need / 1e6:.0f} MB; free some space"
             )
 
 
-def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False) -> Plan:
-    """Read and check everything, and find out which rows are left to train.
-
-    Args:
-        params_path: params.yaml; paths within are relative to the working folder.
-        only: train none but these domains.
-        here: whatever is done with the plan is done on this machine, and no Ray is asked.
-
-    Raises:
-        InputError: params, prompts, weights or reference images cannot be used.
-    """
-    params = load_params(params_path)
-    if here and params.night.runner == "ray":
-        night = params.night.model_copy(update={"runner": "local", "device": "auto"})
-        params = params.model_copy(update={"night": night})
-    check_runner(params.night)
-    rows = load_prompts(Path(params.night.prompts), params)
-    _check_only(only, rows, params)
-    generator_path = pretrained.prepare(params)
-    generator_sha256 = sha256_file(generator_path)
-    clips = row_folder.clip_hashes(params)
-    generator_bytes = generator_path.stat().st_size
-    samples = earlier_samples()
-    alike = [sample for sample in samples if sample.generator == generator_sha256]
-    workers, capacity = find_workers(params, len(rows), partial(_need, rows, params, generator_path, alike))
-
-    @cache
-    def cost(adapt: AdaptConfig) -> CostEstimate:
-        return estimate(adapt, generator_sha256, generator_bytes, samples, workers[0])
-
-    planned = []
-    with whole_rows() as whole:
-        for row in rows:
-            adapt, seed = resolve_adapt(row, params), resolve_seed(row, params)
-            truth = None if row.reference_images is None else reference_pictures.look(row.reference_images).sha256
-            key = row_folder.row_key(row, adapt, params, generator_sha256, clips, truth)
-            state: RowState = "train"
-            if whole.is_finished(row.domain, key):
-                state = "current"
-            elif only and row.domain not in only:
-                state = "left out"
-            costs = cost(adapt) if state == "train" else None
-            planned.append(PlannedRow(row=row, adapt=adapt, seed=seed, key=key, state=state, estimate=costs))
-    reference_pictures.keep(row.reference_images for row in rows if row.reference_images is not None)
-    return Plan(
-        params_path=params_path,
-        params=params,
-        rows=tuple(planned),
-        workers=tuple(workers),
-        capacity=capacity,
-        generator_path=generator_path,
-        provenance=provenance(generator_sha256, clips),
-        first=frozenset(left_by_the_last_night()),
-    )
-
-
-def plan_to_run(params_path: Path, only: Sequence[str] = ()) -> tuple[Plan, list[str]]:
-    """`make_plan` for a night that begins now: rows that DVC's cache still holds are brought back first.
-
-    Returns:
-        The plan, and the domains brought back.
-
-    Raises:
-        InputError: as for `make_plan`, or a row cannot be written.
-    """
-    plan = make_plan(params_path, only)
-    restored = dvc_history.restore({planned.row.domain: planned.key for planned in plan.to_train}, plan.generator_path)
-    return (make_plan(params_path, only) if restored else plan), restored
-
-
-def _need(rows: Sequence[Row], params: Params, generator_path: Path, samples: Sequence[MeasuredRow]) -> Need:
-    """What the largest row needs on a GPU, by earlier rows of the generator."""
-    from nada.checkpoints.canonical import read_header  # which imports torch; where there is a GPU that was done
-
-    configs = {recipe_of(adapt): adapt for adapt in (resolve_adapt(row, params) for row in rows)}
-    architecture = read_header(generator_path).config
-    return largest_need(list(configs.values()), params, architecture, models_bytes(generator_path, params), samples)
-
-
-def provenance(generator_sha256: str, clips: dict[str, str]) -> dict[str, str]:
-    """Hashes of what went in, versions of what computed it, and the commit of the working folder."""
-    hashes = {"generator": generator_sha256, **clips}
-    named = {f"sha256 of {name}": value for name, value in hashes.items()}
-    return {**installed(), **versioning.commit(Path.cwd()), **named}
-
-
-def _check_only(only: Sequence[str], rows: Sequence[Row], params: Params) -> None:
-    domains = [row.domain for row in rows]
-    for name in only:
-        if name not in domains:
-            hint = nearest(name, domains) or f"; its domains are {', '.join(domains)}"
-            raise PromptsError(f"{params.night.prompts}: no domain {name!r}{hint}")
+def candidates(rows: Sequence[PlannedRow]) -> dict[str, str]:
+    """Domain -> target prompt of all rows, or of some of very many, evenly spread."""
+    stride = math.ceil(len(rows) / MAX_CANDIDATES)
+    return {planned.domain: planned.row.target for planned in rows[::stride]}

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from nada.config import GuideClipConfig
 from tasks.config.model import Params
-from tasks.config.prompts import Row
-from tasks.plan.keys import clip_hashes
+from tasks.config.row import Row
+from tasks.keys.inputs import guide_hashes
 
 if TYPE_CHECKING:
     from nada.clip.model import ClipModel
-    from tasks.store.text_cache import KnownTexts
+    from tasks.caches.text_cache import KnownTexts
 
 MAX_ROWS = 200
 """With more rows than this the texts alone take minutes on a CPU; the first ones are looked at."""
@@ -34,7 +34,7 @@ def prompt_warnings(rows: Sequence[Row], params: Params) -> list[str]:
 
     looked_at = rows[:MAX_ROWS]
     found: dict[tuple[int, str], list[str]] = {}
-    identities = clip_hashes(params)
+    identities = guide_hashes(params.guide)
     for index, clip in enumerate(params.guide.models):
         reader = _reader(clip, params, identities[f"guide.models.{index}"])
         for finding in preflight(reader, looked_at):
@@ -52,7 +52,7 @@ def prompt_warnings(rows: Sequence[Row], params: Params) -> list[str]:
 
 def _reader(clip: GuideClipConfig, params: Params, identity: str) -> KnownTexts:
     """A guide that is loaded if it is asked something new."""
-    from tasks.store.text_cache import KnownTexts
+    from tasks.caches.text_cache import KnownTexts
 
     def load() -> ClipModel:
         from nada.clip.loading import load_clip

@@ -15,17 +15,25 @@ class RowQueue:
     Times are seconds since the night began.
     """
 
-    def __init__(self, seconds: Mapping[str, float], first: Collection[str] = (), deadline: float = math.inf) -> None:
+    def __init__(
+        self,
+        seconds: Mapping[str, float],
+        first: Collection[str] = (),
+        deadline: float = math.inf,
+        after: Mapping[str, str] | None = None,
+    ) -> None:
         """Order the rows.
 
         Args:
             seconds: domain -> expected seconds; rows of equal length keep this order.
             first: domains that go before all others, such as those that an earlier night had no time for.
             deadline: a row that would end later is not handed out.
+            after: domain -> the domain from whose result it starts: it waits until that one is `released`.
         """
         self.deadline = deadline
         self._expected = dict(seconds)
         self._rows = sorted(seconds, key=lambda domain: (domain not in first, -seconds[domain]))
+        self._after = dict(after or {})
         self._lasted = self._foreseen = 0.0
 
     def __len__(self) -> int:
@@ -34,13 +42,18 @@ class RowQueue:
     def copy(self) -> RowQueue:
         """One that can be played through while this one waits."""
         other = copy.copy(self)
-        other._rows = list(self._rows)
+        other._rows, other._after = list(self._rows), dict(self._after)
         return other
 
     @property
     def domains(self) -> tuple[str, ...]:
         """What waits, in the order in which it would be taken."""
         return tuple(self._rows)
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """What waits for no other row, in that order."""
+        return tuple(domain for domain in self._rows if domain not in self._after)
 
     @property
     def pace(self) -> float:
@@ -52,12 +65,30 @@ class RowQueue:
         return self._expected[domain] * self.pace
 
     def take(self, now: float) -> str | None:
-        """Hand out the first row that would end by the deadline; None when none would, or none waits."""
+        """Hand out the first row that can start and would end by the deadline; None when there is none now."""
         for position, domain in enumerate(self._rows):
-            if now + self.seconds(domain) <= self.deadline:
+            if domain not in self._after and self.in_time([domain], now):
                 del self._rows[position]
                 return domain
         return None
+
+    def in_time(self, domains: Collection[str], now: float) -> bool:
+        """Whether a worker that takes these rows now would end them by the deadline."""
+        return now + sum(map(self.seconds, domains)) <= self.deadline
+
+    def take_these(self, domains: Collection[str]) -> None:
+        """Hand out rows that ride along with one that was taken."""
+        self._rows = [domain for domain in self._rows if domain not in domains]
+
+    def release(self, domain: str) -> None:
+        """A row is there: those that start from its result may be taken."""
+        self._after = {follower: on for follower, on in self._after.items() if on != domain}
+
+    def drop_followers(self, domain: str) -> list[str]:
+        """A row is lost: so are those that wait for its result, and those that wait for theirs."""
+        followers = [follower for follower, on in self._after.items() if on == domain and follower in self._rows]
+        self._rows = [waiting for waiting in self._rows if waiting not in followers]
+        return [lost for follower in followers for lost in (follower, *self.drop_followers(follower))]
 
     def lasted(self, domain: str, seconds: float) -> None:
         """Learn from a row that ended how good the expectations are."""
@@ -85,8 +116,15 @@ def forecast(waiting: RowQueue, free_at: Sequence[float]) -> Forecast:
     >>> forecast(RowQueue({"a": 1, "b": 1, "c": 2}), [0.0, 0.0]).seconds
     2.0
     """
-    waiting, workers = waiting.copy(), list(free_at)
-    heapq.heapify(workers)
-    while (domain := waiting.take(workers[0])) is not None:
-        heapq.heapreplace(workers, workers[0] + waiting.seconds(domain))
-    return Forecast(seconds=max(workers), left=waiting.domains)
+    waiting = waiting.copy()
+    events: list[tuple[float, str]] = [(at, "") for at in free_at]  # when a worker is free, and of which row
+    heapq.heapify(events)
+    idle, now = 0, 0.0
+    while events:
+        now, ended = heapq.heappop(events)
+        waiting.release(ended)
+        idle += 1
+        while idle and (domain := waiting.take(now)) is not None:
+            heapq.heappush(events, (now + waiting.seconds(domain), domain))
+            idle -= 1
+    return Forecast(seconds=now, left=waiting.domains)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from tasks.store.record import Record
 
 CURVE_SIZE = (560, 120)
 CURVE_POINTS = 280
@@ -99,7 +101,7 @@ def polyline(values: Sequence[float], low: float, high: float, steps: Sequence[f
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
-def confusion(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
     """Which prompts the pictures of each domain find, as cells of a heat map; None without a record.
 
     A row a domain, a column a prompt: the domains' own first, in their order, so that what is found lies on the
@@ -111,20 +113,20 @@ def confusion(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """
     if not records:
         return None
-    own = [record["row"]["target"] for record in records]
-    others = sorted({prompt for record in records for prompt in record["nearest"]} - set(own))
+    own = [record.row.target for record in records]
+    others = sorted({prompt for record in records for prompt in record.nearest} - set(own))
     prompts = [*dict.fromkeys(own), *others]
     column = {prompt: index for index, prompt in enumerate(prompts)}
     cells = []
     for row, record in enumerate(records):
-        total = sum(record["nearest"].values())
-        for prompt, count in record["nearest"].items():
+        total = sum(record.nearest.values())
+        for prompt, count in record.nearest.items():
             if count:
                 cells.append((row, column[prompt], count / total, prompt == own[row]))
-    wrong = [(records[row]["domain"], prompts[at], share) for row, at, share, found in cells if not found]
+    wrong = [(records[row].domain, prompts[at], share) for row, at, share, found in cells if not found]
     mistakes = sorted((mistake for mistake in wrong if mistake[2] >= MISTAKE_SHARE), key=lambda mistake: -mistake[2])
     return {
-        "domains": [record["domain"] for record in records],
+        "domains": [record.domain for record in records],
         "prompts": prompts,
         "cells": cells,
         "mistakes": mistakes[:MISTAKES_SHOWN],

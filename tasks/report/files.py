@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +16,8 @@ from tasks.plan.plan import Plan
 from tasks.report import metrics
 from tasks.report.page import NIGHT_NAME, REPORT_NAME, Night, load_night, save_night, write_report
 from tasks.store import row_folder
-from tasks.store.row_folder import Record
-from tasks.tracking import mlflow_store
+from tasks.store.record import Record, RecordError
+from tasks.tracking import mlflow_client
 
 
 def check_reports_writable() -> None:
@@ -62,7 +63,7 @@ def refresh_report(plan: Plan, records: Sequence[Record]) -> tuple[Path, Night]:
     Raises:
         OutputError: it cannot be written.
     """
-    ready = [record["domain"] for record in records]
+    ready = [record.domain for record in records]
     latest = latest_night()
     if latest is None:
         now = datetime.now().astimezone()
@@ -97,14 +98,18 @@ def folder_name(started: datetime) -> str:
 
 
 def current_records(plan: Plan) -> list[Record]:
-    """Records of the rows whose result is there and current, as far as reports tell."""
-    return [
-        row_folder.for_reports(row_folder.read_record(planned.row.domain))
-        for planned in plan.rows
-        if planned.state == "current"
-    ]
+    """Records of the rows whose result is there and current.
+
+    Those without a whole record are left out: of a night that was killed before their pictures found their prompts.
+    """
+    records = []
+    for planned in plan.rows:
+        if planned.state == "current":
+            with suppress(RecordError):
+                records.append(row_folder.read_record(planned.domain))
+    return records
 
 
 def ui_commands() -> dict[str, str]:
     """What -> the line that opens it."""
-    return {"MLflow": mlflow_store.ui_command(), "Prefect": prefect_ui_command()}
+    return {"MLflow": mlflow_client.ui_command(), "Prefect": prefect_ui_command()}

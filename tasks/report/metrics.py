@@ -13,32 +13,33 @@ from statistics import fmean
 from typing import Any
 
 from nada.atomic import replacing
+from nada.methods.base import PROBES_NAME
 from tasks.config.project import HERE
 from tasks.report.score_catalogue import MAIN_SCORES
+from tasks.store.record import Record, ScoreEntry
 
 METRICS_NAME = "metrics.json"
 LEADERBOARD_NAME = "leaderboard.csv"
 CONFUSION_NAME = "confusion.csv"
-PROBES_NAME = "probes.csv"
 PROBED = ("step", "edit", "diversity")
 UNREADABLE = (OSError, ValueError, KeyError, csv.Error)
 RANKED_BY = ("retrieval_accuracy", "directional_similarity")
 
 
-def leaderboard(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def leaderboard(records: Sequence[Record]) -> list[dict[str, Any]]:
     """One flat mapping a record: domain, prompts, recipe, every score, intervals of the first ones, seconds.
 
     The best retrieval comes first, then the best directional similarity. A score that a domain lacks is None; the
     ends of an interval are `NAME_low` and `NAME_high`.
     """
-    names = list(dict.fromkeys(name for record in records for name in record["scores"]))
+    names = list(dict.fromkeys(name for record in records for name in record.scores))
     rows = [
         {
-            "domain": record["domain"],
-            **{name: record["row"][name] for name in ("source", "target", "recipe")},
-            **{name: record["scores"].get(name, {}).get("value") for name in names},
-            **_ends(record["scores"], names),
-            "seconds": record["seconds"]["total"],
+            "domain": record.domain,
+            **{name: getattr(record.row, name) for name in ("source", "target", "recipe")},
+            **{name: None if (score := record.scores.get(name)) is None else score.value for name in names},
+            **_ends(record.scores, names),
+            "seconds": record.seconds,
         }
         for record in records
     ]
@@ -46,7 +47,7 @@ def leaderboard(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def write_metrics(
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[Record],
     failures: Mapping[str, str],
     *folders: Path,
     adapted_dir: Path = HERE.adapted,
@@ -67,12 +68,10 @@ def write_metrics(
     shown = [name for meaning in MAIN_SCORES for name in (meaning.name, meaning.before) if name]
     domains: dict[str, dict[str, float]] = {}
     intervals: dict[str, dict[str, list[float]]] = {}
-    for record in sorted(records, key=lambda record: str(record["domain"])):
-        scores = {name: record["scores"][name] for name in shown if name in record["scores"]}
-        domains[record["domain"]] = {name: score["value"] for name, score in scores.items()}
-        intervals[record["domain"]] = {
-            name: [score["low"], score["high"]] for name, score in scores.items() if "low" in score
-        }
+    for record in sorted(records, key=lambda record: record.domain):
+        scores = {name: record.scores[name] for name in shown if name in record.scores}
+        domains[record.domain] = {name: score.value for name, score in scores.items()}
+        intervals[record.domain] = {name: [score.low, score.high] for name, score in scores.items()}
     values = {name: [scores[name] for scores in domains.values() if name in scores] for name in shown}
     content = {
         "domains": domains,
@@ -92,7 +91,7 @@ def write_metrics(
             partial.write_text(text, encoding="utf-8")
 
 
-def confusion(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def confusion(records: Sequence[Record]) -> list[dict[str, Any]]:
     """The night's confusion matrix, one entry a domain and prompt: the share of its pictures nearest to that prompt.
 
     Entries of zero are left out, so that thousands of domains stay a file of thousands of lines. A row that was kept
@@ -100,28 +99,28 @@ def confusion(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     return [
         {
-            "domain": record["domain"],
-            "target": record["row"]["target"],
+            "domain": record.domain,
+            "target": record.row.target,
             "prompt": prompt,
-            "share": num / sum(record["nearest"].values()),
+            "share": num / sum(record.nearest.values()),
         }
-        for record in sorted(records, key=lambda record: str(record["domain"]))
-        for prompt, num in sorted(record.get("nearest", {}).items(), key=lambda entry: (-entry[1], entry[0]))
+        for record in sorted(records, key=lambda record: record.domain)
+        for prompt, num in sorted(record.nearest.items(), key=lambda entry: (-entry[1], entry[0]))
     ]
 
 
-def probes(records: Sequence[Mapping[str, Any]], adapted_dir: Path) -> list[dict[str, Any]]:
+def probes(records: Sequence[Record], adapted_dir: Path) -> list[dict[str, Any]]:
     """What the judge saw of each domain on the way, one entry a probe; domains without readable probes are left out."""
     entries: list[dict[str, Any]] = []
-    for domain in sorted(record["domain"] for record in records if record.get("choice")):
+    for domain in sorted(record.domain for record in records if PROBES_NAME in record.making.files):
         with suppress(*UNREADABLE), (adapted_dir / domain / PROBES_NAME).open(newline="", encoding="utf-8") as file:
             entries += [{"domain": domain, **{name: line[name] for name in PROBED}} for line in csv.DictReader(file)]
     return entries
 
 
-def _ends(scores: Mapping[str, Any], names: Sequence[str]) -> dict[str, float | None]:
+def _ends(scores: Mapping[str, ScoreEntry], names: Sequence[str]) -> dict[str, float | None]:
     first = [meaning.name for meaning in MAIN_SCORES if meaning.name in names]
-    return {f"{name}_{end}": scores.get(name, {}).get(end) for name in first for end in ("low", "high")}
+    return {f"{name}_{end}": getattr(scores.get(name), end, None) for name in first for end in ("low", "high")}
 
 
 def _csv(rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> str:

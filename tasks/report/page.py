@@ -11,13 +11,16 @@ from typing import Any
 
 from nada.atomic import replacing
 from nada.errors import NadaError
+from nada.methods.base import PROBES_NAME, TRACE_NAME
 from tasks.config.project import HERE
 from tasks.report.charts import confusion, loss_curve, probe_curves
 from tasks.report.metrics import leaderboard
 from tasks.report.score_catalogue import MAIN_SCORES, SCORES, ScoreInfo
 from tasks.report.thumbnails import read_sheet, sheet_uri, strip_uris
 from tasks.report.triage import KINDS, triage
-from tasks.report.wording import lasted, stored
+from tasks.report.wording import STORED, facts, lasted, steps, stored
+from tasks.store.record import Making, Record, ScoreEntry
+from tasks.store.row_folder import SAMPLES_NAME
 
 TEMPLATE = "report.html.j2"
 NIGHT_NAME = "night.json"
@@ -81,9 +84,7 @@ def load_night(folder: Path) -> Night:
         raise NadaError(f"{path}: no readable record of a night ({err})") from err
 
 
-def write_report(
-    records: Sequence[Mapping[str, Any]], night: Night, path: Path, adapted_dir: Path = HERE.adapted
-) -> Path:
+def write_report(records: Sequence[Record], night: Night, path: Path, adapted_dir: Path = HERE.adapted) -> Path:
     """Write the report, whole or not at all.
 
     Args:
@@ -104,13 +105,13 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    by_domain = {record["domain"]: record for record in records}
+    by_domain = {record.domain: record for record in records}
     ranked = [by_domain[entry["domain"]] for entry in leaderboard(records)]
-    pictured = pictured_domains([record["domain"] for record in ranked], night)
-    listed = [record for place, record in enumerate(ranked) if place < LINES or record["domain"] in pictured]
-    cards = [make_card(record, night, adapted_dir / record["domain"], pictured) for record in listed]
+    pictured = pictured_domains([record.domain for record in ranked], night)
+    listed = [record for place, record in enumerate(ranked) if place < LINES or record.domain in pictured]
+    cards = [make_card(record, night, adapted_dir / record.domain, pictured) for record in listed]
     verdicts = Counter([card["triage"].kind for card in cards] + ["failed"] * len(night.failures))
-    shown = [meaning for meaning in MAIN_SCORES if any(meaning.name in record["scores"] for record in records)]
+    shown = [meaning for meaning in MAIN_SCORES if any(meaning.name in record.scores for record in records)]
     page = environment.get_template(TEMPLATE).render(
         night=night,
         cards=cards,
@@ -120,7 +121,7 @@ def write_report(
         absent=absent(records),
         cut="" if len(pictured) == len(records) else cut(len(records), len(listed), len(pictured)),
         verdicts={kind: verdicts[kind] for kind in KINDS if verdicts[kind]},
-        confusion=confusion([record for record in ranked if record["domain"] in pictured]),
+        confusion=confusion([record for record in ranked if record.domain in pictured]),
     )
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -155,17 +156,17 @@ def summary(night: Night, num_records: int) -> str:
     return ", ".join(parts)
 
 
-def absent(records: Sequence[Mapping[str, Any]]) -> list[str]:
+def absent(records: Sequence[Record]) -> list[str]:
     """Which networks did not judge, and why, one line each."""
-    reasons = {(name, reason) for record in records for name, reason in record.get("absent", {}).items()}
+    reasons = {(name, reason) for record in records for name, reason in record.evaluation.absent.items()}
     return [f"No figures by {name}: {reason}." for name, reason in sorted(reasons)]
 
 
-def make_card(record: Mapping[str, Any], night: Night, folder: Path, pictured: Collection[str]) -> dict[str, Any]:
+def make_card(record: Record, night: Night, folder: Path, pictured: Collection[str]) -> dict[str, Any]:
     """What the template shows of one domain; without a picture and a curve unless it is `pictured`."""
-    is_pictured, choice = record["domain"] in pictured, record.get("choice")
-    sheet = read_sheet(folder / "samples.png") if is_pictured else None
-    scores = [shown_score(meaning, record["scores"]) for meaning in SCORES if meaning.name in record["scores"]]
+    making, is_pictured = record.making, record.domain in pictured
+    sheet = read_sheet(folder / SAMPLES_NAME) if is_pictured else None
+    scores = [shown_score(meaning, record.scores) for meaning in SCORES if meaning.name in record.scores]
     return {
         "record": record,
         "scores": scores,
@@ -173,33 +174,41 @@ def make_card(record: Mapping[str, Any], night: Night, folder: Path, pictured: C
         "triage": triage(record),
         "is_pictured": is_pictured,
         "picture": None if sheet is None else sheet_uri(sheet, len(pictured)),
-        "strips": None if sheet is None else strip_uris(sheet, record["resolution"]),
-        "curve": loss_curve(folder / "trace.csv") if is_pictured else None,
-        "probes": probe_curves(folder / "probes.csv", choice["step"]) if is_pictured and choice else None,
-        "is_new": record["domain"] in night.trained,
-        "lasted": lasted(record["seconds"]["total"]),
-        "stored": stored(record.get("storage", {})),
+        "strips": None if sheet is None else strip_uris(sheet, making.resolution),
+        "curve": loss_curve(folder / TRACE_NAME) if is_pictured else None,
+        "probes": probe_curves(folder / PROBES_NAME, making.kept_step) if is_pictured else None,
+        "is_new": record.domain in night.trained,
+        "lasted": lasted(record.seconds),
+        "recipe": recipe(making),
+        "facts": {word: sentence for word, sentence in facts(making).items() if word != STORED},
+        "stored": stored(making),
     }
 
 
-def shown_score(meaning: ScoreInfo, scores: Mapping[str, Any]) -> dict[str, Any]:
+def recipe(making: Making) -> str:
+    """How the row was made and how far it went, in words."""
+    settings = making.method_object.settings_in_words(making.method_config)
+    return f"{making.row.recipe or making.method}: {steps(making)} steps {settings}"
+
+
+def shown_score(meaning: ScoreInfo, scores: Mapping[str, ScoreEntry]) -> dict[str, Any]:
     """One score as the template shows it; `mark` says whether it fell below what it started from."""
     score = scores[meaning.name]
-    value = score["value"]
-    before = scores.get(meaning.before, {}).get("value") if meaning.before else None
-    against = "" if score["reference"].startswith("none") else f" Against: {score['reference']}."
-    tip = f"{meaning.text}{against} {score['num_images']} pictures, by {score['network']}.{_interval(meaning, score)}"
+    value = score.value
+    started = scores.get(meaning.before or "")
+    against = "" if score.reference.startswith("none") else f" Against: {score.reference}."
+    tip = f"{meaning.text}{against} {score.num_images} pictures, by {score.network}.{_interval(meaning, score)}"
     return {
         "meaning": meaning,
         "value": value,
-        "shown": meaning.shown(score) if meaning.first else meaning.pattern.format(value),
+        "shown": meaning.shown(value, score.low, score.high) if meaning.first else meaning.pattern.format(value),
         "tip": tip,
-        "before": None if before is None else meaning.pattern.format(before),
-        "mark": "" if before is None else "fell" if value < before else "rose",
+        "before": None if started is None else meaning.pattern.format(started.value),
+        "mark": "" if started is None else "fell" if value < started.value else "rose",
     }
 
 
-def _interval(meaning: ScoreInfo, score: Mapping[str, Any]) -> str:
+def _interval(meaning: ScoreInfo, score: ScoreEntry) -> str:
     """Where other pictures of the same generator would likely put the figure."""
-    low, high = (meaning.pattern.format(score[end]) for end in ("low", "high"))
+    low, high = (meaning.pattern.format(end) for end in (score.low, score.high))
     return f" 95% interval {low} to {high}."

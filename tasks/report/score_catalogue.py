@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,11 +18,9 @@ class ScoreInfo:
     first: bool = False
     """Whether it stands in tables, with its interval; the others are in a domain's details."""
 
-    def shown(self, score: Mapping[str, Any]) -> str:
+    def shown(self, value: float, low: float, high: float) -> str:
         """The figure with half its interval, the wider half: `98% ±1%`."""
-        shown = self.pattern.format(score["value"])
-        half = max(score["high"] - score["value"], score["value"] - score["low"])
-        return f"{shown} ±{self.pattern.format(half)}"
+        return f"{self.pattern.format(value)} ±{self.pattern.format(max(high - value, value - low))}"
 
 
 SCORES = (
@@ -52,11 +48,43 @@ SCORES = (
         first=True,
     ),
     ScoreInfo(
+        "inception_frechet_to_reference",
+        "FID to truth",
+        "{:.1f}",
+        "Frechet distance on Inception features (FID) between the adapted pictures and true pictures of the target "
+        "domain; beside it, in grey, the same distance before adaptation. Few pictures make it too large.",
+        before="inception_frechet_source_to_reference",
+        first=True,
+    ),
+    ScoreInfo(
+        "inception_kid_to_reference",
+        "KID to truth",
+        "{:.4f}",
+        "Kernel distance on Inception features (KID) between the adapted pictures and true pictures of the target "
+        "domain, without the bias of small sets.",
+        first=True,
+    ),
+    ScoreInfo(
         "frechet_drift_from_source",
         "drift from source",
         "{:.3f}",
         "Frechet distance between the adapted pictures and the source's: how far the domain moved, not how well.",
         first=True,
+    ),
+    ScoreInfo(
+        "inception_frechet_drift_from_source",
+        "drift by Inception",
+        "{:.1f}",
+        "Frechet distance on Inception features between the adapted pictures and the source's, which is the formula "
+        "of FID: how far the domain moved, not how well.",
+        first=True,
+    ),
+    ScoreInfo(
+        "inception_kid_drift_from_source",
+        "kernel drift by Inception",
+        "{:.4f}",
+        "Kernel distance on Inception features between the adapted pictures and the source's, the formula of KID: how "
+        "far the domain moved, not how well.",
     ),
     ScoreInfo(
         "structure_ratio",

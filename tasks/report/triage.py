@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from nada.methods.base import Trouble
+from tasks.store.record import Making, Record, ScoreEntry
 
 Kind = Literal["good", "weak", "off-target", "collapsed", "failed"]
 KINDS: tuple[Kind, ...] = ("good", "weak", "off-target", "collapsed", "failed")
@@ -30,74 +33,54 @@ class Triage:
     """Empty where nothing is wrong."""
 
 
-def triage(record: Mapping[str, Any]) -> Triage:
+def triage(record: Record) -> Triage:
     """The verdict on a finished row; the gravest that its figures prove, by the near ends of their intervals."""
-    scores, nearest = record["scores"], record["nearest"]
-    adapt, source, target = record["adapt"], record["row"]["source"], record["row"]["target"]
+    scores, nearest, making = record.scores, record.nearest, record.making
     kept, follows = scores["structure_ratio"], scores["directional_similarity"]
     total = sum(nearest.values())
-    own = nearest.get(target, 0) / total
-    rivals = {prompt: count / total for prompt, count in nearest.items() if prompt != target}
+    own = nearest.get(record.row.target, 0) / total
+    rivals = {prompt: count / total for prompt, count in nearest.items() if prompt != record.row.target}
     rival = max(rivals, key=lambda prompt: rivals[prompt], default="")
-    if kept["high"] < COLLAPSED:
-        evidence = f"keeps {kept['value']:.0%} of the source's variety (at most {kept['high']:.0%})"
-        return Triage(kind="collapsed", evidence=evidence, advice=_less(adapt))
-    if follows["high"] < BARELY_FOLLOWS:
-        evidence = f"its pictures hardly follow the text (direction {follows['value']:.2f})"
-        return Triage(kind="weak", evidence=evidence, advice=_more(adapt))
+    if kept.high < COLLAPSED:
+        evidence = f"keeps {kept.value:.0%} of the source's variety (at most {kept.high:.0%})"
+        return Triage(kind="collapsed", evidence=evidence, advice=_try(_changes("too much", making)))
+    if follows.high < BARELY_FOLLOWS:
+        evidence = f"its pictures hardly follow the text (direction {follows.value:.2f})"
+        return Triage(kind="weak", evidence=evidence, advice=_try(_changes("too little", making)))
     if away := _led_away(scores):
-        advice = f"try a target text that fits the true images better, or {_fewer(adapt)}"
-        return Triage(kind="off-target", evidence=away, advice=advice)
+        words = "a target text that fits the true images better"
+        mildest = _changes("too much", making)[:1]
+        return Triage(kind="off-target", evidence=away, advice=_try([words, *mildest]))
     if own >= FOUND:
-        evidence = f"{own:.0%} find their prompt, {kept['value']:.0%} of the variety kept{_left(scores)}"
+        evidence = f"{own:.0%} find their prompt, {kept.value:.0%} of the variety kept{_left(scores)}"
         return Triage(kind="good", evidence=evidence)
     evidence = f"{own:.0%} find their prompt; {rivals.get(rival, 0):.0%} are taken for {rival!r}"
-    if rival == source:
-        return Triage(kind="weak", evidence=evidence, advice=_more(adapt))
-    return Triage(kind="off-target", evidence=evidence, advice=_other_words(adapt, rival))
+    if rival == record.row.source:
+        return Triage(kind="weak", evidence=evidence, advice=_try(_changes("too little", making)))
+    words = f"a target text that sets it apart from {rival!r} (nada plan shows what the guides confuse)"
+    return Triage(kind="off-target", evidence=evidence, advice=_try([words, *_changes("elsewhere", making)]))
 
 
-def _led_away(scores: Mapping[str, Any]) -> str:
+def _led_away(scores: Mapping[str, ScoreEntry]) -> str:
     """What says that a domain is surely further from its true images than the unadapted source; else empty."""
     after, before = scores.get("frechet_to_reference"), scores.get("frechet_source_to_reference")
-    if after is None or before is None or after["low"] <= before["value"]:
+    if after is None or before is None or after.low <= before.value:
         return ""
-    return f"further from its true images than the unadapted source ({after['value']:.3f}, from {before['value']:.3f})"
+    return f"further from its true images than the unadapted source ({after.value:.3f}, from {before.value:.3f})"
 
 
-def _left(scores: Mapping[str, Any]) -> str:
+def _left(scores: Mapping[str, ScoreEntry]) -> str:
     """How much of the source's distance to the true images is left; empty without true images."""
     after, before = scores.get("frechet_to_reference"), scores.get("frechet_source_to_reference")
-    if after is None or before is None or before["value"] <= 0:
+    if after is None or before is None or before.value <= 0:
         return ""
-    return f", {after['value'] / before['value']:.0%} of the distance to the true images left"
+    return f", {after.value / before.value:.0%} of the distance to the true images left"
 
 
-def _fewer(adapt: Mapping[str, Any]) -> str:
-    return f"iterations {max(1, adapt['iterations'] // 2)} (now {adapt['iterations']})"
+def _changes(trouble: Trouble, making: Making) -> list[str]:
+    """What the row's method would change about it, the mildest first."""
+    return making.method_object.advice(trouble, making.method_config)
 
 
-def _more(adapt: Mapping[str, Any]) -> str:
-    """What moves a domain further."""
-    advice = [f"iterations {2 * adapt['iterations']} (now {adapt['iterations']})"]
-    if adapt["selection"]["k"] != "all":
-        advice.append("a recipe with selection.k: all")
-    elif adapt["train"] == "rgb":
-        advice.append("a recipe that trains convolutions as well, such as style")
-    return f"try {', or '.join(advice)}"
-
-
-def _less(adapt: Mapping[str, Any]) -> str:
-    """What leaves a domain more of its variety."""
-    advice = [_fewer(adapt)]
-    if adapt["global_weight"] > 0:
-        advice.append("a smaller global_weight: it rewards one picture for all")
-    if adapt["selection"]["k"] == "all" and adapt["train"] != "rgb":
-        advice.append("a recipe with selection.k: auto")
-    return f"try {', or '.join(advice)}"
-
-
-def _other_words(adapt: Mapping[str, Any], rival: str) -> str:
-    """What leads a domain away from another prompt."""
-    words = f"try a target text that sets it apart from {rival!r} (nada plan shows what the guides confuse)"
-    return f"{words}, or iterations {2 * adapt['iterations']} (now {adapt['iterations']})"
+def _try(changes: list[str]) -> str:
+    return f"try {', or '.join(changes)}" if changes else ""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from tasks.store.record import Making, Record
+
+STORED = "stored"  # of a method's facts, the one that says what storing did to a result; it stands with the weights
 
 
-def stored(storage: Mapping[str, Any]) -> str:
-    """How a row's weights are written, and what that did to them.
+def facts(making: Making) -> dict[str, str]:
+    """What the row's method tells of how it went: a word -> a sentence."""
+    return making.method_object.facts(making.method_part)
 
-    >>> stored({"kind": "fp16", "rounding": {"largest_levels": 2, "mean_levels": 0.0312, "num_images": 12}})
-    'in float16: 12 pictures moved by 0.031 of 255 levels on average, by 2 at most'
-    """
-    if rounding := storage.get("rounding"):
-        moved = f"{rounding['mean_levels']:.2g} of 255 levels on average, by {rounding['largest_levels']} at most"
-        return f"in float16: {rounding['num_images']} pictures moved by {moved}"
-    parent = storage.get("parent")
-    return f"what changed against the generator with sha256 {parent}" if parent else "whole"
+
+def stored(making: Making) -> str:
+    """How a row's weights are written, and what that did to them."""
+    if told := facts(making).get(STORED):
+        return told
+    parents = " and ".join(making.bases)
+    return f"what changed against the generator with sha256 {parents}" if parents else "whole"
+
+
+def steps(making: Making) -> str:
+    """How many steps the kept result has behind it, of how many it might have had."""
+    if making.kept_step == making.most_steps:
+        return str(making.most_steps)
+    return f"{making.kept_step} of at most {making.most_steps}"
 
 
 def lasted(seconds: float) -> str:
@@ -31,14 +39,14 @@ def lasted(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def scores_in_words(record: Mapping[str, Any]) -> str:
+def scores_in_words(record: Record) -> str:
     """The scores that say most, in one line."""
-    scores = {name: score["value"] for name, score in record["scores"].items()}
+    scores = {name: score.value for name, score in record.scores.items()}
     words = [f"{scores['retrieval_accuracy']:.0%} find their prompt"]
     if "frechet_to_reference" in scores:
         before, after = scores["frechet_source_to_reference"], scores["frechet_to_reference"]
         words.append(f"distance to the truth {before:.3f} -> {after:.3f}")
     words.append(f"variety kept {scores['structure_ratio']:.0%}")
-    if record.get("storage", {}).get("rounding"):
-        words.append(stored(record["storage"]))
+    if told := facts(record.making).get(STORED):
+        words.append(told)
     return ", ".join(words)

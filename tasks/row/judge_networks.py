@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nada.checkpoints.pickles.torch_file import load_torch
-from nada.clip.loading import load_clip
+from nada.clip.model import ClipModel
 from nada.config import NONE, WEB
 from nada.errors import CheckpointError, FetchError, OutputError
 from nada.hashing import sha256_file
@@ -35,13 +35,18 @@ class LoadedJudge:
     """Network -> one line that says why it does not judge."""
 
 
-def load_judge(params: Params, device: str) -> LoadedJudge:
+def load_judge(params: Params, device: str, clip: ClipModel) -> LoadedJudge:
     """Every network that params.yaml asks for; one that cannot be fetched is absent and said to be.
 
+    Args:
+        params: whose `judge` names them.
+        device: where to.
+        clip: the judge's CLIP, loaded.
+
     Raises:
-        GuideError, CheckpointError: the CLIP or a file that params.yaml names cannot be used.
+        CheckpointError: a file that params.yaml names cannot be used.
     """
-    section, guide = params.judge, params.guide
+    section = params.judge
     absent = {
         "Inception": f"judge.inception is '{NONE}'; '{WEB}' fetches its weights once (96 MB)",
         "LPIPS": f"judge.lpips is '{NONE}'; '{WEB}' fetches its weights once (553 MB)",
@@ -55,7 +60,7 @@ def load_judge(params: Params, device: str) -> LoadedJudge:
         except (FetchError, OutputError) as err:
             absent[name] = " ".join(str(err).split())
     judge = Judge(
-        clip=load_clip(section.model, guide.config_dir, guide.antialias, device),
+        clip=clip,
         inception=_inception(found["Inception"][0], device) if "Inception" in found else None,
         lpips=_lpips(found["LPIPS"][0], found["LPIPS"][1], device) if "LPIPS" in found else None,
         batch_size=section.batch_size,

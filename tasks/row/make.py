@@ -1,275 +1,226 @@
-"""One row from prompts to a published folder; runs inside a worker process.
+"""Rows from prompts to published folders, in one pass of their method; runs inside a worker process.
 
-Models, the source's samples and reference features stay in this module between rows, so that a worker loads
-them once a night.
+The method decides what is made; this file drives it: it resumes, saves states, tells the parent, and publishes each
+row as it ends. A row that fails leaves the others alone.
 """
 
 from __future__ import annotations
 
-import copy
-import csv
-import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from nada.checkpoints import load_generator
-from nada.clip.goal import PromptPair
-from nada.clip.guide import Guide
-from nada.clip.loading import load_guide
-from nada.errors import ParamsError
-from nada.generators.registry import Network
-from nada.images import before_after, read_images, save_png
-from nada.judge import Judge, Judgement, SetFeatures
-from nada.methods.adapt.layer_selection import num_selected
-from nada.methods.adapt.loop import Adaptation
-from nada.methods.adapt.state import Step
+from nada.errors import InputError, NonFiniteLossError, OutputError, StateError
+from nada.methods.base import Pass, RowError, Step
 from tasks.row import resume_state
-from tasks.row.job import RemakeJob, RowJob
-from tasks.row.judge_networks import LoadedJudge, load_judge
-from tasks.row.resume_state import processor
-from tasks.row.samples import SampleSet, judge_ws, sample_set, score_row, scores_as_json
-from tasks.row.storage import round_as_stored, store
-from tasks.row.training import ProgressCallback, Trained, begin, notify, train
-from tasks.row.validation import EarlyStopping, Validator, write_probes
+from tasks.row.job import GroupJob, RowJob
+from tasks.row.models import WarmModels, warm_models
+from tasks.row.resume_state import Unfinished, processor
 from tasks.store import row_folder
-from tasks.store.feature_cache import kept_features, reference_features
+from tasks.store.record import Making
 from tasks.workers.gpus import forget_peak, peak_bytes
+from tasks.workers.news import Progress, RowEnded
 
-SHEET_COLUMNS = 6
-FORMAT = 1
+REPORT_SECONDS = 0.3  # between two messages to the parent, each of which reads a loss off the device
+
+Tell = Callable[[Any], None]
 
 
 @dataclass
-class WarmModels:
-    """What every row of a night needs; loaded at first use."""
+class RowClock:
+    """What one row of a pass took."""
 
-    job: RowJob
-    _references: dict[str, SetFeatures] = field(default_factory=dict)
-    _eyes: dict[int, tuple[Validator, SetFeatures]] = field(default_factory=dict)
-
-    @cached_property
-    def generator(self) -> Network:
-        """The frozen source."""
-        return load_generator(Path(self.job.generator_path), self.job.device)
-
-    @cached_property
-    def guide(self) -> Guide:
-        """The CLIP models of the loss."""
-        return load_guide(self.job.params.guide, self.job.device)
-
-    @cached_property
-    def loaded_judge(self) -> LoadedJudge:
-        """The networks of the scores, and why some are not there."""
-        return load_judge(self.job.params, self.job.device)
+    load_seconds: float = 0.0
+    earlier_seconds: float = 0.0
+    """In processes that ended."""
+    started: float = field(default_factory=time.monotonic)
+    told: float = field(default_factory=time.monotonic)
 
     @property
-    def judge(self) -> Judge:
-        """The networks of the scores."""
-        return self.loaded_judge.judge
+    def made_seconds(self) -> float:
+        """Of making so far, in all processes."""
+        return self.earlier_seconds + time.monotonic() - self.started
 
-    @cached_property
-    def ws(self) -> Tensor:
-        """Latents of the judged pictures."""
-        return judge_ws(self.generator, self.job.params)
 
-    @cached_property
-    def source(self) -> SampleSet:
-        """The source's samples."""
-        return sample_set(self.generator, self.judge, self.ws, self.job.params)
+def make_rows(job: GroupJob, tell: Tell) -> None:
+    """Make the rows of a group in one pass, and tell of each as it ends: `RowEnded` with its `Making` or its error.
 
-    def references(self, path: str | None) -> SetFeatures | None:
-        """Features of a row's true images, if it has any."""
-        if path is None:
-            return None
-        if path not in self._references:
-            self._references[path] = reference_features(path, self.judge, self.generator.resolution)
-        return self._references[path]
+    Raises:
+        NadaError: what ends the whole pass; rows that were not told of are lost with it.
+    """
+    rows = [replace(row, device=job.device, threads=job.threads) for row in job.rows]
+    Maker(rows, tell, None if job.folder is None else Path(job.folder)).run()
 
-    def check_references(self, path: str | None) -> None:
-        """Find a damaged picture before a row is paid for: read those whose features are not known yet.
 
-        Raises:
-            ImageError: the folder or zip holds an unreadable picture, or none.
-        """
-        if path is None or path in self._references:
+class Maker:
+    """Drives one pass.
+
+    Args:
+        rows: of one method, source and guides.
+        tell: tells the parent.
+        folder: where to, a folder a row within; None publishes the rows as results.
+    """
+
+    def __init__(self, rows: Sequence[RowJob], tell: Tell, folder: Path | None) -> None:
+        self.rows = {row.domain: row for row in rows}
+        self.tell, self.folder = tell, folder
+        self.clocks = {domain: RowClock() for domain in self.rows}
+        self.began: tuple[RowJob, ...] = ()
+        self.resumes = rows[0].resumes
+        """Whether a state is gone on from and saved, for as long as the same rows would begin again."""
+        self.saved = time.monotonic()
+
+    def run(self) -> None:
+        """From loading models to the last row's end."""
+        started = time.monotonic()
+        for row in self.rows.values():
+            self.progress(row, 0, "load")
+        warm = warm_models(next(iter(self.rows.values())))
+        for row in list(self.rows.values()):
+            try:
+                warm.check_references(row.row.reference_images)
+            except InputError as err:
+                self.fail(row.domain, err)
+        if not self.rows:
             return
-        if (kept := kept_features(path, self.judge, self.generator.resolution)) is not None:
-            self._references[path] = kept
-        else:
-            read_images(Path(path), self.generator.resolution)
+        self.began = tuple(self.rows.values())
+        forget_peak(self.began[0].device)
+        loaded = time.monotonic()
+        self.clocks = {domain: RowClock(load_seconds=loaded - started) for domain in self.rows}
+        making = self.begin(warm)
+        self.saved = time.monotonic()
+        for news in making:
+            if news.row not in self.rows:
+                continue  # it could not be saved, and was told of
+            if isinstance(news, RowError):
+                self.fail(news.row, news.error)
+                if isinstance(news.error, NonFiniteLossError) and self.resumes and not self.rows:
+                    resume_state.remove(self.began)  # it would only lead there again
+            else:
+                self.after(making, news, warm)
 
-    def chooser(self, adaptation: Adaptation, job: RowJob) -> EarlyStopping | None:
-        """Who chooses the checkpoint of a row, if it asks for that."""
-        if job.adapt.stop == "fixed":
-            return None
-        num = job.adapt.probe_images
-        if num not in self._eyes:
-            eye = Validator.of(self.judge.clip, self.generator, num, job.params, job.device)
-            self._eyes[num] = eye, eye.see(self.generator)
-        return EarlyStopping(adaptation, *self._eyes[num], PromptPair(job.row.source, job.row.target))
+    def begin(self, warm: WarmModels) -> Pass:
+        """The pass, before its first step or where a process that ended had come to."""
 
+        def fresh() -> Pass:
+            making: Pass = self.began[0].method_object.begin([row.assignment for row in self.began], warm.models)
+            return making
 
-_warm: dict[str, WarmModels] = {}
-
-
-def warm_models(job: RowJob) -> WarmModels:
-    """This process's models for a job; those of another set-up are dropped first."""
-    sections = job.params.model_dump(mode="json", include={"guide", "judge", "samples", "generator"})
-    key = json.dumps([sections, job.generator_path, job.device], sort_keys=True)
-    if key not in _warm:
-        _warm.clear()
-        _warm[key] = WarmModels(job)
-    return _warm[key]
-
-
-def check_models(job: RowJob, progress: ProgressCallback) -> dict[str, str]:
-    """Load every model once, so that a wrong name or a damaged file is found before any training.
-
-    Returns:
-        Names -> sha256 of the CLIP models' weights.
-
-    Raises:
-        CheckpointError, GuideError: as the loaders do.
-        ParamsError: a recipe selects more layers than the generator has.
-    """
-    models = warm_models(job)
-    for name in job.params.recipes:
+        making = fresh()
+        if not self.resumes:
+            return making
         try:
-            num_selected(job.params.recipe(name).selection.k, models.generator)
-        except ParamsError as err:
-            raise ParamsError(f"recipes.{name}.{err}") from err
-    return {clip.name: clip.fingerprint for clip in [*models.guide.models, models.judge.clip]}
+            states = resume_state.load(self.began)
+            for domain, left in states.items():
+                self.go_on(making, self.rows[domain], left)
+        except StateError as err:
+            states, making = {}, fresh()
+            for row in self.began:
+                self.clocks[row.domain].earlier_seconds = 0.0
+                self.progress(row, 0, "make", note=f"starts over, for its saved state is of no use: {err}")
+        if not states:
+            resume_state.remove(self.began)
+        return making
 
+    def go_on(self, making: Pass, row: RowJob, left: Unfinished) -> None:
+        """Take a row to where it was."""
+        done, total = making.load_state_dict(row.domain, left.tensors), row.method_object.num_steps(row.config)
+        self.clocks[row.domain].earlier_seconds = left.seconds
+        self.progress(row, done, "make", note=f"goes on after step {done} of {total}")
 
-def run_row(job: RowJob, progress: ProgressCallback) -> dict[str, Any]:
-    """Adapt, judge, write and publish one row.
+    def after(self, making: Pass, step: Step, warm: WarmModels) -> None:
+        """What follows a step: news to the parent now and then, a saved state, and in the end the row's folder."""
+        row, clock, now = self.rows[step.row], self.clocks[step.row], time.monotonic()
+        if step.note:
+            self.progress(row, step.done, "make", note=step.note)
+            return
+        if step.is_last or now - clock.told >= REPORT_SECONDS:
+            clock.told = now
+            self.progress(row, step.done, "make", None if step.loss is None else step.loss.item())
+        if step.is_last:
+            try:
+                self.finish(making, row, warm)
+            except Exception as err:
+                self.fail(row.domain, err)
+        elif self.resumes and now - self.saved >= row.params.night.checkpoint_minutes * 60:
+            self.saved = now
+            self.save_state(making, row, step.done)
 
-    Returns:
-        The record, as in row.json.
+    def finish(self, making: Pass, row: RowJob, warm: WarmModels) -> None:
+        """Write a row's folder, publish it, and tell of it."""
+        self.progress(row, row.method_object.num_steps(row.config), "save")
+        folder = row_folder.partial_dir(row.domain) if self.folder is None else self.folder / row.domain
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            record = self.write(making, row, warm, folder)
+            if self.folder is None:
+                row_folder.publish(folder, row.domain)
+                resume_state.remove(self.began)
+                self.resumes = False
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        warm.made = row.keys.making, making.domain(row.domain)
+        del self.rows[row.domain]
+        self.tell(RowEnded(domain=row.domain, result=record))
 
-    Raises:
-        NonFiniteLossError: training left the real numbers.
-        OutOfMemoryError: memory ran out with one picture at a time.
-        InputError: models or reference images cannot be read, or the folder cannot be written.
-    """
-    partial = row_folder.partial_dir(job.row.domain)
-    try:
-        record = make_row(job, progress, partial)
-        row_folder.publish(partial, job.row.domain)
-        resume_state.remove(job.row.domain)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return record
+    def write(self, making: Pass, row: RowJob, warm: WarmModels, folder: Path) -> Making:
+        """The row's files and its record."""
+        clock, method = self.clocks[row.domain], row.method_object
+        made = making.save(row.domain, folder)
+        return row_folder.write_making(
+            folder,
+            Making(
+                domain=row.domain,
+                key=row.keys.making,
+                method=method.name,
+                row=row.row,
+                config=row.config.model_dump(mode="json"),
+                seed=row.seed,
+                storage=row.params.night.storage,
+                resolution=warm.models.source.resolution,
+                guides=[clip.name for clip in row.params.guide.models],
+                on_key=None if row.source.on is None else row.source.on.key,
+                group={other.domain: other.keys.making for other in self.began},
+                trained_steps=made.trained_steps,
+                most_steps=method.num_steps(row.config),
+                kept_step=made.kept_step,
+                bases=list(made.bases),
+                part=made.part.model_dump(mode="json"),
+                seconds={"load": round(clock.load_seconds, 3), "make": round(clock.made_seconds, 3)},
+                device=row.device,
+                processor=processor(row.device),
+                threads=row.threads,
+                micro_batch=made.micro_batch,
+                gpu_bytes=peak_bytes(row.device),
+                provenance=dict(row.provenance),
+                finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            ),
+        )
 
+    def fail(self, domain: str, error: Exception) -> None:
+        """Tell of a row that is lost."""
+        self.rows.pop(domain)
+        details = "".join(traceback.format_exception(error))
+        message = str(error).strip() or "no message"
+        self.tell(RowEnded(domain=domain, error=(type(error).__name__, message, details)))
 
-def remake_row(job: RemakeJob, progress: ProgressCallback) -> dict[str, Any]:
-    """Make a row again in a folder of its own, from its first step, and publish nothing; raises as `run_row` does."""
-    return make_row(job, progress, Path(job.folder))
+    def save_state(self, making: Pass, row: RowJob, done: int) -> None:
+        """Save the state of every row of the pass; that it cannot be written costs no row."""
+        try:
+            states = {
+                domain: Unfinished(making.state_dict(domain), self.clocks[domain].made_seconds) for domain in self.rows
+            }
+            resume_state.save(self.began, states)
+        except OutputError as err:
+            self.progress(row, done, "make", note=f"its state is not saved: {err}")
 
-
-def make_row(job: RowJob, progress: ProgressCallback, folder: Path) -> dict[str, Any]:
-    """Adapt and judge one row, and fill a folder with it; returns the record. Raises as `run_row` does."""
-    clock = Clock()
-    notify(progress, job, 0, "load")
-    models = warm_models(job)
-    models.check_references(job.row.reference_images)
-    clock.lap("load")
-
-    torch.manual_seed(job.seed)  # adapt seeds itself; this covers anything that draws without asking
-    target = copy.deepcopy(models.generator)
-    forget_peak(job.device)
-    adaptation = begin(models.generator, target, models.guide, job)
-    trained = train(adaptation, models.chooser(adaptation, job), job, progress)
-    target.eval()
-    rounding = round_as_stored(target, models.ws[: job.params.samples.count], job)
-    clock.lap("adapt", trained.earlier_seconds)
-
-    notify(progress, job, job.adapt.iterations, "judge")
-    source, references = models.source, models.references(job.row.reference_images)
-    clock.lap("load")  # once a night, and not before the training: nothing there needs them
-    samples = sample_set(target, models.judge, models.ws, job.params)
-    verdict = score_row(models.judge, job.row, source, samples, references, job.all_targets)
-    clock.lap("judge")
-
-    notify(progress, job, job.adapt.iterations, "save")
-    storage = {**store(folder, target, job), "rounding": rounding}
-    save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), folder / "samples.png")
-    write_trace(folder / "trace.csv", adaptation.trace, len(target.conv_layers()))
-    if trained.chooser is not None:
-        write_probes(folder / "probes.csv", trained.chooser.seen.probes)
-    (folder / "metrics.json").write_text(json.dumps(scores_as_json(verdict), indent=2, sort_keys=True) + "\n")
-    return row_folder.write_record(folder, make_record(job, models, verdict, storage, trained, clock))
-
-
-def write_trace(path: Path, trace: Sequence[Step], num_layers: int) -> None:
-    """One line a step: its loss, the terms of the loss, the layers that it trained (`all`, or their names)."""
-    terms = list(trace[0].terms)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["step", "loss", *terms, "layers"])
-        for step in trace:
-            values = [f"{value.item():.6g}" for value in (step.loss, *(step.terms[name] for name in terms))]
-            layers = "all" if len(step.layers) == num_layers else " ".join(step.layers)
-            writer.writerow([step.index + 1, *values, layers])
-
-
-def make_record(
-    job: RowJob,
-    models: WarmModels,
-    verdict: Judgement,
-    storage: dict[str, Any],
-    trained: Trained,
-    clock: Clock,
-) -> dict[str, Any]:
-    """The row's record: everything that a reader needs to know about the result, hashes of files aside."""
-    adaptation = trained.adaptation
-    return {
-        "format": FORMAT,
-        "key": job.key,
-        "domain": job.row.domain,
-        "row": asdict(job.row),
-        "adapt": job.adapt.model_dump(mode="json"),
-        "seed": job.seed,
-        "resolution": models.generator.resolution,
-        "guides": [clip.name for clip in models.guide.models],
-        "judge": models.judge.clip.name,
-        "absent": models.loaded_judge.absent,
-        "scores": scores_as_json(verdict),
-        "nearest": verdict.nearest,
-        "storage": storage,
-        "choice": None if trained.chooser is None else trained.chooser.record(),
-        "loss": {"first": adaptation.trace[0].loss.item(), "last": adaptation.trace[-1].loss.item()},
-        "seconds": {**clock.seconds, "total": sum(clock.seconds.values())},
-        "device": job.device,
-        "processor": processor(job.device),
-        "threads": job.threads,
-        "micro_batch": adaptation.micro_batch.size,
-        "gpu_bytes": peak_bytes(job.device),
-        "provenance": job.provenance,
-        "all_targets": job.all_targets,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-class Clock:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._since = time.monotonic()
-
-    def lap(self, phase: str, earlier: float = 0.0) -> None:
-        """Book the time since the last lap under a phase, and what it took in a process that ended."""
-        now = time.monotonic()
-        self.seconds[phase] = round(self.seconds.get(phase, 0.0) + now - self._since + earlier, 3)
-        self._since = now
+    def progress(self, row: RowJob, step: int, phase: str, loss: float | None = None, note: str = "") -> None:
+        """Tell the parent where a row is."""
+        total = row.method_object.num_steps(row.config)
+        self.tell(Progress(domain=row.domain, step=step, total=total, loss=loss, phase=phase, note=note))

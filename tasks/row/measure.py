@@ -1,47 +1,47 @@
-"""How fast a recipe trains here: a few real steps in a worker, nothing written."""
+"""How fast a row's settings are here: a few real steps in a worker, and a judging; nothing is written."""
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import replace
-from itertools import islice
 
+from nada.judge.samples import render
+from nada.methods.base import RowError, Step
 from tasks.row.job import RowJob
-from tasks.row.make import warm_models
-from tasks.row.samples import sample_set, score_row
-from tasks.row.training import ProgressCallback, begin, notify
+from tasks.row.make import Tell
+from tasks.row.models import warm_models
+from tasks.workers.news import Progress
 
 MEASURE = "tasks.row.measure:measure_row"
 WARM_STEPS, STEPS = 2, 6
 
 
-def measure_row(job: RowJob, progress: ProgressCallback) -> tuple[float, float]:
-    """Train some steps of a row and judge it; the seconds of a step, and of judging.
+def measure_row(job: RowJob, tell: Tell) -> tuple[float, float]:
+    """Make some steps of a row and render and embed what came of it; the seconds of a step, and of judging.
 
     Raises:
-        As `tasks.row.make.run_row`.
+        As `tasks.row.make.make_rows`.
     """
-    models = warm_models(job)
-    source, references = models.source, models.references(job.row.reference_images)
-    target = copy.deepcopy(models.generator)
-    short = replace(job, adapt=job.adapt.model_copy(update={"iterations": WARM_STEPS + STEPS}))
-    steps = iter(begin(models.generator, target, models.guide, short))
-    notify(progress, job, 0, "adapt")
-    _finish(islice(steps, WARM_STEPS))
-    started = time.monotonic()
-    _finish(steps)
-    trained = time.monotonic()
-    notify(progress, job, WARM_STEPS + STEPS, "judge")
-    target.eval()
-    samples = sample_set(target, models.judge, models.ws, job.params)
-    score_row(models.judge, job.row, source, samples, references, job.all_targets)
+    warm, method = warm_models(job), job.method_object
+    total = WARM_STEPS + STEPS
+    short = replace(job, config=method.with_steps(job.config, total))
+    started = trained = time.monotonic()
+    making = method.begin([short.assignment], warm.models)
+    tell(Progress(domain=job.domain, step=0, total=total, loss=None, phase="make"))
+    for news in making:
+        if isinstance(news, RowError):
+            raise news.error
+        if news.done == WARM_STEPS and not news.note:
+            started = _now(news)
+        trained = _now(news) if news.is_last else trained
+    tell(Progress(domain=job.domain, step=total, total=total, loss=None, phase="judge"))
+    for img_u8 in render(making.domain(job.domain), warm.ws, job.params.judge.batch_size):
+        warm.judge.features(img_u8)
     return (trained - started) / STEPS, time.monotonic() - trained
 
 
-def _finish(steps: object) -> None:
-    loss = None
-    for step in steps:  # type: ignore[attr-defined]
-        loss = step.loss
-    if loss is not None:
-        loss.item()  # a GPU runs behind; this waits for it
+def _now(step: Step) -> float:
+    """The time, once what runs behind on a GPU is done."""
+    if step.loss is not None:
+        step.loss.item()
+    return time.monotonic()

@@ -1,10 +1,11 @@
-"""States of rows in the making, so that a row whose process ended goes on where it was, to the same bytes.
+"""States of passes in the making, so that rows whose process ended go on where they were, to the same bytes.
 
-`weights/.unfinished/<domain>.safetensors` holds the tensors of `nada.methods.adapt.state`. Its metadata says what the
-bytes of the rest depend on beside them; a state of anything else is of no use:
+`weights/.unfinished/<domain>.safetensors`, named after the first row of the pass, holds `<row>/<name>` for each tensor
+of `nada.methods.base.Pass.state_dict`, of all rows at one moment: rows that learn side by side may decide each other's
+last bits. Its metadata says what the bytes of the rest depend on beside them; a state of anything else is of no use:
 
-    metadata["nada"] = {"origin": {"key": ..., "processor": "AVX512", "threads": 2, "torch": "2.13.0"},
-                        "seconds": 310.2, "sha256": ...}
+    metadata["nada"] = {"origin": {"group": [[<row>, <key>], ...], "processor": "AVX512", "threads": 2, "torch": ...},
+                        "seconds": {<row>: 310.2}, "sha256": ...}
 
 It is written whole or not at all, and lies outside of `weights/adapted`, which DVC versions.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,45 +33,56 @@ from tasks.store.row_folder import state_path
 
 @dataclass(frozen=True)
 class Unfinished:
-    """What a row had come to."""
+    """What one row had come to."""
 
     tensors: dict[str, Tensor]
     seconds: float
-    """Of training so far, in all processes."""
+    """Of making so far, in all processes."""
 
 
-def save(job: RowJob, unfinished: Unfinished) -> None:
-    """Replace the row's state.
+def save(group: Sequence[RowJob], unfinished: Mapping[str, Unfinished]) -> None:
+    """Replace the state of a pass.
+
+    Args:
+        group: all rows that began in it.
+        unfinished: those that are still in it, by domain.
 
     Raises:
         OutputError: it cannot be written; the one before is kept.
     """
-    digest = sha256_tensors(unfinished.tensors)
-    header = {"origin": _origin(job), "seconds": unfinished.seconds, "sha256": digest}
-    path = state_path(job.row.domain)
+    tensors = {f"{domain}/{name}": one for domain, row in unfinished.items() for name, one in row.tensors.items()}
+    header = {
+        "origin": _origin(group),
+        "seconds": {domain: row.seconds for domain, row in unfinished.items()},
+        "sha256": sha256_tensors(tensors),
+    }
+    path = state_path(group[0].domain)
     with replacing(path) as partial:
         try:
-            save_file(unfinished.tensors, partial, {METADATA_KEY: json.dumps(header, sort_keys=True)})
+            save_file(tensors, partial, {METADATA_KEY: json.dumps(header, sort_keys=True)})
         except SafetensorError as err:
             raise OutputError(f"{path}: cannot be written ({err})") from err
 
 
-def load(job: RowJob) -> Unfinished | None:
-    """The state that this very row left on this kind of machine, or None.
+def load(group: Sequence[RowJob]) -> dict[str, Unfinished]:
+    """What a pass of these very rows left on this kind of machine, by domain; nothing where it left nothing.
 
     Raises:
         StateError: it is torn or damaged.
     """
-    path = state_path(job.row.domain)
+    path = state_path(group[0].domain)
     if not path.exists():
-        return None
+        return {}
     try:
         with safe_open(path, framework="pt") as file:
             header: Mapping[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
-            if header["origin"] != _origin(job):
-                return None
+            if header["origin"] != _origin(group):
+                return {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        unfinished = Unfinished(tensors, float(header["seconds"]))
+        seconds = {row.domain: header["seconds"][row.domain] for row in group if row.domain in header["seconds"]}
+        unfinished = {
+            domain: Unfinished(_under(f"{domain}/", tensors), float(took)) for domain, took in seconds.items()
+        }
         is_whole = header["sha256"] == sha256_tensors(tensors)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError) as err:
         raise StateError(f"{path}: not a whole state ({type(err).__name__}: {err})") from err
@@ -79,9 +91,9 @@ def load(job: RowJob) -> Unfinished | None:
     return unfinished
 
 
-def remove(domain: str) -> None:
-    """Forget a row's state, if there is one."""
-    path = state_path(domain)
+def remove(group: Sequence[RowJob]) -> None:
+    """Forget the state of a pass, if there is one."""
+    path = state_path(group[0].domain)
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
         path.with_name(path.name + ".partial").unlink(missing_ok=True)  # of a process killed while it wrote
@@ -93,11 +105,15 @@ def processor(device: str) -> str:
     return torch.backends.cpu.get_cpu_capability() if device == "cpu" else torch.cuda.get_device_name(device)
 
 
-def _origin(job: RowJob) -> dict[str, Any]:
+def _origin(group: Sequence[RowJob]) -> dict[str, Any]:
     """What decides the bytes of the rest, beside the state."""
     return {
-        "key": job.key,
-        "processor": processor(job.device),
-        "threads": job.threads,
+        "group": [[row.domain, row.keys.making] for row in group],
+        "processor": processor(group[0].device),
+        "threads": group[0].threads,
         "torch": torch.__version__,
     }
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

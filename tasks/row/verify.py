@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nada.hashing import sha256_file
-from tasks.row.job import RemakeJob, RowJob
+from tasks.row.job import GroupJob, RowJob
+from tasks.store.record import Evaluation, FileEntry, Making
 from tasks.tracking.entities import flat
 
-REMAKE = "tasks.row.make:remake_row"
-CIRCUMSTANCES = ("device", "processor", "threads", "micro_batch", "seed", "adapt", "provenance")
+CIRCUMSTANCES = ("device", "processor", "threads", "micro_batch", "group", "seed", "config", "provenance")
 """What a record tells of how the row was made; a difference there explains one in the files."""
 
 
@@ -26,40 +26,43 @@ class Comparison:
     """What else was different: versions, device, commit."""
 
 
-def remake_job(job: RowJob, record: Mapping[str, Any], folder: Path) -> RemakeJob:
+def remake_job(job: GroupJob, making: Making) -> GroupJob:
     """The job that made a record, as far as the record tells, into another folder.
 
     Args:
-        job: of the same row key.
-        record: row.json of the finished row.
-        folder: empty.
+        job: of the rows that were made in one pass, with the folder.
+        making: how one of them was made.
     """
-    night = job.params.night.model_copy(
-        update={"micro_batch": record["micro_batch"], "storage": record["storage"]["kind"]}
-    )
-    given = {field.name: getattr(job, field.name) for field in fields(RowJob)}
-    given |= {
-        "params": job.params.model_copy(update={"night": night}),
-        "device": record["device"],
-        "threads": record["threads"],
-        "all_targets": record["all_targets"],
-        "resumes": False,
-    }
-    return RemakeJob(**given, folder=str(folder))
+    return replace(job, rows=tuple(_as_made(row, making) for row in job.rows), **_on(making))
 
 
-def compare(record: Mapping[str, Any], remade: Mapping[str, Any], folder: Path) -> Comparison:
-    """Compare the files of a row that was made again with those that a record lists.
+def _as_made(row: RowJob, making: Making) -> RowJob:
+    changes = {"micro_batch": making.micro_batch, "storage": making.storage}
+    night = row.params.night.model_copy(update=changes)
+    params = row.params.model_copy(update={"night": night})
+    return replace(row, params=params, resumes=False, **_on(making))
+
+
+def _on(making: Making) -> dict[str, Any]:
+    return {"device": making.device, "threads": making.threads}
+
+
+def compare(making: Making, evaluation: Evaluation, remade: Making, folder: Path) -> Comparison:
+    """Compare the files of a row that was made and judged again with those that its records list.
 
     Args:
-        record: of the finished row.
+        making: of the finished row.
+        evaluation: likewise.
         remade: of the new one.
         folder: of the new one.
     """
-    files: Mapping[str, Any] = record["files"]
-    names = sorted({*files, *remade["files"]})
+    files: Mapping[str, FileEntry] = {**making.files, **evaluation.files}
+    names = sorted({*files, *remade.files})
     differing = [name for name in names if not _is_same(folder / name, files.get(name))]
-    then, now = (dict(flat({name: of.get(name) for name in CIRCUMSTANCES})) for of in (record, remade))
+    then, now = (
+        dict(flat({name: of[name] for name in CIRCUMSTANCES}))
+        for of in (making.model_dump(mode="json"), remade.model_dump(mode="json"))
+    )
     changed = [
         f"{name}: {then.get(name, 'not recorded')} then, {now.get(name, 'not recorded')} now"
         for name in sorted({*then, *now})
@@ -68,5 +71,5 @@ def compare(record: Mapping[str, Any], remade: Mapping[str, Any], folder: Path) 
     return Comparison(differing=tuple(differing), circumstances=tuple(changed))
 
 
-def _is_same(path: Path, entry: Mapping[str, Any] | None) -> bool:
-    return entry is not None and path.is_file() and sha256_file(path) == entry["sha256"]
+def _is_same(path: Path, entry: FileEntry | None) -> bool:
+    return entry is not None and path.is_file() and sha256_file(path) == entry.sha256

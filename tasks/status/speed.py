@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tasks.workers.pool import Progress
+from tasks.workers.news import Progress
 
 
 class Rates:
@@ -16,7 +16,7 @@ class Rates:
     def rate(self, progress: Progress) -> float | None:
         """Steps per second since the row's first step; None before the second, and outside of training."""
         now = time.monotonic()
-        if progress.phase != "adapt":
+        if progress.phase != "make":
             self._since.pop(progress.domain, None)  # a row that is tried again starts anew
             return None
         since, first = self._since.setdefault(progress.domain, (now, progress.step))

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 from nada.errors import OutputError
 from tasks.plan.queue import RowQueue, forecast
 from tasks.report.wording import scores_in_words
 from tasks.status.speed import Rates
 from tasks.status.status_file import RunningRow, State, Status, save_status
-from tasks.workers.pool import Progress
+from tasks.store.record import Record
+from tasks.workers.news import Progress
 
 WRITE_SECONDS = 1.0
 
@@ -65,11 +64,11 @@ class StatusWriter:
             self.status.running = sorted([*others, row], key=lambda row: row.started)
             self._write_now_and_then()
 
-    def finished(self, record: Mapping[str, Any]) -> None:
+    def finished(self, record: Record) -> None:
         """A row was published."""
         with self._lock:
-            self._ended(record["domain"])
-            self.status.done[record["domain"]] = scores_in_words(record)
+            self._ended(record.domain)
+            self.status.done[record.domain] = scores_in_words(record)
             self._write_now_and_then()
 
     def failed(self, domain: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Copies of the generators that stored differences rebuild from, kept by content beside the domains.
+"""Copies of the generators that rows rebuild from, kept by content beside the domains.
 
 They travel with the domains, and outlive a change of `generator.weights`.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from nada.atomic import replacing, writing
 from nada.hashing import sha256_file
 from tasks.config.project import HERE
-from tasks.store.row_folder import WEIGHTS_NAME, read_record
+from tasks.store.record import MAKING_NAME, Making, RecordError, read_entry
 
 
 def keep(generator_path: Path) -> None:
@@ -29,6 +29,14 @@ def keep(generator_path: Path) -> None:
             shutil.copyfile(generator_path, partial)
 
 
+def find(sha256: str) -> Path | None:
+    """A canonical generator with these bytes: the kept copy, or one that was prepared for rows to start from."""
+    for path in (HERE.base_models / f"{sha256}.safetensors", *sorted(HERE.pretrained.glob("*.safetensors"))):
+        if path.is_file() and sha256_file(path) == sha256:
+            return path
+    return None
+
+
 def prune() -> list[Path]:
     """Remove generators that no domain rebuilds from; returns their paths.
 
@@ -37,11 +45,11 @@ def prune() -> list[Path]:
     Raises:
         OutputError: one cannot be removed.
     """
-    needed = set()
-    for path in HERE.adapted.glob(f"*/{WEIGHTS_NAME}"):
+    needed: set[str] = set()
+    for path in HERE.adapted.glob(f"*/{MAKING_NAME}"):
         try:
-            needed.add(read_record(path.parent.name).get("storage", {}).get("parent"))
-        except (OSError, ValueError, AttributeError):
+            needed.update(read_entry(path, Making).bases)
+        except RecordError:
             return []
     removed = [path for path in sorted(HERE.base_models.glob("*.safetensors")) if path.stem not in needed]
     for path in removed:

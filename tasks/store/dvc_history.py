@@ -13,18 +13,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nada.errors import InputError
-from tasks.store import base_models, row_folder, versioning
+from tasks.store import row_folder, versioning
+from tasks.store.record import MAKING_NAME
 
 Files = dict[str, Path]
 """Names within a row's folder -> their files in the cache."""
 
 
-def restore(keys: Mapping[str, str], generator_path: Path) -> list[str]:
+def restore(keys: Mapping[str, str]) -> list[str]:
     """Publish rows that were versioned with exactly these keys, every file checked against their records.
 
+    What was judged of them comes along; whether it is of today's inputs is found out as of any row.
+
     Args:
-        keys: domain -> content key of a row that is not there.
-        generator_path: the canonical generator that the keys name; differences rebuild from it.
+        keys: domain -> key of making of a row that is not there.
 
     Returns:
         The domains that are there now.
@@ -39,8 +41,6 @@ def restore(keys: Mapping[str, str], generator_path: Path) -> list[str]:
     for domain, files in _rows(cache, set(keys)) if cache else ():
         if domain not in restored and _publish(domain, keys[domain], files):
             restored[domain] = None
-    if restored:
-        base_models.keep(generator_path)
     return list(restored)
 
 
@@ -60,7 +60,7 @@ def _rows(cache: Path, domains: set[str]) -> Iterator[tuple[str, Files]]:
 def _publish(domain: str, key: str, files: Files) -> bool:
     """Copy a row's files into place, if they are all there and make up a whole row with this key."""
     try:
-        if json.loads(files[row_folder.RECORD_NAME].read_bytes())["key"] != key:
+        if json.loads(files[MAKING_NAME].read_bytes())["key"] != key:
             return False
     except (OSError, ValueError, TypeError, KeyError):
         return False
@@ -68,7 +68,7 @@ def _publish(domain: str, key: str, files: Files) -> bool:
     try:
         for name, source in files.items():
             shutil.copyfile(source, partial / name)
-        if not row_folder.is_whole(partial, domain, key):
+        if not row_folder.is_made(partial, domain, key):
             return False
         row_folder.publish(partial, domain)
         return True

@@ -1,46 +1,92 @@
-"""The source generator, validated and written to the place where the night reads it."""
+"""The source generators, validated and written to the place where the night reads them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from nada.atomic import replacing
 from nada.errors import CheckpointError
+from nada.generators.families import family_module
 from nada.hashing import sha256_file
 from tasks.config.model import Params
 from tasks.config.project import HERE
+from tasks.config.row import Row
 
-PRETRAINED_PATH = HERE.pretrained / "generator.safetensors"
-ORIGIN_PATH = HERE.pretrained / "origin.json"
+METADATA_KEY = "nada"  # as `nada.checkpoints.canonical` has it, which imports torch
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A generator in the canonical format."""
+
+    path: Path
+    sha256: str
+    source_name: str
+    """The file that it was made from, without its folder."""
+
+    @cached_property
+    def family_module(self) -> str:
+        """Module of its network.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        try:
+            with safe_open(self.path, framework="np") as file:
+                family: str = json.loads(file.metadata()[METADATA_KEY])["config"]["family"]
+            return family_module(family)
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as err:
+            raise CheckpointError(f"{self.path}: cannot be read ({err})") from err
 
 
 def prepare(params: Params) -> Path:
-    """Read `generator.weights` in any format, check every tensor, and write them in the canonical one.
+    """`generator.weights` in the canonical format; see `prepare_file`."""
+    return prepare_file(params.generator.weights, params).path
 
-    origin.json tells from which bytes the copy was made. An up-to-date copy is kept: that costs two hashes and no
-    import of torch.
 
-    Returns:
-        PRETRAINED_PATH.
+def prepare_all(params: Params, rows: Iterable[Row]) -> dict[str, Pretrained]:
+    """Checkpoint -> `prepare_file`, of params.yaml and of every row that names one."""
+    named = [row.generator for row in rows if row.generator is not None]
+    return {weights: prepare_file(weights, params) for weights in [params.generator.weights, *dict.fromkeys(named)]}
+
+
+def prepare_file(weights: str, params: Params) -> Pretrained:
+    """Read a checkpoint in any format, check every tensor, and write them in the canonical one.
+
+    `NAME.json` beside the copy tells from which bytes it was made. An up-to-date copy is kept: that costs two hashes
+    and no import of torch.
+
+    Args:
+        weights: the checkpoint.
+        params: whose own generator is `generator.safetensors`; others are named by their content.
 
     Raises:
         CheckpointError: missing, damaged, or no generator.
         OutputError: the copy cannot be written.
     """
-    source = Path(params.generator.weights)
+    source = Path(weights)
     try:
         source_hash = sha256_file(source)
     except OSError as err:
         raise CheckpointError(f"{source}: cannot be read ({err.strerror})") from err
-    if not _is_current(source_hash):
+    is_main = weights == params.generator.weights
+    path = HERE.pretrained / f"{'generator' if is_main else f'generator-{source_hash[:16]}'}.safetensors"
+    origin = HERE.pretrained / "origin.json" if is_main else path.with_suffix(".json")
+    if (sha256 := _current(path, origin, source_hash)) is None:
         from nada.checkpoints import read_any, save_generator
 
-        save_generator(PRETRAINED_PATH, read_any(source))
-        _write_origin(source, source_hash)
-    return PRETRAINED_PATH
+        save_generator(path, read_any(source))
+        sha256 = sha256_file(path)
+        with replacing(origin) as partial:
+            content = {"source": source.as_posix(), "source_sha256": source_hash, "sha256": sha256}
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return Pretrained(path, sha256, source.name)
 
 
 def makes_noise(path: Path) -> bool:
@@ -57,15 +103,11 @@ def makes_noise(path: Path) -> bool:
         raise CheckpointError(f"{path}: cannot be read ({err})") from err
 
 
-def _is_current(source_hash: str) -> bool:
+def _current(path: Path, origin: Path, source_hash: str) -> str | None:
+    """sha256 of a copy that was made from these bytes and has not changed since; None where there is none."""
     try:
-        origin = json.loads(ORIGIN_PATH.read_text(encoding="utf-8"))
-        return bool(origin["source_sha256"] == source_hash and origin["sha256"] == sha256_file(PRETRAINED_PATH))
+        content = json.loads(origin.read_text(encoding="utf-8"))
+        sha256: str = content["sha256"]
+        return sha256 if content["source_sha256"] == source_hash and sha256_file(path) == sha256 else None
     except (OSError, ValueError, TypeError, KeyError):
-        return False  # absent or damaged: made again
-
-
-def _write_origin(source: Path, source_hash: str) -> None:
-    origin = {"source": source.as_posix(), "source_sha256": source_hash, "sha256": sha256_file(PRETRAINED_PATH)}
-    with replacing(ORIGIN_PATH) as partial:
-        partial.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+        return None  # absent or damaged: made again

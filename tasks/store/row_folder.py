@@ -1,112 +1,142 @@
-"""Finished rows on disk, each whole or absent, recognised by content.
+"""Finished rows on disk, each part whole or absent, recognised by content.
 
-`weights/adapted/<domain>/` holds generator.safetensors, metrics.json, samples.png, trace.csv and row.json,
-and probes.csv with `adapt.stop: auto`.
+`weights/adapted/<domain>/` holds what was made and, beside it, what was judged, each with a record and a key of its own
+(`tasks.store.record`):
+
+    row.json, generator.safetensors or what else its method leaves, trace.csv, probes.csv       made
+    evaluation.json, samples.png, metrics.json, embeddings.safetensors                          judged
+    retrieval.json                                                                              among a night's prompts
+
 `weights/adapted/_parents/<sha256>.safetensors` are the generators that stored differences rebuild from, so that the
-folder is whole by itself, whatever params.yaml says later. row.json is the record:
+folder is whole by itself, whatever params.yaml says later.
 
-    {"format": 1, "key": ..., "domain": ..., "row": {...}, "adapt": {...}, "seed": 0,
-     "scores": {name: {"value", "low", "high", "reference", "num_images", "network", "resizing"}},
-     "nearest": {prompt: pictures nearest to it among the night's prompts, where there are any},
-     "absent": {network: why it did not judge},
-     "storage": {"kind": "delta", "parent": sha256, "rounding": null},
-     "choice": {"step", "trained", "why", "probes", "seconds"}, or null where no checkpoint was chosen,
-     "seconds": {"load", "adapt", "judge", "total"}, "device": "cpu", "threads": 1, "micro_batch": 8,
-     "gpu_bytes": the most that it took of a GPU, null on a CPU,
-     "provenance": {name: hash or version}, "all_targets": {domain: prompt}, "finished": ISO 8601,
-     "files": {name: {"sha256", "bytes"}}}                    # written by write_record
-
-A row is filled in `.partial-<domain>-<pid>`, then renamed; row.json is written last.
+What is made is filled in `.partial-<domain>-<pid>`, then renamed; what is judged replaces its files one by one, its
+record last: between the first and the last the row counts as not judged.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from nada.atomic import replacing, writing
+from nada.atomic import writing
 from nada.hashing import sha256_file
 from tasks.config.project import HERE
-from tasks.plan.keys import clip_hashes, row_key
+from tasks.store.record import (
+    EVALUATION_NAME,
+    MAKING_NAME,
+    RETRIEVAL_NAME,
+    Evaluation,
+    FileEntry,
+    Making,
+    Record,
+    RecordError,
+    Retrieval,
+    read_entry,
+    write_entry,
+)
+from tasks.store.record import read_record as read_record_of
 
-__all__ = [
-    "RECORD_NAME",
-    "WEIGHTS_NAME",
-    "Record",
-    "check_writable",
-    "clip_hashes",
-    "for_reports",
-    "is_finished",
-    "is_whole",
-    "leftovers",
-    "partial_dir",
-    "process_lives",
-    "prune",
-    "publish",
-    "read_record",
-    "row_key",
-    "state_path",
-    "sweep",
-    "write_record",
-]
+SAMPLES_NAME, METRICS_NAME, EMBEDDINGS_NAME = "samples.png", "metrics.json", "embeddings.safetensors"
+JUDGED_NAMES = (SAMPLES_NAME, METRICS_NAME, EMBEDDINGS_NAME)
+"""Files of an evaluation, beside its record."""
 
-RECORD_NAME = "row.json"
-WEIGHTS_NAME = "generator.safetensors"
-FORMAT = 1
-
-Record = dict[str, Any]
+RowState = Literal["absent", "made", "judged", "whole"]
 
 _UNFINISHED = re.compile(r"\.(partial|old)-.+-(?P<pid>\d+)")
 
 
-def is_finished(domain: str, key: str) -> bool:
-    """Whether the row's result is there, whole, and made from exactly this key.
+@dataclass(frozen=True)
+class Keys:
+    """What a row's three parts are to be made from (`tasks.keys.row_keys`)."""
+
+    making: str
+    evaluation: str
+    retrieval: str
+
+
+def state_of(domain: str, keys: Keys) -> RowState:
+    """How much of a row is there, whole, and from exactly these keys."""
+    return state_in(HERE.adapted / domain, domain, keys)
+
+
+def state_in(folder: Path, domain: str, keys: Keys) -> RowState:
+    """The same of a folder. Every file that a record lists must have its size and sha256; others are ignored.
 
     A difference rebuilds from the generator whose hash is in the key: whoever knows the key has that generator.
     """
-    return is_whole(HERE.adapted / domain, domain, key)
-
-
-def is_whole(folder: Path, domain: str, key: str) -> bool:
-    """Whether a folder holds a domain's result, made from exactly this key.
-
-    Every file that the record lists must have its size and sha256; further files are ignored.
-    """
+    if not is_made(folder, domain, keys.making):
+        return "absent"
+    if not _is_judged(folder, domain, keys):
+        return "made"
     try:
-        record = _read_record(folder)
-        files: dict[str, Any] = record["files"]
-        if record["key"] != key or record["domain"] != domain or WEIGHTS_NAME not in files:
-            return False
-        return all(_matches(folder / name, entry) for name, entry in files.items())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return False  # absent, truncated or of another shape: the row is simply done again
+        retrieval = read_entry(folder / RETRIEVAL_NAME, Retrieval)
+    except RecordError:
+        return "judged"
+    return "whole" if (retrieval.domain, retrieval.key) == (domain, keys.retrieval) else "judged"
+
+
+def is_made(folder: Path, domain: str, key: str) -> bool:
+    """Whether a folder holds what was made of a domain, whole, from exactly this key."""
+    try:
+        making = read_entry(folder / MAKING_NAME, Making)
+    except RecordError:
+        return False  # absent, damaged or of another shape: the row is simply done again
+    return (making.domain, making.key) == (domain, key) and bool(making.files) and all_match(folder, making.files)
+
+
+def all_match(folder: Path, files: Mapping[str, FileEntry]) -> bool:
+    """Whether a folder's files have their sizes and sha256; no name leaves the folder."""
+    try:
+        return all(Path(name).name == name and _matches(folder / name, entry) for name, entry in files.items())
+    except OSError:
+        return False
 
 
 def read_record(domain: str) -> Record:
-    """row.json of a published domain.
+    """All that is known of a finished row.
 
     Raises:
-        OSError: there is none.
-        ValueError: it is truncated, or no record.
+        RecordError: a part is missing or damaged.
     """
-    return _read_record(HERE.adapted / domain)
+    return read_record_of(HERE.adapted / domain)
 
 
-def for_reports(record: Record) -> Record:
-    """A record without the prompts that its row was judged among: hundreds in each of thousands of records."""
-    return {name: value for name, value in record.items() if name != "all_targets"}
+def read_making(domain: str) -> Making:
+    """How a row was made.
+
+    Raises:
+        RecordError: it is missing or damaged.
+    """
+    return read_entry(HERE.adapted / domain / MAKING_NAME, Making)
 
 
-def _read_record(folder: Path) -> Record:
-    record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
-    if not isinstance(record, dict):
-        raise ValueError(f"{folder / RECORD_NAME}: not a record")
-    return record
+def write_making(folder: Path, making: Making) -> Making:
+    """Write row.json last, with size and sha256 of every other file of the folder; returns what it wrote.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    names = sorted(path.name for path in folder.iterdir() if path.name != MAKING_NAME)
+    whole = making.model_copy(update={"files": _entries(folder, names)})
+    write_entry(folder / MAKING_NAME, whole)
+    return whole
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> Evaluation:
+    """Write evaluation.json last, with size and sha256 of its files; returns what it wrote.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    whole = evaluation.model_copy(update={"files": _entries(folder, JUDGED_NAMES)})
+    write_entry(folder / EVALUATION_NAME, whole)
+    return whole
 
 
 def partial_dir(domain: str) -> Path:
@@ -121,21 +151,6 @@ def partial_dir(domain: str) -> Path:
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
     return folder
-
-
-def write_record(folder: Path, record: Mapping[str, Any]) -> Record:
-    """Write row.json last, with size and sha256 of every other file of the folder; returns what it wrote.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    with writing(folder):
-        names = sorted(path.name for path in folder.iterdir() if path.name != RECORD_NAME)
-        files = {name: {"sha256": sha256_file(folder / name), "bytes": _size(folder / name)} for name in names}
-        whole: Record = {"format": FORMAT, **record, "files": files}
-    with replacing(folder / RECORD_NAME) as partial:
-        partial.write_text(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    return whole
 
 
 def publish(partial: Path, domain: str) -> None:
@@ -164,7 +179,7 @@ def publish(partial: Path, domain: str) -> None:
 def leftovers(domains: set[str]) -> list[str]:
     """Names of finished domains that are not among the CSV's. Foreign folders are none of ours."""
     others = [path for path in _folders() if not path.name.startswith(".") and path.name not in domains]
-    return [path.name for path in others if any((path / name).is_file() for name in (RECORD_NAME, WEIGHTS_NAME))]
+    return [path.name for path in others if (path / MAKING_NAME).is_file()]
 
 
 def prune(domains: set[str]) -> list[str]:
@@ -225,8 +240,22 @@ def _folders() -> list[Path]:
     return sorted(path for path in HERE.adapted.iterdir() if path.is_dir() and not path.is_symlink())
 
 
-def _matches(path: Path, entry: Mapping[str, Any]) -> bool:
-    return bool(_size(path) == entry["bytes"] and sha256_file(path) == entry["sha256"])
+def _is_judged(folder: Path, domain: str, keys: Keys) -> bool:
+    try:
+        evaluation = read_entry(folder / EVALUATION_NAME, Evaluation)
+    except RecordError:
+        return False
+    known = (evaluation.domain, evaluation.making_key, evaluation.key)
+    return known == (domain, keys.making, keys.evaluation) and all_match(folder, evaluation.files)
+
+
+def _entries(folder: Path, names: Sequence[str]) -> dict[str, FileEntry]:
+    with writing(folder):
+        return {name: FileEntry(sha256=sha256_file(folder / name), num_bytes=_size(folder / name)) for name in names}
+
+
+def _matches(path: Path, entry: FileEntry) -> bool:
+    return path.is_file() and _size(path) == entry.num_bytes and sha256_file(path) == entry.sha256
 
 
 def _size(path: Path) -> int:

@@ -6,12 +6,13 @@ import csv
 import datetime
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tasks.report.score_catalogue import MAIN_SCORES
-from tasks.store.row_folder import WEIGHTS_NAME
+from tasks.store.record import Record
 
 Point = tuple[str, float, int, int]
 """Name, value, milliseconds since 1970, step."""
@@ -40,25 +41,28 @@ def curves(path: Path, group: str, started: int, ended: int) -> Iterator[Point]:
                 yield _name(f"{group}/{name}"), value, when, step
 
 
-def final_points(record: Mapping[str, Any], when: int) -> Iterator[Point]:
+def final_points(record: Record, when: int) -> Iterator[Point]:
     """Scores under their own names, intervals of the first ones under `<name>/low`, seconds under `seconds/<phase>`."""
-    values = {name: score["value"] for name, score in record["scores"].items()}
+    values = {name: score.value for name, score in record.scores.items()}
     for meaning in MAIN_SCORES:
-        score = record["scores"].get(meaning.name, {})
-        values |= {f"{meaning.name}/{end}": score.get(end) for end in ("low", "high")}
-    values |= {f"seconds/{name}": value for name, value in record["seconds"].items()}
+        if (score := record.scores.get(meaning.name)) is not None:
+            values |= {f"{meaning.name}/low": score.low, f"{meaning.name}/high": score.high}
+    phases = Counter(record.making.seconds)
+    phases.update(record.evaluation.seconds)  # both load
+    values |= {f"seconds/{name}": seconds for name, seconds in {**phases, "total": record.seconds}.items()}
     for name, value in values.items():
-        if value is not None and math.isfinite(value):
+        if math.isfinite(value):
             yield name, float(value), when, 0
 
 
-def hash_tags(record: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Hashes, versions and device as tags; of the weights, their path and sha256."""
-    tags = {_name(f"nada.{name}"): str(value) for name, value in record.get("provenance", {}).items()}
-    tags |= {f"nada.{name}": str(record[name]) for name in ("device", "threads") if name in record}
-    weights = record.get("files", {}).get(WEIGHTS_NAME)
-    if weights is not None:
-        tags |= {"nada.weights.path": str(folder / WEIGHTS_NAME), "nada.weights.sha256": weights["sha256"]}
+def hash_tags(record: Record, folder: Path) -> dict[str, str]:
+    """Method, hashes, versions and device as tags; of the weights, their path and sha256."""
+    making = record.making
+    tags = {_name(f"nada.{name}"): text for name, text in making.provenance.items()}
+    tags |= {f"nada.{name}": str(getattr(making, name)) for name in ("method", "device", "threads")}
+    if making.weights:
+        tags["nada.weights.path"] = ", ".join(str(folder / name) for name in making.weights)
+        tags["nada.weights.sha256"] = ", ".join(entry.sha256 for entry in making.weights.values())
     return tags
 
 
@@ -77,13 +81,13 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield _name(f"{prefix}{name}"), str(value)
 
 
-def ended_ms(record: Mapping[str, Any]) -> int:
-    """When the row was finished, in milliseconds since 1970.
+def milliseconds(moment: str) -> int:
+    """A moment in ISO 8601, in milliseconds since 1970.
 
-    >>> ended_ms({"finished": "2026-01-01T00:00:00+00:00"})
+    >>> milliseconds("2026-01-01T00:00:00+00:00")
     1767225600000
     """
-    return round(1000 * datetime.datetime.fromisoformat(record["finished"]).timestamp())
+    return round(1000 * datetime.datetime.fromisoformat(moment).timestamp())
 
 
 def _name(text: str) -> str:

@@ -1,6 +1,6 @@
-"""What of MLflow's records is known here: which row keys a store holds, and how nights ended that it was not told of.
+"""What of MLflow's records is known here: which rows a store holds, and how nights ended that it was not told of.
 
-Lines of `STORE KEY` in a file beside the project's own store, appended as runs are written, so that a night need not
+Lines of `STORE ROW` in a file beside the project's own store, appended as runs are written, so that a night need not
 ask about every finished row. It may be removed at any time: the store is then asked again, some milliseconds a row.
 Lines of `STATUS MILLISECONDS NIGHT` in another, for stores that cannot be reached when a night ends.
 """
@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from nada.atomic import replacing
+from tasks.store.record import Record
 
 NAME, ENDS_NAME = "recorded", "ended"
-KEY_LENGTH = 64
+ID_LENGTH = 64
 
 
 def store_name(uri: str, experiment_id: str, created: int | None) -> str:
@@ -23,34 +24,40 @@ def store_name(uri: str, experiment_id: str, created: int | None) -> str:
     return hashlib.sha256(f"{uri} {experiment_id} {created}".encode()).hexdigest()[:16]
 
 
-def known_keys(folder: Path, store: str) -> set[str]:
-    """Keys of the rows that a store is known to hold; torn lines are left out."""
+def row_id(record: Record) -> str:
+    """What one run tells of: a domain, as it was made and as it was judged. 64 hexadecimal digits."""
+    parts = (record.domain, record.making.key, record.evaluation.key)
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def known_rows(folder: Path, store: str) -> set[str]:
+    """Ids of the rows that a store is known to hold; torn lines are left out."""
     try:
         lines = (folder / NAME).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return set()
     pairs = (line.partition(" ") for line in lines)
-    return {key for name, _, key in pairs if name == store and len(key) == KEY_LENGTH}
+    return {row for name, _, row in pairs if name == store and len(row) == ID_LENGTH}
 
 
-def remember(folder: Path, store: str, key: str) -> None:
-    """Add a key; a folder that cannot be written costs time alone."""
+def remember(folder: Path, store: str, row: str) -> None:
+    """Add a row's id; a folder that cannot be written costs time alone."""
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / NAME).open("a", encoding="utf-8") as file:
-            file.write(f"{store} {key}\n")
+            file.write(f"{store} {row}\n")
 
 
-def forget(folder: Path, store: str, key: str) -> None:
-    """Drop a key whose run is about to be replaced.
+def forget(folder: Path, store: str, row: str) -> None:
+    """Drop the id of a row whose run is about to be replaced.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    kept = known_keys(folder, store) - {key}
-    if kept != known_keys(folder, store):
+    known = known_rows(folder, store)
+    if row in known:
         with replacing(folder / NAME) as partial:
-            partial.write_text("".join(f"{store} {known}\n" for known in sorted(kept)), encoding="utf-8")
+            partial.write_text("".join(f"{store} {kept}\n" for kept in sorted(known - {row})), encoding="utf-8")
 
 
 def note_end(folder: Path, night: str, status: str, ended_ms: int) -> None:

@@ -6,7 +6,10 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 
-from tasks.plan.keys import method_hash
+from nada.generators.families import FAMILIES
+from nada.methods.registry import METHODS, find_method
+from tasks.keys.code import code_hash
+from tasks.keys.inputs import EVALUATION_ENTRIES, MAKING_ENTRIES
 
 DISTRIBUTIONS = ("nada", "torch", "open_clip_torch", "numpy", "pillow")
 METHOD = "sha256 of method"
@@ -20,7 +23,13 @@ def installed() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue  # run from a checkout that is not installed
-    return {**found, METHOD: method_hash()}
+    return {**found, METHOD: all_code()}
+
+
+def all_code() -> str:
+    """Hash of all code that can decide a result here, whatever the method and the family."""
+    methods = [find_method(name).entry for name in METHODS]
+    return code_hash([*methods, *MAKING_ENTRIES, *EVALUATION_ENTRIES, *(family.module for family in FAMILIES.values())])
 
 
 def differences(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:

@@ -26,7 +26,7 @@ def answer(pipe: Connection[Any, Any], function: str, job: Any) -> None:
     module, name = function.split(":")
     try:
         run = getattr(importlib.import_module(module), name)
-        result = run(job, lambda progress: pipe.send(("progress", progress)))
+        result = run(job, lambda news: pipe.send(("progress", news)))
         pipe.send(("done", result))
     except Exception as err:
         message = str(err).strip() or "no message"

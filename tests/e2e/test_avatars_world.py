@@ -11,13 +11,14 @@ from nada.checkpoints import load_generator
 from nada.clip.loading import load_clip
 from nada.clip.model import ClipModel
 from nada.images import count_images, read_images, to_u8
-from nada.judge.diversity import diversity
 from nada.judge.features import embed_images_batched
-from nada.judge.frechet import frechet_distance
+from nada.judge.set_distances import frechet_distance
+from nada.judge.spread import diversity
 from nada.judge.texts import embed_prompts, nearest_texts
 from nada.latents import draw_ws, seeded_rng
 from tasks.config.params import load_params
-from tasks.config.prompts import Row, load_prompts
+from tasks.config.prompts import load_prompts
+from tasks.config.row import Row
 
 ROOT = Path(__file__).parents[2]
 NUM_REFERENCES = 400

@@ -33,18 +33,20 @@ stages:
 NIGHT = """
 import sys
 from pathlib import Path
+from tasks.config.project import HERE
 from tasks.report import metrics
 from tasks.store import row_folder
+from tests.records import make_record
 
 row_folder.sweep()
 domains = Path("prompts.csv").read_text().split()
 failed = [domain for domain in domains if domain.startswith("bad")]
 for domain in domains:
-    if row_folder.is_finished(domain, domain) or domain in failed:
+    if row_folder.is_made(HERE.adapted / domain, domain, domain) or domain in failed:
         continue
     folder = row_folder.partial_dir(domain)
     (folder / "generator.safetensors").write_bytes(domain.encode() * 1000)
-    row_folder.write_record(folder, {"key": domain, "domain": domain})
+    row_folder.write_making(folder, make_record(domain, making={"key": domain}).making)
     row_folder.publish(folder, domain)
     with open("trained.log", "a") as log:
         log.write(domain + " ")
@@ -56,13 +58,18 @@ sys.exit(1 if failed else 0)
 
 @pytest.fixture(autouse=True)
 def no_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose user never told git a name, and where nothing above the checkout is a repository."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    """As `forget_identity`, for a test."""
+    forget_identity(tmp_path, monkeypatch)
+
+
+def forget_identity(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A machine whose user never told git a name, and where nothing above the folder is a repository."""
+    patch.setenv("HOME", str(folder / "home"))
+    patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    patch.setenv("GIT_CEILING_DIRECTORIES", str(folder))
+    patch.setenv("DVC_SITE_CACHE_DIR", str(folder / "site"))
+    patch.setenv("PYTHONPATH", str(ROOT))
+    patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture

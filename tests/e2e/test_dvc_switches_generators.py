@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,46 +13,20 @@ import yaml
 from nada.checkpoints import load_generator, write_any
 from tasks.store import versioning
 from tests.conftest import tiny_generator
-from tests.e2e.test_dvc_restores_weights import ROOT, call, commit, dvc, no_identity, trained
+from tests.e2e.test_dvc_repro import SET_UP, stages
+from tests.e2e.test_dvc_restores_weights import ROOT, call, commit, dvc, no_identity
+from tests.plain_night import NIGHT, logged
 from tests.project import HEADER, ROBOT, SKETCH, make_project
 
 __all__ = ["no_identity"]
 
 ROWS = Path("weights/adapted")
 
-# `nada run` without Prefect, MLflow and the report, which take most of a tiny night's time.
-NIGHT = """
-from pathlib import Path
-from tasks.plan.plan import plan_to_run
-from tasks.report import metrics
-from tasks.store import base_models
-from tasks.row.make import run_row
-
-plan, restored = plan_to_run(Path("params.yaml"))
-base_models.keep(plan.generator_path)
-for planned in plan.to_train:
-    run_row(plan.job(planned), lambda progress: None)
-    with open("trained.log", "a") as log:
-        log.write(planned.row.domain + " ")
-metrics.write_metrics([], {}, Path("reports"))
-"""
-
-
-def stages() -> dict[str, Any]:
-    """This project's stages, the night's reduced to what the tiny project has."""
-    declared: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    night = declared["night"]
-    night["cmd"] = "python night.py"
-    night["deps"] = [dep for dep in night["deps"] if not dep.startswith(("examples/", "nada"))]
-    night["params"] = ["guide", "judge", "samples", "recipes"]  # the rest is at its defaults
-    return {"stages": declared}
-
 
 def use(folder: Path, weights: str, *rows: str) -> None:
     """Name a generator in params.yaml, and the rows of the CSV."""
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["generator"]["weights"] = weights
-    params["night"]["prompts"] = "prompts.csv"  # DVC knows no defaults
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (folder / "prompts.csv").write_text("\n".join([HEADER, *rows]) + "\n")
 
@@ -65,11 +38,10 @@ def checkout(tmp_path: Path, tiny_world: Path) -> Path:
     folder.mkdir()
     make_project(folder, tiny_world)
     write_any(folder / "world" / "second.pt", tiny_generator(seed=5))
-    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
+    for name in SET_UP:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes((ROOT / name).read_bytes())
     (folder / "dvc.yaml").write_text(yaml.safe_dump(stages(), sort_keys=False))
-    (folder / "night.py").write_text(NIGHT)
     call(folder, "git", "init", "--quiet")
     return folder
 
@@ -86,7 +58,7 @@ def test_switching_generators_trains_once_and_switching_back_trains_nothing(
     pretrained = checkout / "weights/pretrained/generator.safetensors"
     use(checkout, "world/generator.safetensors", SKETCH, ROBOT)
     dvc(checkout, "repro")
-    assert trained(checkout) == ["sketch", "robot"]
+    assert logged(checkout) == [NIGHT, "sketch", "robot"]
     first = {path: path.read_bytes() for path in (pretrained, sketch, robot)}
     first_robot = weights_of(robot)
     commit(checkout)
@@ -94,7 +66,7 @@ def test_switching_generators_trains_once_and_switching_back_trains_nothing(
     # Another generator, of another format; one row has left the CSV meanwhile.
     use(checkout, "world/second.pt", SKETCH)
     dvc(checkout, "repro")
-    assert trained(checkout) == ["sketch"]
+    assert logged(checkout) == [NIGHT, "sketch"]
     assert pretrained.read_bytes() != first[pretrained] and sketch.read_bytes() != first[sketch]
     commit(checkout)
     versioning.push(checkout)
@@ -109,5 +81,5 @@ def test_switching_generators_trains_once_and_switching_back_trains_nothing(
 
     use(checkout, "world/generator.safetensors", SKETCH, ROBOT)
     assert "Stage 'pretrained' is cached - skipping run" in dvc(checkout, "repro")
-    assert trained(checkout) == []
+    assert logged(checkout) == [NIGHT]  # which brings back what DVC's cache has
     assert {path: path.read_bytes() for path in first} == first

@@ -5,19 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from nada.checkpoints import load_generator
+from nada.clip.loading import load_clip
 from nada.errors import CheckpointError
-from tasks.config.prompts import Row
-from tasks.row.judge_networks import load_judge
-from tasks.row.samples import judge_ws, sample_set, score_row
-from tasks.store.feature_cache import reference_features
+from nada.judge import score_domain
+from nada.judge.samples import fixed_latents, render
+from tasks.caches.feature_cache import reference_features
+from tasks.config.model import Params
+from tasks.row.judge_networks import LoadedJudge, load_judge
 from tests.networks import write_inception, write_lpips
 from tests.project import Project
 from tests.unit.judge.test_feature_networks import params_of
 
 NUM = 4  # an Inception costs a fifth of a second a picture
+
 SETS = ("frechet", "kid", "precision", "recall", "density", "coverage")
+
+
+def judge_of(params: Params) -> LoadedJudge:
+    clip = load_clip(params.judge.model, params.guide.config_dir, params.guide.antialias, "cpu")
+    return load_judge(params, "cpu", clip)
 
 
 def test_every_network_scores_and_names_itself(project: Project, tiny_world: Path) -> None:
@@ -27,15 +36,15 @@ def test_every_network_scores_and_names_itself(project: Project, tiny_world: Pat
     write_lpips(nets)
     params = params_of(tiny_world, inception=str(nets / "inception.pth"), lpips=str(nets))
     params = params.model_copy(update={"judge": params.judge.model_copy(update={"num_images": NUM})})
-    loaded = load_judge(params, "cpu")
+    loaded = judge_of(params)
     assert loaded.absent == {}
 
     generator = load_generator(tiny_world / "generator.safetensors")
-    samples = sample_set(generator, loaded.judge, judge_ws(generator, params), params)
+    ws = fixed_latents(generator, NUM, params.samples.truncation_psi)
+    samples = loaded.judge.features(torch.cat(list(render(generator, ws, NUM))))
     truth = reference_features("world/truth", loaded.judge, generator.resolution)
     assert len(list(Path(".cache/features").glob("*.npz"))) == 4
-    row = Row(line=2, domain="sketch", source="portrait", target="pencil sketch", recipe="style")
-    scores = score_row(loaded.judge, row, samples, samples, truth, {}).scores
+    scores = score_domain(loaded.judge, "portrait", "pencil sketch", samples, samples, truth)
 
     for name in SETS:
         for suffix, reference in (("to_reference", "8 images"), ("drift_from_source", f"{NUM} samples of the source")):
@@ -52,7 +61,7 @@ def test_weights_of_another_network_are_named_before_anything_is_trained(project
     write_lpips(project.folder)
     wrong = project.folder / "vgg16-397923af.pth"
     with pytest.raises(CheckpointError, match=r"vgg16-397923af\.pth: .*; expected torch-fidelity's Inception weights"):
-        load_judge(params_of(tiny_world, inception=str(wrong)), "cpu")
+        judge_of(params_of(tiny_world, inception=str(wrong)))
 
 
 def test_weights_that_are_not_there_are_named_with_their_key(project: Project) -> None:

@@ -17,12 +17,13 @@ from flows.cli.display import Display, make_console
 from nada.checkpoints import load_generator, save_generator
 from nada.hashing import sha256_file
 from tasks.config.project import HERE
-from tasks.plan.plan import make_plan
+from tasks.plan.planning import make_plan
+from tasks.store.record import FileEntry, read_record, write_entry
 from tests.conftest import tiny_generator
-from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project
+from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project, run_alone, write_prompts
 
-FILES = {"generator.safetensors", "metrics.json", "row.json", "samples.png", "trace.csv"}
-HERE.params = Path("params.yaml")
+MADE = {"generator.safetensors", "row.json", "trace.csv"}
+JUDGED = {"embeddings.safetensors", "evaluation.json", "metrics.json", "retrieval.json", "samples.png"}
 LONG = "  long:\n    iterations: 1000000\n"
 
 pytestmark = [
@@ -39,27 +40,8 @@ def night(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Iterato
     make_project(folder, tiny_world)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        yield folder, run_in_file_capture(folder, SKETCH, BROKEN, ROBOT)
-
-
-def run_in_file_capture(folder: Path, *rows: str) -> Outcome:
-    """`nada run`, with what it prints kept: pytest's capsys belongs to single tests."""
-    import contextlib
-    import io
-
-    class Kept:
-        def readouterr(self) -> tuple[str, str]:
-            kept = (out.getvalue(), err.getvalue())
-            for stream in (out, err):
-                stream.seek(0)
-                stream.truncate()
-            return kept
-
-    out, err = io.StringIO(), io.StringIO()
-    project = Project(folder, Kept())  # type: ignore[arg-type]
-    project.prompts(*rows)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        return project.nada("run")
+        write_prompts(folder, SKETCH, BROKEN, ROBOT)
+        yield folder, run_alone(folder, "run")
 
 
 @pytest.fixture
@@ -77,7 +59,7 @@ def test_a_row_that_breaks_leaves_the_others_whole(night: tuple[Path, Outcome]) 
     adapted = folder / "weights" / "adapted"
     assert sorted(path.name for path in adapted.iterdir()) == ["_parents", "robot", "sketch"]
     for domain in ("robot", "sketch"):
-        assert {path.name for path in (adapted / domain).iterdir()} == FILES
+        assert {path.name for path in (adapted / domain).iterdir()} == MADE | JUDGED
 
 
 def test_the_terminal_tells_the_whole_night_in_plain_lines(night: tuple[Path, Outcome]) -> None:
@@ -98,9 +80,9 @@ def test_the_terminal_tells_the_whole_night_in_plain_lines(night: tuple[Path, Ou
 
 
 def test_scores_name_their_reference_and_number(night: tuple[Path, Outcome]) -> None:
-    record = json.loads((night[0] / "weights/adapted/sketch/row.json").read_text())
-    assert record["scores"]["frechet_to_reference"]["reference"] == "8 images of the target domain"
-    assert {score["num_images"] for score in record["scores"].values()} == {16}
+    scores = read_record(night[0] / "weights/adapted/sketch").scores
+    assert scores["frechet_to_reference"].reference == "8 images of the target domain"
+    assert {score.num_images for score in scores.values()} == {16}
     metrics = json.loads((night[0] / "reports/metrics.json").read_text())
     assert metrics["num_failed"] == 1
     assert set(metrics["domains"]) == {"sketch", "robot"}
@@ -109,16 +91,13 @@ def test_scores_name_their_reference_and_number(night: tuple[Path, Outcome]) -> 
 def test_every_score_has_an_interval_and_a_resizing_and_none_without_truth_is_called_a_distance_to_it(
     night: tuple[Path, Outcome],
 ) -> None:
-    sketch, robot = (
-        json.loads((night[0] / f"weights/adapted/{domain}/row.json").read_text())["scores"]
-        for domain in ("sketch", "robot")
-    )
+    sketch, robot = (read_record(night[0] / "weights/adapted" / domain).scores for domain in ("sketch", "robot"))
     for score in sketch.values():
-        assert score["low"] <= score["value"] <= score["high"]
-        assert score["resizing"]
+        assert score.low <= score.value <= score.high
+        assert score.resizing
     assert any(name.endswith("_to_reference") for name in sketch)
     assert not any(name.endswith("_to_reference") for name in robot)
-    assert robot["frechet_drift_from_source"]["reference"] == "16 samples of the source generator"
+    assert robot["frechet_drift_from_source"].reference == "16 samples of the source generator"
 
 
 def test_the_confusion_matrix_of_the_night_is_kept(night: tuple[Path, Outcome]) -> None:
@@ -129,8 +108,7 @@ def test_the_confusion_matrix_of_the_night_is_kept(night: tuple[Path, Outcome]) 
         assert sum(float(row["share"]) for row in own) == pytest.approx(1)
         assert {row["prompt"] for row in own} <= {"broken glass", "pencil sketch", "portrait", "robot"}
         found = sum(float(row["share"]) for row in own if row["prompt"] == row["target"])
-        record = json.loads((night[0] / f"weights/adapted/{domain}/row.json").read_text())
-        assert found == record["scores"]["retrieval_accuracy"]["value"]
+        assert found == read_record(night[0] / "weights/adapted" / domain).scores["retrieval_accuracy"].value
 
 
 def test_the_report_shows_pictures_and_the_lost_row(night: tuple[Path, Outcome]) -> None:
@@ -177,6 +155,7 @@ def test_a_run_with_nothing_left_records_what_a_night_that_was_cut_off_could_not
     from mlflow import MlflowClient
 
     after_night.prompts(SKETCH, ROBOT)
+    assert after_night.nada("run").status == 0  # their pictures find their prompts among two
     client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
     experiments = [client.get_experiment_by_name("nada").experiment_id]
     for run in client.search_runs(experiments, "attributes.run_name = 'sketch'"):
@@ -194,6 +173,7 @@ def test_a_run_with_nothing_left_records_what_a_night_that_was_cut_off_could_not
 
 def test_a_new_row_is_trained_alone_and_a_removed_one_is_kept_until_pruned(after_night: Project) -> None:
     before = stamps(after_night, "robot")
+    retrieved = before.pop("retrieval.json")
     after_night.prompts(ROBOT, "neon,portrait,neon edges,style,")
     outcome = after_night.nada("run")
     assert outcome.status == 0
@@ -203,7 +183,9 @@ def test_a_new_row_is_trained_alone_and_a_removed_one_is_kept_until_pruned(after
     outcome = after_night.nada("run", "--prune")
     assert "sketch: no longer in prompts.csv; its results were removed" in outcome.out
     assert sorted(path.name for path in adapted.iterdir()) == ["_parents", "neon", "robot"]
-    assert stamps(after_night, "robot") == before
+    after = stamps(after_night, "robot")
+    assert after.pop("retrieval.json") > retrieved  # its pictures found their prompts among others
+    assert after == before
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_workers(after_night: Project) -> None:
@@ -253,16 +235,18 @@ def losses(row: Path) -> list[float]:
 
 def test_finished_rows_verify_and_a_changed_one_is_told(after_night: Project) -> None:
     adapted = after_night.folder / "weights" / "adapted"
-    samples, record = adapted / "robot" / "samples.png", adapted / "robot" / "row.json"
+    samples = adapted / "robot" / "samples.png"
     samples.write_bytes(samples.read_bytes() + b"more")
-    content = json.loads(record.read_text())
-    content["files"]["samples.png"] = {"sha256": sha256_file(samples), "bytes": samples.stat().st_size}
-    content["provenance"]["torch"] = "1.0"
-    record.write_text(json.dumps(content))
+    record = read_record(adapted / "robot")
+    changed = FileEntry(sha256=sha256_file(samples), num_bytes=samples.stat().st_size)
+    files = {**record.evaluation.files, "samples.png": changed}
+    write_entry(adapted / "robot" / "evaluation.json", record.evaluation.model_copy(update={"files": files}))
+    provenance = {**record.making.provenance, "torch": "1.0"}
+    write_entry(adapted / "robot" / "row.json", record.making.model_copy(update={"provenance": provenance}))
     before = {domain: stamps(after_night, domain) for domain in ("robot", "sketch")}
     outcome = after_night.nada("verify")
     assert outcome.status == 1
-    assert "sketch: the same bytes in all 4 files\n" in outcome.out
+    assert "sketch: the same bytes in all 5 files\n" in outcome.out
     assert "robot: DIFFERS in samples.png; also different: provenance.torch: 1.0 then, " in outcome.out
     assert {domain: stamps(after_night, domain) for domain in before} == before
 
@@ -339,6 +323,20 @@ def test_a_deadline_leaves_long_rows_and_the_next_night_takes_them_first(after_n
     assert make_plan(HERE.params).first == {"long"}
     (page,) = [path for path in Path("reports").glob("*/index.html") if "left for the next night" in path.read_text()]
     assert "2 of 3 domains ready, 1 trained in this night, 1 kept from before, 1 left" in page.read_text()
+
+
+def test_a_settled_night_ends_well_and_owes_the_rows_that_failed_or_were_left(after_night: Project) -> None:
+    after_night.prompts(SKETCH, BROKEN, "long,portrait,long,long,")
+    HERE.params.write_text(HERE.params.read_text().replace("device: cpu", "device: cpu\n  deadline: 20m") + LONG)
+    outcome = after_night.nada("run", "--settle")
+    assert outcome.status == 0, outcome
+    assert "1 failed; the rest is whole." in outcome.out
+    assert json.loads(HERE.attempts.read_text()) == {"broken": 1, "long": 1}
+    outcome = after_night.nada("complete")
+    assert outcome.status == 1
+    broken, long = outcome.out.splitlines()
+    assert broken.startswith("broken: not made from the inputs of now; the last night: step 0: the loss is inf")
+    assert long == "long: not made from the inputs of now; the last night: the deadline left no time for it"
 
 
 @pytest.fixture

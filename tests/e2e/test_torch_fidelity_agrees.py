@@ -10,9 +10,8 @@ import torch
 
 import nada.clip.open_clip_import  # noqa: F401  # before torchvision, which torch-fidelity imports
 from nada.judge.feature_networks import LPIPS_PX, Inception, Lpips
-from nada.judge.frechet import frechet_distance
-from nada.judge.kernel import kernel_distance
 from nada.judge.manifold import manifolds
+from nada.judge.set_distances import frechet_distance, kernel_distance
 from nada.judge.structure import structure_features
 from tasks.download.judge_weights import LPIPS_HEADS, VGG16
 from tasks.row.judge_networks import read_state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import sqlite3
 import subprocess
@@ -11,18 +12,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nada.errors import OutputError
+from nada.methods.adapt.config import AdaptConfig, SelectionConfig
 from tasks.config.model import Params
-from tasks.config.prompts import Row
-from tasks.tracking import mlflow_store
+from tasks.config.row import Row
+from tasks.store.record import FileEntry, Record
+from tasks.tracking import mlflow_client, mlflow_store
+from tests.records import EVALUATION_KEY, KEY, make_record, make_score
 
 ROW = Row(line=2, domain="sketch", source="a portrait", target="a pencil sketch", recipe="style")
-KEY = "a" * 64
 NUM_STEPS = 300
 
 
@@ -53,32 +57,16 @@ def params() -> Params:
     )
 
 
-def record() -> dict[str, Any]:
-    score = {
-        "value": 0.75,
-        "low": 0.7,
-        "high": 0.8,
-        "reference": "prompts of the night",
-        "num_images": 400,
-        "network": "judge",
-    }
-    return {
-        "key": KEY,
-        "domain": ROW.domain,
-        "row": {"domain": ROW.domain, "source": ROW.source, "target": ROW.target, "iterations": None},
-        "adapt": {"learning_rate": 0.0016, "selection": {"k": "auto"}},
-        "seed": 0,
-        "scores": {
-            "retrieval_accuracy": score,
-            "frechet_to_reference": {**score, "value": None, "low": None, "high": None},
-        },
-        "seconds": {"adapt": 20.0, "total": 30.0},
-        "device": "cpu",
-        "threads": 1,
-        "provenance": {"sha256 of guide.models[0]": "fedc"},
-        "finished": "2026-01-01T00:00:30+00:00",
-        "files": {"generator.safetensors": {"sha256": "beef", "bytes": 3}},
-    }
+def record(key: str = KEY, evaluation: str = EVALUATION_KEY, domain: str = ROW.domain) -> Record:
+    nothing = make_score(math.inf)  # no night writes such a figure
+    return make_record(
+        domain,
+        ROW.target,
+        {"retrieval_accuracy": make_score(0.75), "frechet_to_reference": nothing},
+        config=AdaptConfig(selection=SelectionConfig(k="auto")),
+        making={"key": key, "files": {"generator.safetensors": FileEntry(sha256="beef", num_bytes=3)}},
+        evaluation={"key": evaluation, "making_key": key},
+    )
 
 
 def folder_of_a_row(project: Path) -> Path:
@@ -99,7 +87,7 @@ def client(night: mlflow_store.NightRun) -> Any:
 
 def test_the_store_lies_in_the_project(project: Path, night: mlflow_store.NightRun) -> None:
     assert night.tracking_uri == f"sqlite:///{project}/.mlflow/mlflow.db"
-    assert mlflow_store.ui_command() == f"mlflow ui --backend-store-uri {night.tracking_uri}"
+    assert mlflow_client.ui_command() == f"mlflow ui --backend-store-uri {night.tracking_uri}"
     assert (project / ".mlflow" / "mlflow.db").is_file()
     assert not (project / "mlruns").exists()
 
@@ -115,22 +103,28 @@ def test_the_parent_tells_parameters_prompts_and_tags(project: Path, night: mlfl
 
 
 def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path, night: mlflow_store.NightRun) -> None:
-    assert mlflow_store.unrecorded(night, [KEY]) == [KEY]
+    assert mlflow_store.unrecorded(night, [record()]) == [record()]
     run_id = mlflow_store.record_row(night, record(), folder_of_a_row(project))
-    assert mlflow_store.unrecorded(night, [KEY, "f" * 64]) == ["f" * 64]
+    assert mlflow_store.unrecorded(night, [record(), record("f" * 64)]) == [record("f" * 64)]
 
     run = client(night).get_run(run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "sketch")
     assert run.info.end_time - run.info.start_time == 30_000
     assert run.data.tags["mlflow.parentRunId"] == night.run_id
     assert run.data.tags["nada.weights.sha256"] == "beef"
+    assert {name: run.data.tags[f"nada.{name}"] for name in ("domain", "key", "evaluation", "method")} == {
+        "domain": "sketch",
+        "key": KEY,
+        "evaluation": EVALUATION_KEY,
+        "method": "adapt",
+    }
     assert run.data.tags["nada.sha256 of guide.models_0_"] == "fedc"
     assert run.data.params["adapt.selection.k"] == "auto"
     assert "iterations" not in run.data.params
     assert run.data.metrics["retrieval_accuracy"] == 0.75
     assert set(run.data.metrics) == {
         "retrieval_accuracy", "retrieval_accuracy/low", "retrieval_accuracy/high",
-        "seconds/adapt", "seconds/total", "train/loss", "train/directional",
+        "seconds/make", "seconds/judge", "seconds/total", "train/loss", "train/directional",
     }  # fmt: skip
 
     curve = client(night).get_metric_history(run_id, "train/loss")
@@ -154,8 +148,8 @@ def test_three_hundred_steps_are_written_in_few_calls(
         log_batch(self, run_id, metrics=metrics, **rest)
 
     monkeypatch.setattr(MlflowClient, "log_batch", counting)
-    mlflow_store.record_row(night, {**record(), "key": "b" * 64}, folder_of_a_row(project))
-    assert [size for size in sizes if size] == [2 * NUM_STEPS + 5]
+    mlflow_store.record_row(night, record("b" * 64), folder_of_a_row(project))
+    assert [size for size in sizes if size] == [2 * NUM_STEPS + 6]
 
 
 def test_a_failed_row_is_one_failed_child_with_its_reason(night: mlflow_store.NightRun) -> None:
@@ -163,26 +157,27 @@ def test_a_failed_row_is_one_failed_child_with_its_reason(night: mlflow_store.Ni
     run = client(night).get_run(run_id)
     assert run.info.status == "FAILED"
     assert run.data.tags["nada.error"].startswith("NonFiniteLossError: loss is nan at step 3")
-    assert not mlflow_store.is_recorded(night, "c" * 64)
+    assert not mlflow_store.is_recorded(night, record("c" * 64))
 
 
 def test_a_store_is_asked_about_a_row_only_until_it_is_known(
     project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mlflow_store.record_row(night, {**record(), "key": "d" * 64}, folder_of_a_row(project))
+    mlflow_store.record_row(night, record("d" * 64), folder_of_a_row(project))
     known = project / ".mlflow" / "recorded"
     known.write_text("torn line\n")
-    assert mlflow_store.unrecorded(night, ["d" * 64]) == []  # asked, and remembered again
+    assert mlflow_store.unrecorded(night, [record("d" * 64)]) == []  # asked, and remembered again
     monkeypatch.setattr(mlflow_store, "is_recorded", lambda *_: pytest.fail("asked again"))
-    assert mlflow_store.unrecorded(night, ["d" * 64]) == []
+    assert mlflow_store.unrecorded(night, [record("d" * 64)]) == []
 
 
 def test_a_store_that_was_made_anew_knows_nothing(
     project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mlflow_store.record_row(night, {**record(), "key": "e" * 64}, folder_of_a_row(project))
+    mlflow_store.record_row(night, record("e" * 64), folder_of_a_row(project))
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
-    assert mlflow_store.unrecorded(mlflow_store.start_night(params(), [ROW], "night"), ["e" * 64]) == ["e" * 64]
+    another = mlflow_store.start_night(params(), [ROW], "night")
+    assert mlflow_store.unrecorded(another, [record("e" * 64)]) == [record("e" * 64)]
 
 
 @pytest.mark.parametrize(("failed", "status"), [(False, "FINISHED"), (True, "FAILED")])
@@ -204,7 +199,7 @@ def test_the_end_of_a_night_has_a_leaderboard(project: Path, failed: bool, statu
 def test_a_run_that_a_kill_left_running_is_closed_at_the_next_start(night: mlflow_store.NightRun) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    dead = {**mlflow_store._own_tags("night"), "nada.pid": str(process.pid)}
+    dead = {**mlflow_client.own_tags("night"), "nada.pid": str(process.pid)}
     reused = {**dead, "nada.pid": str(os.getppid())}  # its id belongs to another process by now
     neighbour = {**reused, "nada.project": "/another/project"}
     elsewhere = {**dead, "nada.host": "another machine"}
@@ -221,7 +216,7 @@ def test_a_run_that_a_kill_left_running_is_closed_at_the_next_start(night: mlflo
 def test_a_night_that_could_not_tell_its_end_has_it_from_the_next_one(
     project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead = {**mlflow_store._own_tags("night"), "nada.pid": str(os.getppid())}
+    dead = {**mlflow_client.own_tags("night"), "nada.pid": str(os.getppid())}
     ended = {"a good night": False, "a bad night": True}
     for name, failed in ended.items():
         mlflow_store.end_night(name, failed)
@@ -258,9 +253,9 @@ def test_a_locked_store_refuses_within_seconds_and_takes_the_row_later_once(
     with closing(sqlite3.connect(project / ".mlflow" / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OutputError, match=r"mlflow.db: database is locked"):
-            mlflow_store.record_row(night, {**record(), "key": key}, folder)
-    assert mlflow_store.unrecorded(night, [key]) == [key]
-    mlflow_store.record_row(night, {**record(), "key": key}, folder)
+            mlflow_store.record_row(night, record(key), folder)
+    assert mlflow_store.unrecorded(night, [record(key)]) == [record(key)]
+    mlflow_store.record_row(night, record(key), folder)
     assert runs_of(night, key) == ["FINISHED"]
 
 
@@ -271,16 +266,58 @@ def test_a_row_that_was_recorded_by_half_or_before_has_one_run_in_the_end(
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
         with pytest.raises(OutputError, match="No space left"):
-            mlflow_store.record_row(night, {**record(), "key": key}, folder)
+            mlflow_store.record_row(night, record(key), folder)
     assert runs_of(night, key) == ["RUNNING"]
     for _ in range(2):
-        mlflow_store.record_row(night, {**record(), "key": key}, folder)
+        mlflow_store.record_row(night, record(key), folder)
     assert runs_of(night, key) == ["FINISHED"]
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
         with pytest.raises(OutputError, match="No space left"):
-            mlflow_store.record_row(night, {**record(), "key": key}, folder)
-    assert mlflow_store.unrecorded(night, [key, KEY]) == [key]  # though it was, for a while
+            mlflow_store.record_row(night, record(key), folder)
+    assert mlflow_store.unrecorded(night, [record(key), record()]) == [record(key)]  # though it was, for a while
+
+
+def test_two_domains_that_are_made_alike_keep_their_runs(project: Path, night: mlflow_store.NightRun) -> None:
+    key, folder = "3" * 64, folder_of_a_row(project)
+    one, two = record(key), record(key, domain="twin")
+    mlflow_store.record_row(night, one, folder)
+    assert mlflow_store.unrecorded(night, [one, two]) == [two]
+    mlflow_store.record_row(night, two, folder)
+    assert mlflow_store.unrecorded(night, [one, two]) == []
+    assert runs_of(night, key) == ["FINISHED", "FINISHED"]
+
+
+def test_a_row_that_is_lost_ends_no_run_of_a_domain_that_is_made_alike(
+    project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, folder = "5" * 64, folder_of_a_row(project)
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
+        with pytest.raises(OutputError, match="No space left"):
+            mlflow_store.record_row(night, record(key), folder)
+    mlflow_store.record_failure(night, replace(ROW, domain="twin"), key, "lost")
+    assert sorted(runs_of(night, key)) == ["FAILED", "RUNNING"]
+    mlflow_store.record_failure(night, ROW, key, "lost")
+    assert runs_of(night, key) == ["FAILED", "FAILED"]
+
+
+def test_a_row_that_is_judged_anew_has_a_new_run_tonight_and_keeps_that_of_the_night_before(
+    project: Path, night: mlflow_store.NightRun
+) -> None:
+    key, folder = "4" * 64, folder_of_a_row(project)
+    before, anew = record(key), record(key, evaluation="9" * 64)
+    mlflow_store.record_row(night, before, folder)
+    tonight = mlflow_store.start_night(params(), [ROW], "tonight")
+    assert mlflow_store.unrecorded(tonight, [before, anew]) == [anew]
+    for _ in range(2):
+        mlflow_store.record_row(tonight, anew, folder)
+    runs = client(night).search_runs([night.experiment_id], f"tags.`nada.key` = '{key}'")
+    assert {run.data.tags["nada.evaluation"]: run.data.tags["mlflow.parentRunId"] for run in runs} == {
+        EVALUATION_KEY: night.run_id,
+        "9" * 64: tonight.run_id,
+    }
+    assert len(runs) == 2
 
 
 def test_a_night_that_could_not_be_opened_has_one_parent_in_the_end(
@@ -320,4 +357,4 @@ def test_an_unknown_kind_of_store_hides_the_secret_in_its_address(monkeypatch: p
         mlflow_store.start_night(params(), [ROW], "night")
     assert "secret" not in str(caught.value)
     assert "odd://***@host/path" in str(caught.value)
-    assert "secret" not in mlflow_store.ui_command()
+    assert "secret" not in mlflow_client.ui_command()

@@ -74,7 +74,7 @@ def test_a_row_that_lost_its_station_has_the_bytes_of_this_machines_own_worker(f
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     made_here = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert made_here.returncode == 0, made_here.stdout + made_here.stderr
-    assert f"{row}: the same bytes in all 4 files" in made_here.stdout
+    assert f"{row}: the same bytes in all 5 files" in made_here.stdout
 
 
 def test_the_other_machine_keeps_what_rows_read_and_no_row(folder: Path, night: Outcome) -> None:

@@ -16,25 +16,20 @@ from pathlib import Path
 import pytest
 
 from nada.errors import ImageError
-from tasks.workers.pool import (
-    Progress,
-    RowFailedError,
-    RowTimeoutError,
-    WorkerDiedError,
-    WorkerPool,
-    WorkerSpec,
-    WorkersStoppedError,
-)
+from tasks.workers.idle import RowTimeoutError, WorkersStoppedError
+from tasks.workers.local import WorkerPool
+from tasks.workers.news import Progress
+from tasks.workers.pool import RowFailedError, WorkerDiedError, WorkerSpec
 
 ROWS = """
 import os, time
-from tasks.workers.pool import Progress
+from tasks.workers.news import Progress
 from nada.errors import ImageError
 
 seen = []
 
 def row(job, progress):
-    progress(Progress(domain=job.name, step=1, total=2, loss=0.5, phase="adapt"))
+    progress(Progress(domain=job.name, step=1, total=2, loss=0.5, phase="make"))
     seen.append(job.name)
     if job.name == "die":
         print("out of memory, said the kernel", flush=True)
@@ -69,19 +64,36 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerPool]:
 
 
 def run(pool: WorkerPool, name: str, timeout_seconds: float = 120.0) -> dict[str, object]:
-    result: dict[str, object] = pool.run(Job(name), timeout_seconds=timeout_seconds, function=FUNCTION)
+    result: dict[str, object] = pool.run(FUNCTION, Job(name), timeout_seconds=timeout_seconds)
     return result
 
 
 def test_a_worker_keeps_its_memory_between_rows_and_tells_its_progress(pool: WorkerPool) -> None:
     heard: list[Progress] = []
     first = run(pool, "a")
-    second = pool.run(Job("b"), heard.append, function=FUNCTION)
+    second = pool.run(FUNCTION, Job("b"), heard.append)
     assert second["pid"] == first["pid"] == pool.workers[0].process.pid
     assert second["seen"][-2:] == ["a", "b"]
     assert (second["device"], second["threads"]) == ("cpu", 1)
     assert oom_score(second["pid"]) == min(1000, oom_score("self") + 500)  # the kernel takes it before the flow
-    assert heard == [Progress(domain="b", step=1, total=2, loss=0.5, phase="adapt")]
+    assert heard == [Progress(domain="b", step=1, total=2, loss=0.5, phase="make")]
+
+
+def test_a_job_goes_to_the_worker_that_did_the_last_one_about_the_same_and_any_other_to_an_idle_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fake_rows.py").write_text(ROWS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def pid(about: str) -> int:
+        found: int = pool.run(FUNCTION, Job(about), about=about)["pid"]
+        return found
+
+    with WorkerPool([SPEC, SPEC]) as pool:
+        sketch, robot = pid("sketch"), pid("robot")
+        assert sketch != robot
+        assert [pid("sketch"), pid("sketch"), pid("robot"), pid("sketch")] == [sketch, sketch, robot, sketch]
+        assert pid("a third one") == robot  # which waited longer
 
 
 def test_a_row_that_raises_leaves_its_worker_warm(pool: WorkerPool) -> None:
@@ -129,7 +141,7 @@ def test_a_caller_that_breaks_off_does_not_confuse_the_next(pool: WorkerPool) ->
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pool.run(Job("a"), interrupt, function=FUNCTION)
+        pool.run(FUNCTION, Job("a"), interrupt)
     assert run(pool, "b")["seen"] == ["b"]
 
 
@@ -142,7 +154,7 @@ def test_closing_the_pool_frees_threads_that_run_and_wait(tmp_path: Path, monkey
 
     def call(name: str) -> None:
         try:
-            pool.run(Job(name), lambda _: running.set(), function=FUNCTION)
+            pool.run(FUNCTION, Job(name), lambda _: running.set())
         except WorkersStoppedError:
             ends.append(name)
 
@@ -162,7 +174,8 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     parent = textwrap.dedent(
         """
         from dataclasses import dataclass
-        from tasks.workers.pool import WorkerPool, WorkerSpec
+        from tasks.workers.pool import WorkerSpec
+        from tasks.workers.local import WorkerPool
 
         @dataclass(frozen=True)
         class Job:
@@ -172,7 +185,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 
         pool = WorkerPool([WorkerSpec(device="cpu", threads=1)])
         print(pool.workers[0].process.pid, flush=True)
-        pool.run(Job("hang"), function="fake_rows:row")
+        pool.run("fake_rows:row", Job("hang"))
         """
     )
     (tmp_path / "parent.py").write_text(parent)

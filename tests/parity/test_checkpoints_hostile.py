@@ -144,6 +144,7 @@ def test_command_line_prints_the_one_line_and_no_traceback(
     path = Path("files", name)
     monkeypatch.chdir(corpus.folder.parent)
     Path("params.yaml").write_text(json.dumps({**SETTINGS, "generator": {"weights": str(path)}}))
+    Path("prompts.csv").write_text("domain,source,target\nsketch,photo,sketch\n")
     monkeypatch.setattr(sys, "argv", ["nada", *command.split(), *([str(path)] if "inspect" in command else [])])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nada.judge import frechet_distance
-from nada.judge.diversity import diversity
 from nada.judge.features import unit
+from nada.judge.spread import diversity
 
 seeds = st.integers(0, 2**32 - 1)
 counts = st.integers(2, 40)

@@ -8,18 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nada.judge.bootstrap import CONFIDENCE, RESAMPLES, Interval, estimate, mean_estimate, resamples
-from nada.judge.diversity import (
-    clusters,
-    consistency,
-    distances,
-    diversity,
-    ratio,
-    spread,
-    within_clusters,
-)
-from nada.judge.frechet import frechet_distance, frechet_estimate
-from nada.judge.kernel import kernel_distance, kernel_estimate
+from nada.judge.diversity import clusters, consistency, distances, ratio, within_clusters
 from nada.judge.manifold import manifolds
+from nada.judge.set_distances import frechet_distance, frechet_estimate, kernel_distance, kernel_estimate
+from nada.judge.spread import diversity, spread
 
 seeds = st.integers(0, 2**32 - 1)
 counts = st.integers(3, 30)

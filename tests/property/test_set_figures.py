@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from nada.errors import ShapeError
 from nada.judge.bootstrap import estimate
-from nada.judge.diversity import clusters, consistency, distances, diversity, ratio, spread, within_clusters
+from nada.judge.diversity import clusters, consistency, distances, ratio, within_clusters
 from nada.judge.features import unit
-from nada.judge.kernel import kernel_distance
 from nada.judge.manifold import manifolds, squared_distances
+from nada.judge.set_distances import kernel_distance
+from nada.judge.spread import diversity, spread
 from nada.judge.structure import structure_features
 
 seeds = st.integers(0, 2**32 - 1)

@@ -25,7 +25,7 @@ from nada.config import ClipConfig
 from nada.generators.stylegan2 import StyleGAN2
 from nada.images import grid, save_png, to_u8
 from nada.judge.features import embed_images_batched
-from nada.judge.frechet import frechet_distance
+from nada.judge.set_distances import frechet_distance
 
 NUM_COMPONENTS = 64
 NEAR = 0.06  # of [-1, 1]: a pixel this close to a colour has it

@@ -26,10 +26,10 @@ def table(domains: list[str]) -> str:
     lines = ["| domain | left | " + " | ".join(COLUMNS) + " | seconds |", "|---" * (len(COLUMNS) + 3) + "|"]
     for domain in domains:
         record = read_record(domain)
-        scores = {name: score["value"] for name, score in record["scores"].items()}
+        scores = {name: score.value for name, score in record.scores.items()}
         left = scores["frechet_to_reference"] / scores["frechet_source_to_reference"]
         cells = [pattern.format(scores[name]) for name, pattern in COLUMNS.values()]
-        lines.append(f"| {domain} | {left:.0%} | {' | '.join(cells)} | {record['seconds']['total']:.0f} |")
+        lines.append(f"| {domain} | {left:.0%} | {' | '.join(cells)} | {record.seconds:.0f} |")
     return "\n".join(lines)
 
 

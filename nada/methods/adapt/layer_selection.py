@@ -15,9 +15,9 @@ from nada.clip.losses import global_loss
 from nada.errors import ParamsError
 from nada.generators.protocol import Generator, Layer
 from nada.latents import draw_ws
-from nada.methods.adapt.config import AdaptConfig, SelectionConfig
-from nada.methods.adapt.step_inputs import RenderInputs, draw_render_inputs, parts
-from nada.micro_batch import MicroBatch
+from nada.methods.adapt.config import SelectionConfig
+from nada.methods.adapt.step_inputs import RenderInputs, draw_render_inputs
+from nada.micro_batch import MicroBatch, parts
 
 
 def num_selected(k: int | str, generator: Generator) -> int:
@@ -68,8 +68,8 @@ def select_layers(
     start = draw_ws(config.batch_size, generator, rng)
     w_plus = start.clone()
     for _ in range(config.iterations):
-        look = draw_render_inputs(config.batch_size, generator, guide, rng)
-        gradient = partial(gradient_of_w_plus, generator, guide, emb_text, w_plus, look)
+        random = draw_render_inputs(config.batch_size, generator, guide, rng)
+        gradient = partial(gradient_of_w_plus, generator, guide, emb_text, w_plus, random)
         w_plus = w_plus - config.learning_rate * micro_batch.fit("layer selection", len(w_plus), gradient)
     movement = (w_plus - start).abs().mean(dim=(0, 2))  # [L]
     ranked = sorted(layers, key=lambda layer: -float(movement[layer.ws_index]))
@@ -77,29 +77,14 @@ def select_layers(
 
 
 def gradient_of_w_plus(
-    generator: Generator, guide: Guide, emb_text: list[Tensor], w_plus: Tensor, look: RenderInputs, size: int
+    generator: Generator, guide: Guide, emb_text: list[Tensor], w_plus: Tensor, random: RenderInputs, size: int
 ) -> Tensor:
     """Gradient of the global loss with respect to w+, [N, L, W_DIM], `size` samples at a time."""
     gradients: list[Tensor] = []
     for part in parts(len(w_plus), size):
         w_plus_part = w_plus[part].requires_grad_(True)
-        emb = look[part].embed(generator, guide, w_plus_part)
+        seen = random[part]
+        emb = guide.embed_images(generator.synthesis(w_plus_part, noise=seen.noise), seen.views)
         loss = guide.weigh(map(global_loss, emb, emb_text)) * (len(w_plus_part) / len(w_plus))
         gradients += torch.autograd.grad(loss, w_plus_part)  # reaches w+ alone; no parameter's grad is touched
     return torch.cat(gradients)
-
-
-def trainable_rgb(generator: Generator, config: AdaptConfig) -> list[torch.nn.Parameter]:
-    """The toRGB parameters, if the configuration trains them."""
-    return [] if config.train == "convs" else generator.rgb_weights()
-
-
-def train_only(generator: Generator, layers: list[Layer], rgb: list[torch.nn.Parameter]) -> None:
-    """Let gradients reach the chosen convolutions and `rgb`, and nothing else."""
-    for parameter in generator.parameters():
-        parameter.requires_grad_(False)
-    for layer in layers:
-        for weight in layer.weights:
-            weight.requires_grad_(True)
-    for parameter in rgb:
-        parameter.requires_grad_(True)

@@ -14,36 +14,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nada.errors import StateError
-
-if TYPE_CHECKING:
-    from nada.methods.adapt.loop import Adaptation
+from nada.generators.protocol import Generator
+from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.parametrisation import FullWeights
+from nada.methods.adapt.trace import TrainingStep
+from nada.micro_batch import MicroBatch
 
 ADAM_PARTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-@dataclass(frozen=True)
-class Step:
-    """What happened in one step; tensors are detached, so reading them costs a device sync only when read."""
+class Trainable(Protocol):
+    """What a state is taken of; `nada.methods.adapt.loop.Adaptation` is one."""
 
-    index: int
-    loss: Tensor
-    terms: dict[str, Tensor]
-    layers: tuple[str, ...]
+    target: Generator
+    config: AdaptConfig
+    parameters: FullWeights
+    optimizer: torch.optim.Adam
+    rng: torch.Generator
+    micro_batch: MicroBatch
+    loss_weights: dict[str, float]
+    trace: list[TrainingStep]
 
 
-def capture(adaptation: Adaptation) -> dict[str, Tensor]:
+def capture(adaptation: Trainable) -> dict[str, Tensor]:
     """The state, on the CPU. Nothing is copied that lies there already: write it before the next step."""
     trace = adaptation.trace
-    tensors: dict[str, Tensor] = {f"weights.{name}": weight for name, weight in trained_weights(adaptation)}
+    tensors: dict[str, Tensor] = {f"weights.{name}": weight for name, weight in adaptation.parameters.named()}
     tensors |= {f"average.{name}": average for name, average in _averages(adaptation)}
-    for name, weight in trained_weights(adaptation):
+    for name, weight in adaptation.parameters.named():
         trained = adaptation.optimizer.state.get(weight, {})
         tensors |= {f"optimizer.{name}.{part}": tensor for part, tensor in trained.items()}
     tensors |= {"rng": adaptation.rng.get_state(), "micro_batch": torch.tensor(adaptation.micro_batch.size)}
@@ -57,7 +61,7 @@ def capture(adaptation: Adaptation) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def restore(adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
+def restore(adaptation: Trainable, tensors: dict[str, Tensor]) -> None:
     """Put a captured state into an adaptation that was built from the same arguments.
 
     Raises:
@@ -66,7 +70,7 @@ def restore(adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
     _check(adaptation, tensors)
     packed = adaptation.optimizer.state_dict()
     packed["state"] = {}
-    for index, (name, weight) in enumerate(trained_weights(adaptation)):
+    for index, (name, weight) in enumerate(adaptation.parameters.named()):
         weight.copy_(tensors[f"weights.{name}"])
         if f"optimizer.{name}.step" in tensors:
             packed["state"][index] = {part: tensors[f"optimizer.{name}.{part}"].clone() for part in ADAM_PARTS}
@@ -78,19 +82,19 @@ def restore(adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
     adaptation.trace[:] = _steps(adaptation, tensors)
 
 
-def _steps(adaptation: Adaptation, tensors: dict[str, Tensor]) -> Iterator[Step]:
+def _steps(adaptation: Trainable, tensors: dict[str, Tensor]) -> Iterator[TrainingStep]:
     convs = _convolutions(adaptation)
     for index, loss in enumerate(tensors["trace.loss"]):
         terms = {term: tensors[f"trace.{term}"][index] for term in adaptation.loss_weights}
         trained = tensors["trace.layers"][index].tolist()
-        yield Step(index, loss, terms, tuple(conv for conv, was in zip(convs, trained, strict=True) if was))
+        yield TrainingStep(index, loss, terms, tuple(conv for conv, was in zip(convs, trained, strict=True) if was))
 
 
-def _check(adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
+def _check(adaptation: Trainable, tensors: dict[str, Tensor]) -> None:
     """Every tensor that must be there, none that must not, all of their shapes and types."""
     ours = capture(adaptation)
     expected = {name: _kind(tensor) for name, tensor in ours.items() if not name.startswith("optimizer.")}
-    for name, weight in trained_weights(adaptation):
+    for name, weight in adaptation.parameters.named():
         if any(f"optimizer.{name}.{part}" in tensors for part in ADAM_PARTS):
             expected |= {f"optimizer.{name}.{part}": _kind(weight) for part in ADAM_PARTS}
             expected[f"optimizer.{name}.step"] = _kind(torch.tensor(0.0))
@@ -102,8 +106,8 @@ def _check(adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
     wrong = sorted(name for name in {*expected, *given} if expected.get(name) != given.get(name))
     if wrong:
         raise StateError(f"state: {len(wrong)} tensors do not fit this adaptation (first: {wrong[0]!r}); start over")
-    if not 1 <= num_steps[0] <= adaptation.config.iterations:
-        raise StateError(f"state: {num_steps[0]} steps of {adaptation.config.iterations}; start over")
+    if not num_steps or num_steps[0] > adaptation.config.iterations:
+        raise StateError(f"state: a trace {list(num_steps)} of {adaptation.config.iterations} steps; start over")
     if tensors["micro_batch"] < 1:
         raise StateError(f"state: a micro-batch of {int(tensors['micro_batch'])}; start over")
     try:
@@ -112,18 +116,12 @@ def _check(adaptation: Adaptation, tensors: dict[str, Tensor]) -> None:
         raise StateError(f"state: no random number generator's ({err}); start over") from err
 
 
-def trained_weights(adaptation: Adaptation) -> list[tuple[str, nn.Parameter]]:
-    """Every weight that an adaptation may train, with its name in the generator."""
-    names = {parameter: name for name, parameter in adaptation.target.named_parameters()}
-    return [(names[weight], weight) for weight in adaptation.candidates]
+def _averages(adaptation: Trainable) -> list[tuple[str, Tensor]]:
+    names = [name for name, _ in adaptation.parameters.named()]
+    return list(zip(names, adaptation.parameters.average.tensors, strict=False))
 
 
-def _averages(adaptation: Adaptation) -> list[tuple[str, Tensor]]:
-    names = [name for name, _ in trained_weights(adaptation)]
-    return list(zip(names, adaptation.average.tensors, strict=False))
-
-
-def _convolutions(adaptation: Adaptation) -> list[str]:
+def _convolutions(adaptation: Trainable) -> list[str]:
     return [layer.name for layer in adaptation.target.conv_layers()]
 
 

@@ -27,7 +27,7 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 def check_installed() -> None:
-    """RenderInputs for the library, without importing it.
+    """Look for the library, without importing it.
 
     Raises:
         ParamsError: the extra is not installed.

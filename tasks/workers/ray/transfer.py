@@ -1,26 +1,26 @@
-"""A row that is made on another machine: what it reads goes there, and its folder comes back.
+"""A job that is done on another machine: every file that it reads goes there.
 
 That machine keeps a mirror of the project, with the same relative paths, so that errors name files as params.yaml does;
-what lies outside of the project is kept below `.outside`. Imports no torch.
+what lies outside of the project is kept below `.outside`. Of a row that others start from, what was made goes along,
+and what that one started from. A row that is to be judged goes into a folder of its worker's own, for others may read
+the one of its name. Imports no torch.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from nada.atomic import writing
-from nada.config import NONE, WEB, ClipConfig, names_a_file
+from nada.config import NONE, WEB, ClipConfig, GuideConfig, JudgeConfig, names_a_file
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.download.judge_weights import network_files, wanted
-from tasks.row.job import RowJob
-from tasks.store import row_folder
-from tasks.store.row_folder import Record
+from tasks.row.job import CheckJob, EvaluateJob, GroupJob, Job, RetrieveJob, RowJob, Source
+from tasks.store.record import MAKING_NAME, RETRIEVAL_NAME, Making, RecordError, read_entry
+from tasks.store.row_folder import EMBEDDINGS_NAME, JUDGED_NAMES
 from tasks.workers.pool import RowFailedError
 
 OUTSIDE = ".outside"
@@ -30,58 +30,50 @@ Clip = TypeVar("Clip", bound=ClipConfig)
 
 
 @dataclass(frozen=True)
-class PackedRow:
+class Packed:
     """A job as the other machine understands it."""
 
-    job: RowJob
+    job: Job
     """With paths of the mirror."""
     files: dict[str, Path]
     """Path in the mirror -> file on this machine."""
-    pictures: str | None
-    """Folder or zip of the mirror that may hold nothing else than these files."""
+    pictures: tuple[str, ...] = ()
+    """Folders and zips of the mirror that may hold nothing else than these files."""
+    results: tuple[str, ...] = ()
+    """Files of the mirror that the job writes; they come back, and are removed there."""
+    passing: tuple[str, ...] = ()
+    """Files and folders of the mirror that are removed with them."""
 
 
-def pack(job: RowJob) -> PackedRow:
-    """A job and every file that it reads."""
-    params, references = job.params, job.row.reference_images
-    paths = [Path(job.generator_path), *_files_of(params)]
-    if references is not None:
-        paths += [Path(references)] if Path(references).is_file() else _below(Path(references), "**/*")
-    moved = replace(
-        job,
-        row=replace(job.row, reference_images=None if references is None else mirrored(references)),
-        params=_mirrored_params(params),
-        generator_path=mirrored(job.generator_path),
-    )
-    return PackedRow(moved, {mirrored(path): path for path in paths}, moved.row.reference_images)
-
-
-def unpack(job: RowJob, files: Mapping[str, bytes]) -> Record:
-    """Publish the folder of a row that was made elsewhere, as a worker here does; returns its record.
+def pack(job: Job, pid: int = 0) -> Packed:
+    """A job and every file that it reads.
 
     Args:
-        job: as it was before it was packed.
-        files: name -> content.
+        job: with paths of this machine.
+        pid: of the station that is to do it.
 
     Raises:
-        RowFailedError: it is not the whole row.
-        OutputError: it cannot be written.
+        RowFailedError: nothing was made of the row that is to be judged.
     """
-    domain = job.row.domain
-    partial = row_folder.partial_dir(domain)
-    try:
-        with writing(partial):
-            for name, content in files.items():
-                (partial / Path(name).name).write_bytes(content)
-        if not row_folder.is_whole(partial, domain, job.key):
-            raise RowFailedError(f"{domain}: what came back from another machine is not the whole row")
-        made = json.loads(files[row_folder.RECORD_NAME])
-        record = row_folder.write_record(partial, {**made, "row": asdict(job.row)})  # with the paths of this machine
-        row_folder.publish(partial, domain)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    row_folder.state_path(domain).unlink(missing_ok=True)  # of an earlier night without Ray
-    return record
+    bag = Luggage()
+    match job:
+        case RowJob():
+            return bag.closed(bag.row(job))
+        case GroupJob():
+            assert job.folder is None  # rows are verified on this machine alone
+            return bag.closed(replace(job, rows=tuple(bag.row(row) for row in job.rows)))
+        case CheckJob():
+            return bag.closed(replace(job, rows=tuple(bag.row(row) for row in job.rows)))
+        case EvaluateJob():
+            return _packed_evaluation(bag, job, kept_folder(job.row.domain, pid))
+        case RetrieveJob():
+            return _packed_retrieval(bag, job)
+    raise TypeError(f"{type(job).__name__}: no job that travels")
+
+
+def kept_folder(domain: str, pid: int) -> Path:
+    """Where a station keeps a row that it made or is to judge: swept like a row that was never published."""
+    return HERE.adapted / f".partial-{domain}-{pid}"
 
 
 def mirrored(path: str | Path) -> str:
@@ -96,40 +88,106 @@ def mirrored(path: str | Path) -> str:
     return path.as_posix()
 
 
-def _files_of(params: Params) -> Iterator[Path]:
-    """The networks that guide and judge. Tags of open_clip are fetched by each machine itself."""
-    for clip in (*params.guide.models, params.judge.model):
-        if names_a_file(clip.weights):
-            yield Path(clip.weights)
-    if params.guide.config_dir is not None:
-        yield from _below(Path(params.guide.config_dir), CONFIGS)
-    for _, setting, published in wanted(params.judge):
-        fetched = [HERE.network_cache / one.file for one in published]
-        yield from filter(Path.is_file, fetched) if setting == WEB else network_files(setting, *published)
+class Luggage:
+    """The files of a job, gathered while its paths are replaced by those of the mirror."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Path] = {}
+        self.pictures: dict[str, None] = {}
+        self._params: dict[int, Params] = {}
+
+    def closed(self, job: Job, results: tuple[str, ...] = (), passing: tuple[str, ...] = ()) -> Packed:
+        """With everything in it."""
+        return Packed(job, self.files, tuple(self.pictures), results, passing)
+
+    def take(self, path: str | Path) -> str:
+        """Take a file along; returns its name in the mirror."""
+        name = mirrored(path)
+        self.files[name] = Path(path)
+        return name
+
+    def row(self, job: RowJob) -> RowJob:
+        """A row, with its reference pictures, its source and the networks."""
+        row = replace(job.row, reference_images=self.references(job.row.reference_images))
+        return replace(job, row=row, params=self.params(job.params), source=self.source(job.source))
+
+    def references(self, path: str | None) -> str | None:
+        """A folder or zip of pictures."""
+        if path is None:
+            return None
+        if (name := mirrored(path)) not in self.pictures:
+            self.pictures[name] = None
+            for file in [Path(path)] if Path(path).is_file() else _below(Path(path), "**/*"):
+                self.take(file)
+        return name
+
+    def source(self, source: Source) -> Source:
+        """What a row starts from. Of another row that is not there nothing goes along: whoever opens it says so."""
+        on = source.on
+        if on is not None:
+            with suppress(RecordError):
+                for path in made_files(HERE.adapted / on.domain):
+                    self.take(path)
+            on = replace(on, source=self.source(on.source))
+        return replace(source, base_path=self.take(source.base_path), on=on)
+
+    def params(self, params: Params) -> Params:
+        """The networks that guide and judge; tags of open_clip are fetched by each machine itself.
+
+        Only what a row opens: `generator.weights` is read before, and its name is kept in differences.
+        """
+        if id(params) not in self._params:  # rows share it, and so do those that travel
+            changes = {"guide": self._guide(params.guide), "judge": self._judge(params.judge)}
+            self._params[id(params)] = params.model_copy(update=changes)
+        return self._params[id(params)]
+
+    def _guide(self, guide: GuideConfig) -> GuideConfig:
+        configs = [] if guide.config_dir is None else _below(Path(guide.config_dir), CONFIGS)
+        for path in configs:
+            self.take(path)
+        config_dir = mirrored(guide.config_dir) if guide.config_dir and configs else None
+        return guide.model_copy(update={"models": tuple(map(self._clip, guide.models)), "config_dir": config_dir})
+
+    def _judge(self, judge: JudgeConfig) -> JudgeConfig:
+        for _, setting, published in wanted(judge):
+            fetched = [HERE.network_cache / one.file for one in published]
+            for path in filter(Path.is_file, fetched) if setting == WEB else network_files(setting, *published):
+                self.take(path)
+        networks = {name: getattr(judge, name) for name in ("inception", "lpips")}
+        moved = {name: value if value in (NONE, WEB) else mirrored(value) for name, value in networks.items()}
+        return judge.model_copy(update={"model": self._clip(judge.model), **moved})
+
+    def _clip(self, clip: Clip) -> Clip:
+        return clip.model_copy(update={"weights": self.take(clip.weights)}) if names_a_file(clip.weights) else clip
+
+
+def made_files(folder: Path) -> Iterator[Path]:
+    """The record of what was made of a row, and what it lists; what is judged beside it may change meanwhile.
+
+    Raises:
+        RecordError: nothing was made there, or it is damaged.
+    """
+    making = read_entry(folder / MAKING_NAME, Making)
+    yield from (folder / Path(name).name for name in (MAKING_NAME, *making.files))
+
+
+def _packed_evaluation(bag: Luggage, job: EvaluateJob, folder: Path) -> Packed:
+    try:
+        for path in made_files(Path(job.folder)):
+            bag.files[(folder / path.name).as_posix()] = path
+    except RecordError as err:
+        raise RowFailedError(str(err)) from err
+    moved = replace(job, row=bag.row(job.row), folder=folder.as_posix())
+    return bag.closed(moved, tuple((folder / name).as_posix() for name in JUDGED_NAMES), (folder.as_posix(),))
+
+
+def _packed_retrieval(bag: Luggage, job: RetrieveJob) -> Packed:
+    moved = replace(job, params=bag.params(job.params))
+    folders = [HERE.adapted / domain for domain, _, _ in job.rows]
+    embeddings = [path for folder in folders if (path := folder / EMBEDDINGS_NAME).is_file()]
+    results = tuple((folder / RETRIEVAL_NAME).as_posix() for folder in folders)
+    return bag.closed(moved, results, tuple(bag.take(path) for path in embeddings))
 
 
 def _below(folder: Path, pattern: str) -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if path.is_file())
-
-
-def _mirrored_params(params: Params) -> Params:
-    """Only what a row opens: `generator.weights` is read before, and its name is kept in differences."""
-    guide, judge = params.guide, params.judge
-    has_configs = guide.config_dir is not None and _below(Path(guide.config_dir), CONFIGS)
-    networks = {name: getattr(judge, name) for name in ("inception", "lpips")}
-    moved = {name: value if value in (NONE, WEB) else mirrored(value) for name, value in networks.items()}
-    return params.model_copy(
-        update={
-            "guide": guide.model_copy(
-                update={
-                    "models": tuple(_mirrored_clip(clip) for clip in guide.models),
-                    "config_dir": mirrored(guide.config_dir) if guide.config_dir and has_configs else None,
-                }
-            ),
-            "judge": judge.model_copy(update={"model": _mirrored_clip(judge.model), **moved}),
-        }
-    )
-
-
-def _mirrored_clip(clip: Clip) -> Clip:
-    return clip.model_copy(update={"weights": mirrored(clip.weights)}) if names_a_file(clip.weights) else clip

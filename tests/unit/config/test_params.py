@@ -10,9 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from nada.errors import CheckpointError, ParamsError
+from nada.errors import CheckpointError, ParamsError, quoted
+from nada.methods.adapt.config import AdaptConfig
+from nada.methods.registry import METHODS
 from tasks.config.params import load_params
+from tests.methods.dream import DreamConfig, dream
 
+__all__ = ["dream"]
+
+SECTIONS = ("night", "generator", "guide", "judge", "samples")
 Edit = Callable[[dict[str, Any]], object]
 
 
@@ -45,7 +51,7 @@ def message(tmp_path: Path, content: object, error: type[Exception] = ParamsErro
 
 def test_a_valid_file_is_frozen_sections(tmp_path: Path, content: dict[str, Any]) -> None:
     params = load(tmp_path, content)
-    assert params.adapt.batch_size == 4
+    assert params.methods["adapt"].batch_size == 4
     assert params.recipe("shape").selection.k == "auto"
     assert params.recipe("shape").batch_size == 4
 
@@ -62,7 +68,7 @@ def test_the_bundled_params_yaml_has_no_invalid_keys() -> None:
         (lambda c: c["adapt"].update(iteratons=3), "adapt.iteratons: unknown key; did you mean 'iterations'?"),
         (
             lambda c: c.update(zzz=1),
-            "zzz: unknown key; the keys are 'night', 'generator', 'guide', 'judge', 'samples', 'adapt' and 'recipes'",
+            f"zzz: unknown key; the keys are {quoted((*SECTIONS, *METHODS, 'recipes'))}",
         ),
         (
             lambda c: c["guide"]["models"][0].update(weigth=2),
@@ -86,7 +92,7 @@ def test_the_bundled_params_yaml_has_no_invalid_keys() -> None:
         ),
         (
             lambda c: c["night"].update(seed=-1),
-            "night.seed: expected a whole number of 0 or more, below 2147483648, got -1",
+            "night.seed: expected a whole number from 0 to 2147483647, got -1",
         ),
         (
             lambda c: c["night"].update(workers=0),
@@ -146,6 +152,20 @@ def test_the_bundled_params_yaml_has_no_invalid_keys() -> None:
             "recipes.style: directional_weight and global_weight are both 0; nothing would be learned",
         ),
         (
+            lambda c: c["recipes"]["shape"].update(method="adpat"),
+            "recipes.shape.method: no method named 'adpat'; did you mean 'adapt'?",
+        ),
+        (
+            lambda c: c["recipes"]["shape"].update(method="xyz"),
+            f"recipes.shape.method: no method named 'xyz'; the methods are {quoted(METHODS)}",
+        ),
+        (
+            lambda c: c["recipes"]["shape"].update(method=["adapt"]),
+            "recipes.shape.method: no method named ['adapt']; did you mean 'adapt'?",
+        ),
+        (lambda c: c.update(adapt=None), "adapt: expected a section, got nothing"),
+        (lambda c: c.update(methods={}), "methods: no section of that name; each method has one of its own"),
+        (
             lambda c: c["judge"].update(model=dict(c["guide"]["models"][0])),
             "judge.model is also a guide (g); a judge must not have guided the training",
         ),
@@ -169,6 +189,56 @@ def test_all_mistakes_come_at_once_and_in_the_order_of_sections(tmp_path: Path, 
         "  adapt.iteratons: unknown key; did you mean 'iterations'?",
         "  recipes.shape.ema: expected a number of 0 or more, below 1, got 1",
     ]
+
+
+def test_a_method_has_a_section_under_its_own_name(tmp_path: Path, content: dict[str, Any]) -> None:
+    params = load(tmp_path, content)
+    assert set(params.methods) == set(METHODS)
+    assert params.model_dump()["adapt"]["batch_size"] == 4
+    assert "methods" not in params.model_dump()
+    content.pop("adapt")
+    assert load(tmp_path, content).methods["adapt"] == AdaptConfig()
+
+
+@pytest.mark.usefixtures("dream")
+def test_a_recipe_overrides_the_section_of_its_method(tmp_path: Path, content: dict[str, Any]) -> None:
+    content |= {"dream": {"depth": 4}}
+    content["recipes"] |= {
+        "deep": {"method": "dream", "depth": 9},
+        "plain": {"method": "dream"},
+        "named": {"method": "adapt", "iterations": 200},
+    }
+    params = load(tmp_path, content)
+    assert params.recipe("deep") == DreamConfig(depth=9)
+    assert params.recipe("plain") == DreamConfig(depth=4)
+    assert params.recipe("named") == params.recipe("style")
+    assert {name: params.recipe_method(name) for name in ("deep", "named", "style")} == {
+        "deep": "dream",
+        "named": "adapt",
+        "style": "adapt",
+    }
+
+
+@pytest.mark.usefixtures("dream")
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (
+            lambda c: c["recipes"].update(deep={"method": "dream", "iterations": 9}),
+            "recipes.deep.iterations: unknown key; the keys are 'depth'",
+        ),
+        (
+            lambda c: c["recipes"].update(deep={"method": "dream", "depth": 0}),
+            "recipes.deep.depth: expected a whole number of 1 or more, got 0",
+        ),
+        (lambda c: c.update(dream={"depth": 0}), "dream.depth: expected a whole number of 1 or more, got 0"),
+        (lambda c: c.update(dream={"dept": 1}), "dream.dept: unknown key; did you mean 'depth'?"),
+        (lambda c: c.update(draem={}), "draem: unknown key; did you mean 'dream'?"),
+    ],
+)
+def test_a_mistake_in_any_method_gives_one_line(tmp_path: Path, content: dict[str, Any], edit: Edit, line: str) -> None:
+    edit(content)
+    assert message(tmp_path, content) == f"params.yaml: 1 invalid key\n  {line}"
 
 
 def test_a_recipe_is_not_blamed_for_a_mistake_in_adapt(tmp_path: Path, content: dict[str, Any]) -> None:
@@ -216,7 +286,7 @@ def test_a_file_in_latin_1_is_refused(tmp_path: Path) -> None:
 
 def test_1e_3_is_a_number(tmp_path: Path, content: dict[str, Any]) -> None:
     text = yaml.safe_dump(content).replace("batch_size: 4", "learning_rate: 1e-3")
-    assert load(tmp_path, text).adapt.learning_rate == 0.001
+    assert load(tmp_path, text).methods["adapt"].learning_rate == 0.001
 
 
 def test_every_missing_file_is_named_with_its_key(tmp_path: Path, content: dict[str, Any]) -> None:

@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nada.errors import PromptsError
+from nada.errors import PromptsError, quoted
+from nada.methods.registry import METHODS
 from tasks.config import prompt_length
 from tasks.config.model import Params
 from tasks.config.prompt_length import context_length
-from tasks.config.prompts import Row, load_prompts
+from tasks.config.prompts import load_prompts
+from tasks.config.row import Row
+from tests.methods.dream import dream
+
+__all__ = ["dream"]
 
 HEADER = "domain,source,target,recipe,iterations,seed,reference_images"
+COLUMNS = (
+    "'domain', 'source', 'target', 'method', 'recipe', 'iterations', 'seed', 'generator', 'on' and 'reference_images'"
+)
 
 
 @pytest.fixture
@@ -87,13 +95,11 @@ def test_prompts_may_hold_commas_quotes_braces_and_any_script(tmp_path: Path, pa
         ("Domain,source,target,domain", "unknown column 'Domain'; did you mean 'domain'?"),
         (
             "domain,source,target,xyz",
-            "unknown column 'xyz'; the columns are 'domain', 'source', 'target', 'recipe', 'iterations', 'seed' and "
-            "'reference_images'",
+            f"unknown column 'xyz'; the columns are {COLUMNS}",
         ),
         (
             "domain,source,target,",
-            "unknown column ''; the columns are 'domain', 'source', 'target', 'recipe', 'iterations', 'seed' and "
-            "'reference_images'",
+            f"unknown column ''; the columns are {COLUMNS}",
         ),
         ("domain,source", "no column 'target'; every file needs 'domain', 'source' and 'target'"),
         ("domain,source,target,source", "column 'source' is there 2 times; keep one"),
@@ -161,6 +167,93 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path, para
         "prompts.csv:4: unknown recipe 'no'; the recipes are 'style' and 'shape'",
         "prompts.csv:4: 'iterations' is '-3'; expected a whole number from 1 to 1000000",
         "prompts.csv:5: domain 'a' is already on line 2; each domain has one row",
+    ]
+
+
+FULL_HEADER = "domain,source,target,method,recipe,iterations,generator,on"
+
+
+@pytest.fixture
+def both(params: Params, dream: None) -> Params:
+    """Settings with a recipe of either method."""
+    content = params.model_dump()
+    return Params.model_validate({**content, "recipes": {**content["recipes"], "deep": {"method": "dream"}}})
+
+
+def test_a_row_takes_its_method_from_its_cell_its_recipe_or_the_night(tmp_path: Path, both: Params) -> None:
+    text = f"{FULL_HEADER}\na,x,y,dream\nb,x,y,,deep\nc,x,y\nd,x,y,dream,deep\ne,x,y,adapt,shape\n"
+    rows = load(tmp_path, text, both)
+    expected = [("dream", ""), ("dream", "deep"), ("adapt", "style"), ("dream", "deep"), ("adapt", "shape")]
+    assert [(row.method, row.recipe) for row in rows] == expected
+    of_dreams = both.model_copy(update={"night": both.night.model_copy(update={"recipe": "deep"})})
+    rows = load(tmp_path, f"{FULL_HEADER}\na,x,y\nb,x,y,adapt\n", of_dreams)
+    assert [(row.method, row.recipe) for row in rows] == [("dream", "deep"), ("adapt", "")]
+
+
+def test_a_row_may_start_from_a_generator_of_its_own_or_from_another_row(tmp_path: Path, params: Params) -> None:
+    (tmp_path / "cats.pt").touch()
+    text = f"{FULL_HEADER}\nb,x,y,,,,,a\na,x,y,,,,{tmp_path / 'cats.pt'},\nc,x,y,,,,,b\n"
+    rows = load(tmp_path, text, params)
+    assert [(row.generator, row.on) for row in rows] == [(None, "a"), (str(tmp_path / "cats.pt"), None), (None, "b")]
+
+
+@pytest.mark.parametrize(
+    ("cells", "lines"),
+    [
+        ("adpat,,,,", ["unknown method 'adpat'; did you mean 'adapt'?"]),
+        ("xyz,,,,", ["unknown method 'xyz'; the methods are {methods}"]),
+        ("adapt,deep,,,", ["recipe 'deep' is one of 'dream', not of 'adapt'"]),
+        ("dream,shape,,,", ["recipe 'shape' is one of 'adapt', not of 'dream'"]),
+        ("dream,,5,,", ["'iterations' is '5'; 'dream' has no iterations, so leave it empty"]),
+        (",deep,5,,", ["'iterations' is '5'; 'dream' has no iterations, so leave it empty"]),
+        (",,1000001,,", ["'iterations' is '1000001'; expected a whole number from 1 to 1000000"]),
+        (",,0,,", ["'iterations' is '0'; expected a whole number from 1 to 1000000"]),
+        (",,,absent.pt,", ["'generator' is 'absent.pt'; no such file"]),
+        (",,,.,", ["'generator' is '.'; no such file"]),
+        (",,,,nowhere", ["'on' is 'nowhere', which is no domain here; it names another row of this file"]),
+        (",,,,odl", ["'on' is 'odl', which is no domain here; did you mean 'old'?"]),
+        (",,,,robot", ["'on' leads in a circle: robot on robot"]),
+        (",,,prompts.csv,old", ["'on' and 'generator' are both given; 'old' says which generator it started from"]),
+        (",,,,cloud", ["'on' is 'cloud', made by 'dream', which leaves no generator"]),
+        (
+            "adpat,shap,0,absent.pt,",
+            [
+                "unknown recipe 'shap'; did you mean 'shape'?",
+                "unknown method 'adpat'; did you mean 'adapt'?",
+                "'iterations' is '0'; expected a whole number from 1 to 1000000",
+                "'generator' is 'absent.pt'; no such file",
+            ],
+        ),
+    ],
+)
+def test_a_row_that_cannot_be_made_so_is_told_why(
+    tmp_path: Path, both: Params, monkeypatch: pytest.MonkeyPatch, cells: str, lines: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = f"{FULL_HEADER}\nold,x,y\ncloud,x,y,dream\nrobot,x,y,{cells}\n"
+    expected = [f"prompts.csv:4: {line.format(methods=quoted(METHODS))}" for line in lines]
+    assert message(tmp_path, text, both).splitlines() == expected
+
+
+def test_what_draws_pictures_by_itself_may_start_from_whatever_does(tmp_path: Path, both: Params) -> None:
+    rows = load(tmp_path, f"{FULL_HEADER}\ncloud,x,y,dream\nsky,x,y,dream,,,,cloud\n", both)
+    assert [row.on for row in rows] == [None, "cloud"]
+
+
+def test_a_circle_of_rows_is_told_at_each_of_them_and_at_no_other(tmp_path: Path, params: Params) -> None:
+    text = "domain,source,target,on\na,x,y,b\nb,x,y,c\nc,x,y,a\nd,x,y,a\n"
+    assert message(tmp_path, text, params).splitlines() == [
+        "prompts.csv:2: 'on' leads in a circle: a on b on c on a",
+        "prompts.csv:3: 'on' leads in a circle: b on c on a on b",
+        "prompts.csv:4: 'on' leads in a circle: c on a on b on c",
+    ]
+
+
+def test_what_a_row_starts_from_is_told_beside_all_other_mistakes(tmp_path: Path, params: Params) -> None:
+    text = f"{FULL_HEADER}\na,x,,,,,,\nb,x,y,,,,,a\nc,x,y,,,,,nowhere\n"
+    assert message(tmp_path, text, params).splitlines() == [
+        "prompts.csv:2: 'target' is empty; every row needs domain, source and target",
+        "prompts.csv:4: 'on' is 'nowhere', which is no domain here; it names another row of this file",
     ]
 
 

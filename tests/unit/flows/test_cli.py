@@ -16,7 +16,7 @@ from tests.project import PARAMS, SKETCH, Project, project
 
 __all__ = ["project"]
 
-COMMANDS = ("plan", "run", "report", "compare", "sample", "strip", "mix", "video", "pretrained")
+COMMANDS = ("plan", "run", "report", "compare", "sample", "strip", "mix", "video", "pretrained", "inputs", "complete")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -56,12 +56,12 @@ def test_plan_warns_of_a_generator_without_noise_whose_views_are_all_zero(projec
 
 
 def test_retrieval_is_judged_among_some_prompts_of_a_very_long_night(project: Project) -> None:
-    from tasks.plan.plan import make_plan
+    from tasks.plan.planning import make_plan
 
     project.prompts(*(f"d{index},portrait,thing {index},style," for index in range(1000)))
     planned = make_plan(Path("params.yaml"))
-    assert list(planned.candidates)[:3] == ["d0", "d5", "d10"]
-    assert len(planned.job(planned.rows[0]).all_targets) == 200
+    assert list(planned.targets)[:3] == ["d0", "d5", "d10"]
+    assert len(planned.job(planned.rows[0]).targets) == 200
 
 
 def test_a_plan_that_measures_guesses_no_longer(project: Project) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,19 +12,25 @@ from prefect.utilities.engine import collect_task_run_inputs_sync
 
 import flows.night
 from flows.cli.display import make_display
-from flows.context import NightContext, check_models
-from flows.night import adapt_row, run_night
-from flows.recording import write_outbox, write_outputs
+from flows.context import check_models
+from flows.night import run_night
 from nada.errors import OutputError
+from tasks.config.project import HERE
+from tasks.context import NightContext
+from tasks.evaluate import retrieve_rows
+from tasks.make import make_row
 from tasks.plan.queue import RowQueue
+from tasks.record import write_outbox, write_report
 from tasks.status.writer import StatusWriter
-from tasks.workers.pool import WorkerDiedError
+from tasks.store.record import EVALUATION_NAME, MAKING_NAME, RETRIEVAL_NAME, Record, write_entry
+from tasks.workers.pool import RETRIEVE_ROWS, WorkerDiedError
+from tests.records import make_record
 
 NOW = datetime.now().astimezone()
 
 
 class Heard:
-    """A display that keeps what it is told."""
+    """A listener that keeps what it is told."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -45,13 +51,13 @@ class Shut:
 def test_a_lost_mlflow_store_is_told_and_the_night_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     status_writer = StatusWriter("night", NOW, 0)
-    context = NightContext(None, None, Heard(), status_writer, RowQueue({}), None, None)  # type: ignore[arg-type]
+    context = NightContext(None, None, Heard(), status_writer, RowQueue({}), NOW)  # type: ignore[arg-type]
     context.outbox = Shut()  # type: ignore[assignment]
     write_outbox.fn(context)
     assert not status_writer.status.unrecorded
     write_outbox.fn(context, last=True)
     assert status_writer.status.unrecorded
-    assert context.display.lines == [  # type: ignore[attr-defined]
+    assert context.listener.lines == [  # type: ignore[attr-defined]
         "MLflow: not recorded now, tried again in minutes, at the end, and by the next night "
         "(mlflow: database is locked)",
         "MLflow: not recorded now, the next night will (mlflow: database is locked)",
@@ -66,7 +72,7 @@ class Changing(dict[str, Any]):
 
 
 def test_prefect_does_not_walk_through_what_rows_write_to() -> None:
-    context = NightContext(None, None, None, None, RowQueue({}), None, None)  # type: ignore[arg-type]
+    context = NightContext(None, None, None, None, RowQueue({}), NOW)  # type: ignore[arg-type]
     context.records = Changing(sketch={})
     assert collect_task_run_inputs_sync(context) == set()
 
@@ -84,7 +90,7 @@ class Dying:
 
 
 def test_a_worker_that_dies_while_it_loads_the_models_is_given_a_second_try() -> None:
-    plan: Any = SimpleNamespace(to_train=["sketch"], job=lambda planned: planned)
+    plan: Any = SimpleNamespace(check_job=lambda: "every model")
     check_models(plan, Dying(deaths=1))  # type: ignore[arg-type]
     with pytest.raises(WorkerDiedError):
         check_models(plan, Dying(deaths=2))  # type: ignore[arg-type]
@@ -92,6 +98,8 @@ def test_a_worker_that_dies_while_it_loads_the_models_is_given_a_second_try() ->
 
 class Crowded:
     """A plan on a disk without room for one more row."""
+
+    by_domain = MappingProxyType({"sketch": "its result"})
 
     def check_disk(self, rows: Any) -> None:
         raise OutputError(f"disk: no room for {rows}")
@@ -105,10 +113,9 @@ class Unasked:
 
 
 def test_a_row_without_room_on_the_disk_is_refused_before_it_is_trained() -> None:
-    context = NightContext(Crowded(), Unasked(), None, None, RowQueue({}), None, None)  # type: ignore[arg-type]
-    context.planned = {"sketch": "its result"}  # type: ignore[dict-item]
-    with pytest.raises(OutputError, match="no room for"):
-        adapt_row.fn("sketch", context)
+    context = NightContext(Crowded(), Unasked(), None, None, RowQueue({}), NOW)  # type: ignore[arg-type]
+    with pytest.raises(OutputError, match="no room for \\['its result'\\]"):
+        make_row.fn("sketch", context)
 
 
 def test_a_report_that_cannot_be_written_costs_the_report_alone(
@@ -119,13 +126,13 @@ def test_a_report_that_cannot_be_written_costs_the_report_alone(
     def refuse(*_: Any) -> None:
         raise OutputError("reports: cannot be written (No space left on device)")
 
-    monkeypatch.setattr("flows.recording.publish_report", refuse)
+    monkeypatch.setattr("tasks.record.publish_report", refuse)
     plan: Any = SimpleNamespace(rows=())
-    context = NightContext(plan, None, Heard(), StatusWriter("night", NOW, 0), RowQueue({}), NOW, None)  # type: ignore[arg-type]
-    monkeypatch.setattr("flows.recording.workers_in_words", lambda _: "one worker")
-    write_outputs.fn(context)
+    context = NightContext(plan, None, Heard(), StatusWriter("night", NOW, 0), RowQueue({}), NOW)  # type: ignore[arg-type]
+    monkeypatch.setattr("tasks.record.workers_in_words", lambda _: "one worker")
+    write_report.fn(context)
     assert context.report_path is None
-    assert context.display.lines == [  # type: ignore[attr-defined]
+    assert context.listener.lines == [  # type: ignore[attr-defined]
         "The report is not written: reports: cannot be written (No space left on device); nada report writes it"
     ]
 
@@ -148,8 +155,8 @@ class Unseen:
 
 def test_prefect_does_not_write_down_the_rows_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def opened(plan: Any, display: Any) -> Iterator[NightContext]:
-        yield NightContext(plan, None, display, None, RowQueue({}), datetime(2026, 1, 1), plan)  # type: ignore[arg-type]
+    def opened(plan: Any, display: Any) -> Iterator[tuple[NightContext, Any]]:
+        yield NightContext(plan, None, display, None, RowQueue({}), datetime(2026, 1, 1)), plan  # type: ignore[arg-type]
 
     written: list[dict[str, Any]] = []
     flow = flows.night.night
@@ -162,3 +169,37 @@ def test_prefect_does_not_write_down_the_rows_of_the_plan(monkeypatch: pytest.Mo
     run_night(Unseen(), make_display())  # type: ignore[arg-type]
     assert [parameters[0] for parameters in written] == ["params.yaml"]
     assert not Unseen.walked
+
+
+class Retrieving:
+    """Workers that tell where a row's pictures are, in its folder, or that they cannot."""
+
+    def __init__(self, record: Record, failed: dict[str, str]) -> None:
+        self.record, self.failed = record, failed
+
+    def run(self, function: str, job: Any, **_: Any) -> dict[str, str]:
+        assert (function, job) == (RETRIEVE_ROWS, [self.record.domain])
+        if not self.failed:
+            write_entry(HERE.adapted / self.record.domain / RETRIEVAL_NAME, self.record.retrieval)
+        return self.failed
+
+
+@pytest.mark.parametrize("failed", [{}, {"sketch": "damaged"}], ids=["told", "failed"])
+def test_a_row_that_a_killed_night_left_without_its_retrieval_is_told_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record = make_record("sketch")
+    (HERE.adapted / "sketch").mkdir(parents=True)
+    write_entry(HERE.adapted / "sketch" / MAKING_NAME, record.making)
+    write_entry(HERE.adapted / "sketch" / EVALUATION_NAME, record.evaluation)
+    plan: Any = SimpleNamespace(
+        params=SimpleNamespace(night=SimpleNamespace(row_timeout_minutes=1)),
+        to_retrieve=[SimpleNamespace(domain="sketch")],
+        retrieve_job=lambda rows: [row.domain for row in rows],
+    )
+    context = NightContext(plan, Retrieving(record, failed), Heard(), None, RowQueue({}), NOW)  # type: ignore[arg-type]
+    retrieve_rows.fn(context)
+    assert context.records == ({} if failed else {"sketch": record})
+    told = ["sketch: its pictures did not find their prompts anew (damaged); the next night tries again"]
+    assert context.listener.lines == (told if failed else [])  # type: ignore[attr-defined]

@@ -9,8 +9,8 @@ import torch
 
 from nada.errors import ShapeError
 from nada.generators.interpolation import mix_into
-from nada.generators.latent_walks import closed_walk, round_trip
 from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from nada.latent_walks import closed_walk, round_trip
 from tests.conftest import TINY, tiny_generator
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from nada.clip.loading import load_clip
 from nada.errors import CheckpointError, FetchError
 from tasks.config.model import Params
 from tasks.config.project import Project
 from tasks.download.judge_weights import Published
 from tasks.download.transfer import Patience
 from tasks.row import judge_networks
-from tasks.row.judge_networks import fetched, load_judge, read_state
+from tasks.row.judge_networks import LoadedJudge, fetched, load_judge, read_state
 from tests.weights_server import Shop, serving, without_proxy
 
 BODY = b"\x80\x02" + bytes(range(256)) * 40
@@ -84,8 +85,12 @@ def params_of(world: Path, **judge: str) -> Params:
 CLIPS = ("guide", "judge")
 
 
+def judge_of(params: Params) -> LoadedJudge:
+    return load_judge(params, "cpu", load_clip(params.judge.model, params.guide.config_dir, True, "cpu"))
+
+
 def test_a_judge_says_how_to_get_the_networks_that_it_lacks(tiny_world: Path) -> None:
-    loaded = load_judge(params_of(tiny_world), "cpu")
+    loaded = judge_of(params_of(tiny_world))
     assert loaded.judge.inception is None and loaded.judge.lpips is None
     assert loaded.absent == {
         "Inception": "judge.inception is 'none'; 'web' fetches its weights once (96 MB)",
@@ -99,7 +104,7 @@ def test_a_night_goes_on_when_the_web_does_not_answer(
 ) -> None:
     shop.statuses = [404]
     monkeypatch.setattr("tasks.download.judge_weights.INCEPTION", published(shop))
-    loaded = load_judge(params_of(tiny_world, inception="web"), "cpu")
+    loaded = judge_of(params_of(tiny_world, inception="web"))
     assert loaded.judge.inception is None
     assert "404" in loaded.absent["Inception"] and "\n" not in loaded.absent["Inception"]
 

@@ -7,9 +7,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from nada.clip.goal import PromptPair
 from nada.errors import ShapeError
-from nada.judge import Judge, Judgement, SetFeatures, embed_images_batched, frechet_distance, judge_domain
-from nada.judge.diversity import diversity
+from nada.judge import (
+    Judge,
+    Retrieved,
+    Score,
+    SetFeatures,
+    embed_images_batched,
+    frechet_distance,
+    retrieve,
+    score_domain,
+)
+from nada.judge.spread import diversity
 from nada.judge.texts import directional_similarities, embed_prompts, nearest_texts, similarities
 
 WIDTH = 4
@@ -116,15 +126,20 @@ def test_collapsed_images_have_no_diversity():
     assert diversity(near(0, 30, 0.0)) == pytest.approx(0, abs=1e-12)
 
 
-def verdict(reference: bool) -> Judgement:
+def scored(reference: bool) -> dict[str, Score]:
     references = image_set(near(1, 50, 0.1, seed=3)) if reference else None
     source, target = image_set(near(0, 40, 0.2, seed=1)), image_set(near(1, 40, 0.1, seed=2))
-    targets = {"sketch": "sketch", "neon": "neon"}
-    return judge_domain(JUDGE, "portrait", "sketch", source, target, references, targets)
+    return score_domain(JUDGE, "portrait", "sketch", source, target, references)
+
+
+def retrieved(emb: np.ndarray | None = None) -> Retrieved:
+    """By the same images, or by others, among the prompts of a night of two rows."""
+    shown = near(1, 40, 0.1, seed=2) if emb is None else emb
+    return retrieve(JUDGE.clip, PromptPair("portrait", "sketch"), shown, ["sketch", "neon"])
 
 
 def test_every_score_names_its_images_network_and_resizing():
-    scores = verdict(reference=True).scores
+    scores = {**scored(reference=True), "retrieval_accuracy": retrieved().score}
     assert {score.num_images for score in scores.values()} == {40}
     by_structure = {"structure_diversity", "structure_ratio", "intra_cluster_structure", "intra_cluster_ratio"}
     for name, score in scores.items():
@@ -136,15 +151,15 @@ def test_every_score_names_its_images_network_and_resizing():
 
 
 def test_references_are_named_with_their_number():
-    scores = verdict(reference=True).scores
+    scores = scored(reference=True)
     assert scores["frechet_to_reference"].reference == "50 images of the target domain"
     assert scores["frechet_drift_from_source"].reference == "40 samples of the source generator"
-    assert scores["retrieval_accuracy"].reference == "prompt 'sketch' among 3 prompts"
+    assert retrieved().score.reference == "prompt 'sketch' among 3 prompts"
 
 
 def test_scores_against_references_need_references_and_all_others_of_sets_are_called_drift():
     figures = ("frechet", "kid", "precision", "recall", "density", "coverage")
-    with_truth, without = verdict(reference=True).scores, verdict(reference=False).scores
+    with_truth, without = scored(reference=True), scored(reference=False)
     assert with_truth.keys() - without.keys() == {
         "frechet_source_to_reference", *(f"{figure}_to_reference" for figure in figures)
     }  # fmt: skip
@@ -154,10 +169,10 @@ def test_scores_against_references_need_references_and_all_others_of_sets_are_ca
 
 
 def test_good_adaptation_is_nearer_to_the_references_than_its_source():
-    scores = verdict(reference=True).scores
+    scores = scored(reference=True)
     assert scores["frechet_to_reference"].value < scores["frechet_source_to_reference"].value / 10
     assert scores["frechet_to_reference"].high < scores["frechet_source_to_reference"].low
-    assert scores["retrieval_accuracy"].value == 1
+    assert retrieved().score.value == 1
     assert scores["directional_similarity"].value > 0.9
     assert scores["diversity_ratio"].value == pytest.approx(
         scores["diversity"].value / diversity(near(0, 40, 0.2, seed=1))
@@ -165,13 +180,22 @@ def test_good_adaptation_is_nearer_to_the_references_than_its_source():
     assert scores["consistency"].value == pytest.approx(1)  # the same structure
 
 
-def test_the_verdict_counts_the_images_nearest_to_each_prompt():
-    assert verdict(reference=False).nearest == {"sketch": 40}
+def test_retrieval_counts_the_images_nearest_to_each_prompt():
+    assert retrieved().nearest == {"sketch": 40}
+    shared = np.concatenate([near(0, 3, 0.0), near(1, 4, 0.0), near(2, 1, 0.0)])
+    assert retrieved(shared).nearest == {"portrait": 3, "sketch": 4, "neon": 1}
+    assert retrieved(shared).score.value == 0.5
+
+
+def test_embeddings_that_were_kept_in_float32_find_the_same_prompts_as_new_ones():
+    between = axis("sketch") + axis("neon") * (1 + 1e-12)  # which of the two is nearer is lost in float32
+    emb = between[None] / np.linalg.norm(between)
+    assert retrieved(emb) == retrieved(emb.astype(np.float32).astype(np.float64))
 
 
 def test_a_collapse_shows_in_every_diversity_and_keeps_the_similarity():
     source, collapsed = image_set(near(0, 30, 0.2)), SetFeatures(emb=near(1, 30, 0.0), structure=np.ones((30, 6)))
-    scores = judge_domain(JUDGE, "portrait", "sketch", source, collapsed, None, {"sketch": "sketch"}).scores
+    scores = score_domain(JUDGE, "portrait", "sketch", source, collapsed, None)
     assert scores["clip_similarity_target"].value == pytest.approx(1)
     for name in ("diversity", "structure_ratio", "intra_cluster_ratio", "intra_cluster_clip", "consistency"):
         assert scores[name].value == pytest.approx(0, abs=1e-12), name
@@ -179,20 +203,20 @@ def test_a_collapse_shows_in_every_diversity_and_keeps_the_similarity():
 
 def test_ratio_to_a_collapsed_source_is_zero():
     source, target = image_set(near(0, 10, 0.0)), image_set(near(1, 10, 0.1))
-    scores = judge_domain(JUDGE, "portrait", "sketch", source, target, None, {"sketch": "sketch"}).scores
+    scores = score_domain(JUDGE, "portrait", "sketch", source, target, None)
     assert scores["diversity_ratio"].value == 0
 
 
 def test_two_images_are_enough_for_all_but_consistency():
     source, target = image_set(near(0, 2, 0.1)), image_set(near(1, 2, 0.1))
-    scores = judge_domain(JUDGE, "portrait", "sketch", source, target, target, {}).scores
+    scores = score_domain(JUDGE, "portrait", "sketch", source, target, target)
     assert "consistency" not in scores
     assert all(np.isfinite([score.value, score.low, score.high]).all() for score in scores.values())
 
 
 def test_figures_over_pairs_use_a_bounded_number_of_images(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("nada.judge.scores.MAX_PAIRED", 10)
-    scores = verdict(reference=True).scores
+    scores = scored(reference=True)
     assert scores["kid_to_reference"].num_images == scores["consistency"].num_images == 10
     assert scores["kid_to_reference"].reference == "10 images of the target domain"
     assert scores["frechet_to_reference"].num_images == 40
@@ -201,7 +225,7 @@ def test_figures_over_pairs_use_a_bounded_number_of_images(monkeypatch: pytest.M
 def test_sets_from_different_latents_are_refused():
     source, target = image_set(near(0, 5, 0.1)), image_set(near(1, 6, 0.1))
     with pytest.raises(ShapeError, match=r"expected the same M >= 2 latents, got 5 and 6 images"):
-        judge_domain(JUDGE, "portrait", "sketch", source, target, None, {})
+        score_domain(JUDGE, "portrait", "sketch", source, target, None)
 
 
 @pytest.mark.parametrize("shapes", [((1, 4), (5, 4)), ((5, 4), (5, 3)), ((5,), (5, 4))])

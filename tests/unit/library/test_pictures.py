@@ -10,12 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from nada.checkpoints import load_generator, save_generator
+from nada.checkpoints import load_generator
 from nada.generators.registry import Network
-from tasks.library import sample, video
-from tasks.store import row_folder
+from tasks.library import video
+from tasks.library.domains import open_generator
 from tests.conftest import tiny_generator
 from tests.project import Project, project
+from tests.records import publish_made
 
 __all__ = ["project"]
 
@@ -23,9 +24,7 @@ __all__ = ["project"]
 @pytest.fixture
 def domains(project: Project) -> Project:
     for index, name in enumerate(("sepia", "sketch")):
-        folder = row_folder.partial_dir(name)
-        save_generator(folder / row_folder.WEIGHTS_NAME, tiny_generator(index + 1))
-        row_folder.publish(folder, name)
+        publish_made(name, tiny_generator(index + 1))
     return project
 
 
@@ -90,9 +89,9 @@ def test_a_film_opens_each_of_its_generators_once(domains: Project, monkeypatch:
 
     def opening(domain: str, params_path: Path, device: str) -> Network:
         opened.append(domain)
-        return sample.open_domain(domain, params_path, device)
+        return open_generator(domain, params_path, device)
 
-    monkeypatch.setattr(video, "open_domain", opening)
+    monkeypatch.setattr(video, "open_generator", opening)
     done(domains, "video", "sketch", "source", "sketch", "sepia", "--seconds", "0.5", "--keys", "3")
     assert opened == ["sketch", "source", "sepia"]
 

@@ -18,8 +18,8 @@ from nada.latents import draw_ws, seeded_rng
 from nada.methods.adapt.config import AdaptConfig, SelectionConfig
 from nada.methods.adapt.layer_selection import num_selected, select_layers
 from nada.methods.adapt.loop import Adaptation
-from nada.methods.adapt.state import Step
 from nada.methods.adapt.step_inputs import draw_render_inputs
+from nada.methods.adapt.trace import TrainingStep
 from nada.micro_batch import MicroBatch
 from tests.conftest import tiny_generator, tiny_stylegan3
 
@@ -33,7 +33,7 @@ of_each_family = pytest.mark.parametrize("make", [tiny_generator, tiny_stylegan3
 
 def run(
     guide: Guide, config: AdaptConfig, seed: int = 0, make: Callable[[], Any] = tiny_generator
-) -> tuple[Any, Any, list[Step]]:
+) -> tuple[Any, Any, list[TrainingStep]]:
     source = make()
     target = copy.deepcopy(source)
     return source, target, list(Adaptation(source, target, guide, PAIR, config, seed))
@@ -137,7 +137,9 @@ def test_selection_ranks_by_the_gradient_of_ws(tiny_guide: Guide, make: Callable
 
     rng = seeded_rng(0)
     ws = draw_ws(4, generator, rng).clone().requires_grad_()
-    loss = 1 - (draw_render_inputs(4, generator, tiny_guide, rng).embed(generator, tiny_guide, ws)[0] @ text[0]).mean()
+    seen = draw_render_inputs(4, generator, tiny_guide, rng)
+    (emb,) = tiny_guide.embed_images(generator.synthesis(ws, noise=seen.noise), seen.views)
+    loss = 1 - (emb @ text[0]).mean()
     loss.backward()
     assert ws.grad is not None
     movement = ws.grad.abs().mean(dim=(0, 2))

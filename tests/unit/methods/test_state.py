@@ -86,6 +86,7 @@ DAMAGES = [
     "half an optimizer",
     "trace",
     "too many steps",
+    "a trace of one number",
     "rng",
     "rng of noughts",
     "micro_batch",
@@ -103,6 +104,7 @@ def damaged(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
         "trace": {"trace.loss": steps[:1]},
         "rng": {"rng": state["rng"][:-1]},
         "too many steps": {name: torch.cat([state[name]] * 3) for name in state if name.startswith("trace.")},
+        "a trace of one number": {name: state[name][0] for name in state if name.startswith("trace.")},
         "micro_batch": {"micro_batch": torch.tensor(0)},
         "rng of noughts": {"rng": torch.zeros_like(state["rng"])},
     }

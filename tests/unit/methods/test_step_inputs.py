@@ -7,7 +7,7 @@ from nada.clip.guide import Guide
 from nada.errors import ShapeError
 from nada.latents import draw_ws, seeded_rng
 from nada.methods.adapt.config import AdaptConfig
-from nada.methods.adapt.step_inputs import draw_batch, draw_render_inputs
+from nada.methods.adapt.step_inputs import StepInputs, draw_render_inputs, draw_step_inputs
 from tests.conftest import tiny_generator
 
 
@@ -35,17 +35,22 @@ def test_noise_of_another_batch_is_refused() -> None:
 
 def test_a_split_batch_shows_the_same_pictures(tiny_guide: Guide) -> None:
     generator, config = tiny_generator(), AdaptConfig(batch_size=5, style_mixing=0.5)
-    batch = draw_batch(config, generator, tiny_guide, seeded_rng(0))
-    whole = batch.source.embed(generator, tiny_guide, batch.ws)[0]
-    fp16_tensors = list(batch.split(2))
-    assert [len(half) for half in fp16_tensors] == [2, 2, 1]
-    split = torch.cat([half.source.embed(generator, tiny_guide, half.ws)[0] for half in fp16_tensors])
+
+    def source_embeddings(inputs: StepInputs) -> torch.Tensor:
+        img = generator.synthesis(inputs.ws, noise=inputs.source.noise)
+        (emb,) = tiny_guide.embed_images(img, inputs.source.views)
+        return emb
+
+    inputs = draw_step_inputs(config, generator, tiny_guide, seeded_rng(0))
+    whole, some = source_embeddings(inputs), list(inputs.split(2))
+    assert [len(part) for part in some] == [2, 2, 1]
+    split = torch.cat([source_embeddings(part) for part in some])
     torch.testing.assert_close(split, whole, atol=1e-6, rtol=1e-5)
 
 
 def test_source_and_target_are_seen_differently(tiny_guide: Guide) -> None:
     generator = tiny_generator()
-    batch = draw_batch(AdaptConfig(), generator, tiny_guide, seeded_rng(0))
-    assert not torch.equal(batch.source.noise[0], batch.target.noise[0])
+    inputs = draw_step_inputs(AdaptConfig(), generator, tiny_guide, seeded_rng(0))
+    assert not torch.equal(inputs.source.noise[0], inputs.target.noise[0])
     other = draw_render_inputs(2, generator, tiny_guide, seeded_rng(0))
-    assert [noise_map.shape for noise_map in other.noise] == [noise_map.shape for noise_map in batch.source.noise]
+    assert [noise_map.shape for noise_map in other.noise] == [noise_map.shape for noise_map in inputs.source.noise]

@@ -15,9 +15,9 @@ from nada.errors import OutOfMemoryError
 from nada.generators.stylegan2 import SynthesisNetwork
 from nada.latents import seeded_rng
 from nada.methods.adapt.config import AdaptConfig, SelectionConfig
-from nada.methods.adapt.layer_selection import select_layers, train_only
+from nada.methods.adapt.layer_selection import select_layers
 from nada.methods.adapt.loop import Adaptation
-from nada.methods.adapt.step_inputs import draw_batch
+from nada.methods.adapt.step_inputs import draw_step_inputs
 from nada.micro_batch import MicroBatch
 from tests.conftest import tiny_generator
 
@@ -78,18 +78,17 @@ def fail_when(fails: Callable[[int, int], bool], patch: pytest.MonkeyPatch, erro
 def test_gradients_of_micro_batches_are_those_of_the_batch(tiny_guide: Guide, size: int) -> None:
     tiny_guide = Guide(tiny_guide.models, [0.7], ViewsConfig(crop=0.2, flip=True, noise=0.1))
     training = adaptation(tiny_guide, BUSY)
-    train_only(training.target, training.target.conv_layers(), training.rgb)
-    batch = draw_batch(BUSY, training.source, tiny_guide, seeded_rng(0))
+    learnable = training.parameters.learnable
+    training.parameters.train_only(training.target.conv_layers())
+    inputs = draw_step_inputs(BUSY, training.source, tiny_guide, seeded_rng(0))
     totals, gradients = [], []
     for micro_batch in (5, size):
-        loss, terms = training.accumulate_gradients(batch, micro_batch)
-        totals.append(torch.stack([loss, *terms.values()]))
-        gradients.append(
-            torch.cat([weight.grad.flatten() for weight in training.candidates if weight.grad is not None])
-        )
+        terms = MicroBatch(micro_batch).backward("training", inputs, training.losses, training.optimizer)
+        totals.append(torch.stack([terms[name] for name in ("loss", "directional", "global")]))
+        gradients.append(torch.cat([weight.grad.flatten() for weight in learnable if weight.grad is not None]))
     torch.testing.assert_close(totals[1], totals[0], rtol=1e-5, atol=0)
     assert (gradients[1] - gradients[0]).norm() < 1e-5 * gradients[0].norm()
-    assert len(gradients[0]) == sum(weight.numel() for weight in training.candidates)
+    assert len(gradients[0]) == sum(weight.numel() for weight in learnable)
 
 
 def test_random_numbers_do_not_depend_on_the_micro_batch(tiny_guide: Guide) -> None:

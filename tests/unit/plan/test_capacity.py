@@ -14,6 +14,7 @@ from nada.generators.registry import Architecture
 from nada.generators.stylegan2 import StyleGAN2Config
 from nada.generators.stylegan3 import StyleGAN3Config
 from nada.methods.adapt.config import AdaptConfig, SelectionConfig
+from nada.methods.registry import find_method
 from tasks.config.model import Params
 from tasks.config.params import load_params
 from tasks.plan import devices
@@ -26,17 +27,19 @@ from tasks.plan.capacity import (
     Need,
     largest_need,
     models_bytes,
-    pictures_at_once,
     share_gpus,
 )
 from tasks.plan.devices import find_workers
 from tasks.plan.estimate import MeasuredRow, recipe_of
-from tasks.plan.plan import make_plan
+from tasks.plan.planning import make_plan
 from tasks.workers import gpus
+from tests.methods.shift.config import ShiftConfig
+from tests.methods.shift.method import Shift
 from tests.project import Project, project
 
 __all__ = ["project"]
 
+ADAPT = find_method("adapt")
 AT_256 = StyleGAN2Config(resolution=256, channel_base=16384)
 AT_1024 = StyleGAN2Config(resolution=1024)
 STYLE = AdaptConfig(batch_size=4)
@@ -80,11 +83,11 @@ def params(project: Project) -> Params:
 def need(
     params: Params, adapt: AdaptConfig = STYLE, architecture: Architecture = AT_256, *samples: MeasuredRow
 ) -> Need:
-    return largest_need([adapt], params, architecture, GIB, samples)
+    return largest_need([(ADAPT, adapt)], params, architecture, GIB, samples)
 
 
 def test_the_largest_row_decides(params: Params) -> None:
-    both = largest_need([STYLE, AdaptConfig(batch_size=64)], params, AT_256, GIB, [])
+    both = largest_need([(ADAPT, STYLE), (ADAPT, AdaptConfig(batch_size=64))], params, AT_256, GIB, [])
     assert both == need(params, AdaptConfig(batch_size=64))
     assert both.num_bytes > need(params).num_bytes
 
@@ -98,8 +101,20 @@ def test_a_larger_generator_needs_more_and_a_micro_batch_less(params: Params) ->
 
 def test_layer_selection_ranks_with_a_batch_of_its_own(params: Params) -> None:
     selecting = AdaptConfig(batch_size=2, selection=SelectionConfig(k="auto", batch_size=8))
-    assert pictures_at_once(selecting, params) == 8
-    assert pictures_at_once(selecting.model_copy(update={"train": "rgb"}), params) == 2
+    alone = selecting.model_copy(update={"train": "rgb"})
+
+    def pictures(config: AdaptConfig, at_once: int | None = None) -> int:
+        return ADAPT.graph_bytes(config, AT_256, 1, at_once)
+
+    assert (pictures(selecting), pictures(alone)) == (8, 2)
+    assert (pictures(selecting, at_once=3), pictures(alone, at_once=3)) == (3, 2)
+    assert need(params, selecting, AT_1024).num_bytes > need(params, alone, AT_1024).num_bytes
+
+
+def test_rows_that_ride_together_need_room_for_the_pictures_of_all() -> None:
+    shift, config = Shift(), ShiftConfig(batch_size=2)
+    assert shift.graph_bytes(config, AT_256, 1, None) == shift.num_together * 2
+    assert shift.graph_bytes(config, AT_256, 1, 3) == 3
 
 
 def test_what_a_gpu_has_measured_takes_the_place_of_the_estimate(params: Params) -> None:
@@ -107,7 +122,7 @@ def test_what_a_gpu_has_measured_takes_the_place_of_the_estimate(params: Params)
         device="cuda",
         threads=4,
         generator="g",
-        recipe=recipe_of(STYLE),
+        recipe=recipe_of(ADAPT, STYLE),
         batch_size=4,
         seconds_per_step=0.1,
         judge_seconds=1.0,

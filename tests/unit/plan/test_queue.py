@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 from hypothesis import given
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from tasks.plan.queue import Forecast, RowQueue, forecast
 
+ON = {"follower": "base", "last": "follower"}
+"""What starts from what."""
 SHORT_THEN_LONG = {**{f"short-{index}": 10.0 for index in range(6)}, "long": 60.0}
 
 
@@ -67,3 +70,97 @@ def test_rows_that_take_twice_as_long_as_expected_make_the_rest_twice_as_long() 
     assert waiting.pace == 2.0
     assert waiting.take(20.0) == "b"
     assert waiting.take(40.0) is None
+
+
+def test_a_follower_waits_until_what_it_starts_from_is_there() -> None:
+    waiting = RowQueue({"base": 10.0, "long": 90.0, "follower": 60.0, "last": 1.0}, after=ON)
+    assert waiting.domains == ("long", "follower", "base", "last")
+    assert waiting.ready == ("long", "base")
+    assert [waiting.take(0.0) for _ in range(3)] == ["long", "base", None]
+    waiting.release("long")
+    assert waiting.take(0.0) is None
+    waiting.release("base")
+    assert waiting.ready == ("follower",)
+    assert [waiting.take(0.0), waiting.take(0.0)] == ["follower", None]
+    waiting.release("follower")
+    assert waiting.take(0.0) == "last"
+    assert len(waiting) == 0
+
+
+def test_a_row_that_is_lost_takes_its_followers_along_and_theirs() -> None:
+    ons = {"follower": "base", "twin": "base", "last": "follower", "other": "elsewhere"}
+    waiting = RowQueue(dict.fromkeys(["base", *ons, "elsewhere"], 1.0), after=ons)
+    assert waiting.take(0.0) == "base"
+    assert waiting.drop_followers("base") == ["follower", "last", "twin"]
+    assert waiting.domains == ("other", "elsewhere")
+    assert waiting.drop_followers("base") == []
+
+
+def test_a_follower_that_was_taken_is_not_dropped() -> None:
+    waiting = RowQueue({"base": 1.0, "follower": 1.0}, after=ON)
+    waiting.take(0.0)
+    waiting.release("base")
+    assert waiting.take(0.0) == "follower"
+    assert waiting.drop_followers("base") == []
+
+
+def test_rows_that_ride_along_are_taken_with_the_one_that_was() -> None:
+    waiting = RowQueue({"a": 3.0, "b": 2.0, "c": 1.0})
+    assert waiting.take(0.0) == "a"
+    waiting.take_these(["a", "c"])
+    assert waiting.domains == ("b",)
+
+
+def test_the_forecast_lets_followers_wait() -> None:
+    alone = {"base": 10.0, "follower": 20.0, "last": 30.0}
+    assert forecast(RowQueue(alone), [0.0] * 3) == Forecast(seconds=30.0)
+    assert forecast(RowQueue(alone, after=ON), [0.0] * 3) == Forecast(seconds=60.0)
+    beside = {**alone, "long": 45.0}
+    assert forecast(RowQueue(beside, after=ON), [0.0, 5.0]) == Forecast(
+        seconds=65.0
+    )  # base waits for the second worker
+
+
+def test_the_forecast_leaves_the_followers_of_what_the_deadline_leaves() -> None:
+    seconds = {"base": 50.0, "follower": 1.0, "short": 5.0}
+    night = forecast(RowQueue(seconds, after=ON, deadline=20.0), [0.0])
+    assert night == Forecast(seconds=5.0, left=("base", "follower"))
+    night = forecast(RowQueue(seconds, after=ON, deadline=52.0), [0.0])
+    assert night == Forecast(seconds=51.0, left=("short",))
+
+
+def test_the_forecast_leaves_the_queue_as_it_is() -> None:
+    waiting = RowQueue({"base": 10.0, "follower": 20.0}, after=ON)
+    forecast(waiting, [0.0])
+    assert waiting.domains == ("follower", "base")
+    assert waiting.ready == ("base",)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.integers(0, 7)), min_size=1, max_size=8),
+    st.integers(1, 3),
+    st.one_of(st.just(math.inf), st.integers(1, 200)),
+)
+def test_no_follower_begins_before_its_base_has_ended(
+    rows: list[tuple[int, int]], workers: int, deadline: float
+) -> None:
+    """Any night, played as the forecast plays it: each row may start from an earlier one."""
+    seconds = {str(index): float(length) for index, (length, _) in enumerate(rows)}
+    after = {str(index): str(on) for index, (_, on) in enumerate(rows) if on < index}
+    waiting = RowQueue(seconds, after=after, deadline=deadline)
+    expected = forecast(waiting, [0.0] * workers)
+    ended: dict[str, float] = {}
+    running: list[tuple[float, str]] = []
+    now = 0.0
+    while True:
+        while len(running) < workers and (domain := waiting.take(now)) is not None:
+            assert domain not in after or ended[after[domain]] <= now
+            running.append((now + seconds[domain], domain))
+        if not running:
+            break
+        now, domain = min(running)
+        running.remove((now, domain))
+        ended[domain] = now
+        waiting.release(domain)
+    assert (max(ended.values(), default=0.0), waiting.domains) == (expected.seconds, expected.left)
+    assert all(end <= deadline for end in ended.values())

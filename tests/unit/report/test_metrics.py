@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nada.errors import OutputError
 from tasks.report.metrics import confusion, leaderboard, write_metrics
 from tasks.report.score_catalogue import MAIN_SCORES, SCORES
+from tasks.store.record import FileEntry, Record
+from tests.records import make_record
 
 
-def record(domain: str, **scores: float) -> dict[str, Any]:
-    return {
-        "domain": domain,
-        "row": {"source": "a portrait", "target": f"a {domain}", "recipe": "style"},
-        "scores": {
-            name: {"value": value, "low": value - 0.25, "high": value + 0.25, "reference": "", "num_images": 4}
-            for name, value in scores.items()
-        },
-        "seconds": {"total": 12.5},
-    }
+def record(domain: str, nearest: dict[str, int] | None = None, files: tuple[str, ...] = (), **scores: float) -> Record:
+    making = {"seconds": {"make": 8.0}, "files": {name: FileEntry(sha256="1" * 64, num_bytes=1) for name in files}}
+    evaluation = {"seconds": {"load": 0.5, "judge": 4.0}}
+    return make_record(domain, f"a {domain}", scores, nearest, width=0.25, making=making, evaluation=evaluation)
 
 
 def test_the_best_retrieval_comes_first_then_the_best_direction() -> None:
@@ -83,8 +78,8 @@ def test_metrics_hold_the_scores_that_come_first_and_the_leaderboard_all(tmp_pat
 
 def test_the_confusion_matrix_tells_which_prompts_the_pictures_of_a_domain_find(tmp_path: Path) -> None:
     night = [
-        {**record("sepia"), "nearest": {"a sketch, in ink": 1, "a sepia": 3}},
-        {**record("kept"), "nearest": {"a kept": 4}},
+        record("sepia", {"a sketch, in ink": 1, "a sepia": 3}),
+        record("kept", {"a kept": 4}),
         record("older"),
     ]
     assert confusion(night)[1] == {"domain": "sepia", "target": "a sepia", "prompt": "a sepia", "share": 0.75}
@@ -98,14 +93,15 @@ def test_the_confusion_matrix_tells_which_prompts_the_pictures_of_a_domain_find(
 
 
 def test_the_probes_of_all_domains_are_one_table_and_a_damaged_file_costs_only_its_own(tmp_path: Path) -> None:
-    chosen = [{**record(name), "choice": {"step": 40}} for name in ("sepia", "lost", "damaged")]
+    chosen = [record(name, files=("probes.csv",)) for name in ("sepia", "lost", "damaged")]
     for name, content in {
         "sepia": "step,edit,similarity,diversity\n20,0.5,0.1,1\n40,0.7,0.2,0.9\n",
         "damaged": "a\n1\n",
+        "older": "step,edit,similarity,diversity\n20,0.5,0.1,1\n",  # of a row that leaves none any more
     }.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "probes.csv").write_text(content)
-    write_metrics([*chosen, record("fixed")], {}, tmp_path / "reports", adapted_dir=tmp_path)
+    write_metrics([*chosen, record("older")], {}, tmp_path / "reports", adapted_dir=tmp_path)
     assert (tmp_path / "reports" / "probes.csv").read_text() == (
         "domain,step,edit,diversity\nsepia,20,0.5,1\nsepia,40,0.7,0.9\n"
     )
@@ -113,5 +109,5 @@ def test_the_probes_of_all_domains_are_one_table_and_a_damaged_file_costs_only_i
 
 def test_a_figure_is_shown_with_the_wider_half_of_its_interval() -> None:
     (found,) = [meaning for meaning in MAIN_SCORES if meaning.name == "retrieval_accuracy"]
-    assert found.shown({"value": 0.98, "low": 0.93, "high": 0.99}) == "98% ±5%"
+    assert found.shown(0.98, 0.93, 0.99) == "98% ±5%"
     assert len({meaning.name for meaning in SCORES}) == len(SCORES)

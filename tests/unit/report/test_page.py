@@ -7,15 +7,17 @@ import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from nada.errors import NadaError
+from nada.methods.adapt.record import AdaptRecord, EarlyStoppingRecord, Rounding
 from tasks.report.charts import confusion, loss_curve, polyline, probe_curves
 from tasks.report.page import Failure, Night, load_night, save_night, write_report
 from tasks.report.thumbnails import read_sheet, sheet_uri
+from tasks.store.record import FileEntry, Record, ScoreEntry
+from tests.records import PART, make_record, make_score
 
 HOSTILE = """<script>alert("x")</script>' onmouseover='alert(1)" {{ 7 * 7 }} </article>"""
 VOID = {"meta", "img", "br", "link", "input", "polyline"}
@@ -43,41 +45,28 @@ class Balance(HTMLParser):
             assert self.open.pop() == tag
 
 
-def record(domain: str, target: str = "pencil sketch", **scores: float) -> dict[str, Any]:
+def record(
+    domain: str,
+    target: str = "pencil sketch",
+    *,
+    part: AdaptRecord = PART,
+    making: dict[str, object] | None = None,
+    evaluation: dict[str, object] | None = None,
+    **scores: float | ScoreEntry,
+) -> Record:
     values = {"retrieval_accuracy": 0.9, "directional_similarity": 0.5, "structure_ratio": 0.8, **scores}
-    return {
-        "domain": domain,
-        "key": "0" * 64,
-        "row": {"source": "portrait", "target": target, "recipe": "style"},
-        "adapt": {
-            "iterations": 3,
-            "batch_size": 2,
-            "learning_rate": 0.002,
-            "train": "convs",
-            "global_weight": 0.0,
-            "selection": {"k": "all"},
-        },
-        "seed": 0,
-        "scores": {
-            name: {
-                "value": value,
-                "low": value - 0.05,
-                "high": value + 0.05,
-                "reference": f"prompt '{target}'",
-                "num_images": 16,
-                "network": "judge@1",
-                "resizing": "bicubic",
-            }
+    return make_record(
+        domain,
+        target,
+        {
+            name: value if isinstance(value, ScoreEntry) else make_score(value, reference=f"prompt '{target}'")
             for name, value in values.items()
         },
-        "nearest": {target: 12, "portrait": 4},
-        "resolution": 8,
-        "seconds": {"total": 61.0},
-        "device": "cpu",
-        "threads": 1,
-        "finished": "2026-01-01T00:00:00+00:00",
-        "files": {"generator.safetensors": {"sha256": "1" * 64, "bytes": 1}},
-    }
+        nearest={target: 12, "a portrait": 4},
+        part=part,
+        making=making,
+        evaluation=evaluation,
+    )
 
 
 @pytest.fixture
@@ -102,7 +91,7 @@ def night(*failures: Failure) -> Night:
     )
 
 
-def render(adapted: Path, records: list[dict[str, Any]], *failures: Failure) -> str:
+def render(adapted: Path, records: list[Record], *failures: Failure) -> str:
     return write_report(records, night(*failures), adapted.parent / "index.html", adapted).read_text()
 
 
@@ -116,11 +105,30 @@ def test_the_page_calls_no_address_and_is_whole(adapted: Path) -> None:
 
 
 def test_a_chosen_checkpoint_is_shown_with_its_reason(adapted: Path) -> None:
-    choice = {"step": 2, "trained": 3, "why": "step 2, directional similarity 0.9", "probes": 3, "seconds": 1.0}
-    html = render(adapted, [{**record("sketch"), "choice": choice}])
-    assert "2 of at most 3 steps of 2" in html
+    stopped = EarlyStoppingRecord(why="step 2, directional similarity 0.9", probes=3, seconds=1.0)
+    part = PART.model_copy(update={"early_stopping": stopped})
+    html = render(adapted, [record("sketch", part=part, making={"kept_step": 2})])
+    assert "<dt>recipe</dt><dd>style: 2 of at most 3 steps of 2, learning rate 0.002, convs, k all</dd>" in html
     assert "<dt>chosen</dt><dd>step 2, directional similarity 0.9</dd>" in html
-    assert "<dt>chosen</dt>" not in render(adapted, [record("sketch")])
+    fixed = render(adapted, [record("sketch")])
+    assert "<dt>recipe</dt><dd>style: 3 steps of 2, learning rate" in fixed
+    assert "<dt>chosen</dt>" not in fixed
+
+
+def test_every_file_of_weights_is_named_with_its_hash_and_what_storing_it_did(adapted: Path) -> None:
+    html = render(adapted, [record("sketch")])
+    assert "<code>weights/adapted/sketch/generator.safetensors</code>, whole</dd>" in html
+    files = {name: FileEntry(sha256=name[0] * 64, num_bytes=1) for name in ("a.safetensors", "b.safetensors", "c.csv")}
+    html = render(adapted, [record("sketch", making={"files": files, "bases": ["beef"]})])
+    for name in ("a", "b"):
+        assert f"/{name}.safetensors</code>, what changed against the generator with sha256 beef</dd>" in html
+        assert f"<dt>sha256</dt><dd>{name * 64}</dd>" in html
+    assert "c.csv" not in html
+    rounding = Rounding(largest_levels=2, mean_levels=0.0312, num_images=12)
+    html = render(adapted, [record("sketch", part=PART.model_copy(update={"rounding": rounding}))])
+    moved = "in float16: 12 pictures moved by 0.031 of 255 levels on average, by 2 at most"
+    assert f"generator.safetensors</code>, {moved}</dd>" in html
+    assert html.count(moved) == 1
 
 
 def test_hostile_prompts_stay_text_everywhere(adapted: Path) -> None:
@@ -142,7 +150,7 @@ def test_scores_carry_their_meaning_reference_and_network(adapted: Path) -> None
 
 def test_one_line_says_why_a_network_did_not_judge(adapted: Path) -> None:
     reason = {"absent": {"Inception": "judge.inception is 'none'; 'web' fetches it"}}
-    html = render(adapted, [{**record("sketch"), **reason}, {**record("sepia"), **reason}])
+    html = render(adapted, [record("sketch", evaluation={**reason}), record("sepia", evaluation={**reason})])
     assert html.count("No figures by Inception: judge.inception is &#39;none&#39;; &#39;web&#39; fetches it.") == 1
 
 
@@ -206,9 +214,9 @@ def test_the_heat_map_has_the_own_prompts_on_its_diagonal() -> None:
     rows = [record("sketch", "sketch"), record("sepia", "sepia")]
     found = confusion(rows)
     assert found is not None
-    assert found["prompts"] == ["sketch", "sepia", "portrait"]
+    assert found["prompts"] == ["sketch", "sepia", "a portrait"]
     assert found["cells"] == [(0, 0, 0.75, True), (0, 2, 0.25, False), (1, 1, 0.75, True), (1, 2, 0.25, False)]
-    assert found["mistakes"] == [("sketch", "portrait", 0.25), ("sepia", "portrait", 0.25)]
+    assert found["mistakes"] == [("sketch", "a portrait", 0.25), ("sepia", "a portrait", 0.25)]
 
 
 def test_a_night_without_any_row_says_what_to_do(adapted: Path) -> None:

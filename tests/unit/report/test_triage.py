@@ -6,22 +6,27 @@ from typing import Any
 
 import pytest
 
+from nada.methods.adapt.config import AdaptConfig
 from tasks.report.triage import triage
+from tasks.store.record import Record
+from tests.records import make_record, make_score
 
 
 def record(
-    nearest: dict[str, int] | None = None, kept: float = 0.9, follows: float = 0.6, width: float = 0.1, **adapt: Any
-) -> dict[str, Any]:
-    settings = {"iterations": 150, "train": "convs+rgb", "global_weight": 0.0, "selection": {"k": "all"}, **adapt}
-    figures = {"structure_ratio": kept, "directional_similarity": follows}
-    return {
-        "row": {"source": "portrait", "target": "sketch"},
-        "adapt": settings,
-        "nearest": nearest or {"sketch": 90, "portrait": 5, "robot": 5},
-        "scores": {
-            name: {"value": value, "low": value - width, "high": value + width} for name, value in figures.items()
-        },
-    }
+    nearest: dict[str, int] | None = None,
+    kept: float = 0.9,
+    follows: float = 0.6,
+    width: float = 0.1,
+    truth: dict[str, Any] | None = None,
+    **adapt: Any,
+) -> Record:
+    return make_record(
+        target="sketch",
+        scores={"structure_ratio": kept, "directional_similarity": follows, **(truth or {})},
+        width=width,
+        nearest=nearest or {"sketch": 90, "a portrait": 5, "robot": 5},
+        config=AdaptConfig.model_validate({"iterations": 150, "train": "convs+rgb", **adapt}),
+    )
 
 
 def test_a_domain_that_is_found_and_varied_is_good_and_needs_no_advice() -> None:
@@ -35,7 +40,7 @@ def test_a_domain_that_every_picture_finds_has_no_rival() -> None:
 
 
 def test_a_domain_without_variety_is_collapsed_however_well_it_is_found() -> None:
-    found = triage(record({"sketch": 100, "portrait": 0}, kept=0.1))
+    found = triage(record({"sketch": 100, "a portrait": 0}, kept=0.1))
     assert found.kind == "collapsed"
     assert found.evidence == "keeps 10% of the source's variety (at most 20%)"
     assert found.advice == "try iterations 75 (now 150), or a recipe with selection.k: auto"
@@ -45,10 +50,10 @@ def test_variety_that_may_be_there_is_no_collapse() -> None:
     assert triage(record(kept=0.45, width=0.1)).kind == "good"
 
 
-@pytest.mark.parametrize("nearest", [{"sketch": 20, "portrait": 70, "robot": 10}])
+@pytest.mark.parametrize("nearest", [{"sketch": 20, "a portrait": 70, "robot": 10}])
 def test_a_domain_taken_for_its_source_is_weak(nearest: dict[str, int]) -> None:
     found = triage(record(nearest, train="rgb"))
-    assert (found.kind, found.evidence) == ("weak", "20% find their prompt; 70% are taken for 'portrait'")
+    assert (found.kind, found.evidence) == ("weak", "20% find their prompt; 70% are taken for 'a portrait'")
     assert found.advice == "try iterations 300 (now 150), or a recipe that trains convolutions as well, such as style"
 
 
@@ -59,9 +64,10 @@ def test_a_domain_that_does_not_follow_the_text_is_weak_even_if_found() -> None:
 
 
 def test_a_domain_taken_for_another_is_off_target_and_names_it() -> None:
-    found = triage(record({"sketch": 40, "portrait": 5, "robot": 55}))
+    found = triage(record({"sketch": 40, "a portrait": 5, "robot": 55}))
     assert (found.kind, found.evidence) == ("off-target", "40% find their prompt; 55% are taken for 'robot'")
     assert "sets it apart from 'robot'" in found.advice
+    assert found.advice.endswith(", or iterations 300 (now 150)")
 
 
 def test_the_global_loss_is_named_where_it_may_have_caused_a_collapse() -> None:
@@ -69,12 +75,11 @@ def test_the_global_loss_is_named_where_it_may_have_caused_a_collapse() -> None:
 
 
 def test_a_domain_that_is_surely_further_from_the_truth_than_its_source_is_off_target_even_if_found() -> None:
-    away = record({"sketch": 100})
-    away["scores"]["frechet_source_to_reference"] = {"value": 1.0, "low": 0.9, "high": 1.1}
-    away["scores"]["frechet_to_reference"] = {"value": 1.5, "low": 1.2, "high": 1.8}
-    found = triage(away)
-    assert (found.kind, found.advice.split(" (")[0][-13:]) == ("off-target", "iterations 75")
+    before = {"frechet_source_to_reference": make_score(1.0, 0.1)}
+    found = triage(record({"sketch": 100}, truth={**before, "frechet_to_reference": make_score(1.5, 0.3)}))
+    assert found.kind == "off-target"
+    assert found.advice == "try a target text that fits the true images better, or iterations 75 (now 150)"
     assert found.evidence == "further from its true images than the unadapted source (1.500, from 1.000)"
-    away["scores"]["frechet_to_reference"] = {"value": 0.4, "low": 0.3, "high": 0.5}
-    assert triage(away).kind == "good"
-    assert triage(away).evidence.endswith(", 40% of the distance to the true images left")
+    near = triage(record({"sketch": 100}, truth={**before, "frechet_to_reference": make_score(0.4, 0.1)}))
+    assert near.kind == "good"
+    assert near.evidence.endswith(", 40% of the distance to the true images left")

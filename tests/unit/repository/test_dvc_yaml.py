@@ -1,4 +1,4 @@
-"""dvc.yaml names files and keys that exist, and nothing in DVC's set-up phones home."""
+"""dvc.yaml names commands and files that exist, and nothing in DVC's set-up phones home."""
 
 from __future__ import annotations
 
@@ -10,47 +10,43 @@ from typing import Any
 import pytest
 import yaml
 from dvc_render.vega_templates import TEMPLATES
+from typer.testing import CliRunner
 
-from tasks.config.model import Params
+from flows.cli.main import app
 from tasks.config.project import HERE
 from tasks.report import metrics
 
 ROOT = Path(__file__).parents[3]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
-def resolve(text: str) -> str:
-    """`${section.key}` as DVC fills it in."""
-
-    def value(match: re.Match[str]) -> str:
-        section, key = match[1].split(".")
-        return str(PARAMS[section][key])
-
-    return re.sub(r"\$\{(.+?)\}", value, text)
+def names(outs: list[Any]) -> list[str]:
+    """Of outputs, with settings or without."""
+    return [out if isinstance(out, str) else next(iter(out)) for out in outs]
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_every_parameter_is_in_params_yaml(stage: str) -> None:
-    for name in STAGES[stage]["params"]:
-        section, _, key = name.partition(".")
-        assert section in PARAMS
-        assert not key or key in PARAMS[section]
+def test_what_the_first_stage_writes_each_time_decides_whether_the_others_run() -> None:
+    assert STAGES["inputs"]["always_changed"] and "deps" not in STAGES["inputs"]
+    assert STAGES["pretrained"]["deps"] == [str(HERE.generators)]
+    assert STAGES["night"]["deps"] == [str(HERE.inputs), str(HERE.pretrained)]
+    assert STAGES["complete"]["deps"] == [str(HERE.inputs), str(HERE.adapted)]
+    assert not any("params" in stage for stage in STAGES.values())
 
 
-def test_everything_that_decides_a_row_is_a_parameter_of_the_night() -> None:
-    watched = {name.partition(".")[0] for stage in STAGES.values() for name in stage["params"]}
-    assert watched == set(Params.model_fields)
+def test_every_dependency_is_made_by_a_stage() -> None:
+    made = {out for stage in STAGES.values() for out in names(stage.get("outs", []))}
+    assert {dep for stage in STAGES.values() for dep in stage.get("deps", [])} <= made
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_dependency_is_a_file_of_the_project_or_made_by_a_stage(stage: str) -> None:
-    made = {str(out) for other in STAGES.values() for out in other["outs"]}
-    for name in map(resolve, STAGES[stage]["deps"]):
-        assert name in made or (ROOT / name).exists(), name
+def test_every_stage_is_a_command_of_nada(stage: str) -> None:
+    program, *arguments = STAGES[stage]["cmd"].split()
+    assert program == "nada"
+    assert CliRunner().invoke(app, [*arguments, "--help"]).exit_code == 0
 
 
 def test_outputs_are_where_the_code_writes_them() -> None:
+    assert STAGES["inputs"]["outs"] == [{str(path): {"persist": True}} for path in (HERE.inputs, HERE.generators)]
     assert STAGES["pretrained"]["outs"] == [str(HERE.pretrained)]
     assert STAGES["night"]["outs"] == [{str(HERE.adapted): {"persist": True}}]
     (metric,) = STAGES["night"]["metrics"]

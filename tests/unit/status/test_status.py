@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,15 +15,16 @@ from tasks.plan.queue import RowQueue
 from tasks.status.status_file import last_night_is_closed, left_by_the_last_night, load_status
 from tasks.status.writer import StatusWriter
 from tasks.store.locks import only_night
-from tasks.workers.pool import Progress
+from tasks.store.record import Record
+from tasks.workers.news import Progress
 from tests.project import Project, project
+from tests.records import make_record
 
 __all__ = ["project"]
 
 
-def record(domain: str) -> dict[str, Any]:
-    score = {"value": 0.75, "reference": "", "num_images": 8, "network": ""}
-    return {"domain": domain, "scores": {"retrieval_accuracy": score, "structure_ratio": score}}
+def record(domain: str) -> Record:
+    return make_record(domain, scores={"retrieval_accuracy": 0.75, "structure_ratio": 0.75})
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def status_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
             waiting.take(20.0)
         status_writer.finished(record("done"))
         status_writer.failed("lost", "step 0: the loss is inf")
-        status_writer.progress(Progress(domain="runs", step=50, total=200, loss=0.41, phase="adapt"))
+        status_writer.progress(Progress(domain="runs", step=50, total=200, loss=0.41, phase="make"))
         yield status_writer
 
 

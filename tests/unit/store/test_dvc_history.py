@@ -12,27 +12,30 @@ import pytest
 from tasks.config.project import HERE
 from tasks.store import dvc_history, row_folder
 from tasks.store.dvc_history import restore
+from tasks.store.record import MAKING_NAME
+from tasks.store.row_folder import Keys
+from tests.rows import KEYS, OTHER_KEYS, WEIGHTS_NAME, fill_judged, fill_made, fill_retrieved, publish_made
 
-KEY, OTHER = "1" * 64, "2" * 64
 ROW = HERE.adapted / "sketch"
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project's folder with a DVC cache, and a generator."""
+    """A project's folder with a DVC cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(dvc_history.versioning, "cache_dir", lambda root: root / "cache")
-    Path("generator.safetensors").write_bytes(b"generator")
     return tmp_path / "cache"
 
 
-def version(cache: Path, **rows: str) -> dict[str, Path]:
+def version(cache: Path, judged: bool = False, **rows: Keys) -> dict[str, Path]:
     """Publish rows of these keys, put weights/adapted into the cache as DVC does, and take the rows away."""
     objects, listing = {}, []
-    for domain, key in rows.items():
+    for domain, keys in rows.items():
         folder = row_folder.partial_dir(domain)
-        (folder / row_folder.WEIGHTS_NAME).write_bytes(f"{domain} {key}".encode())
-        row_folder.write_record(folder, {"key": key, "domain": domain})
+        fill_made(folder, domain, keys, f"{domain} {keys.making}".encode())
+        if judged:
+            fill_judged(folder, domain, keys)
+            fill_retrieved(folder, domain, keys)
         for path in sorted(folder.iterdir()):
             objects[f"{domain}/{path.name}"] = put(cache, path.read_bytes())
             listing.append({"md5": md5(path.read_bytes()), "relpath": f"{domain}/{path.name}"})
@@ -54,53 +57,59 @@ def md5(content: bytes) -> str:
 
 
 def bring_back(*domains: str) -> list[str]:
-    return restore(dict.fromkeys(domains, KEY), Path("generator.safetensors"))
+    return restore(dict.fromkeys(domains, KEYS.making))
 
 
-def test_a_row_comes_back_with_the_parent_of_its_weights(cache: Path) -> None:
-    version(cache, sketch=KEY, robot=OTHER)
+def test_a_row_comes_back(cache: Path) -> None:
+    version(cache, sketch=KEYS, robot=OTHER_KEYS)
     assert bring_back("sketch", "robot", "neon") == ["sketch"]
-    assert row_folder.is_finished("sketch", KEY)
-    assert (ROW / row_folder.WEIGHTS_NAME).read_text() == f"sketch {KEY}"
-    assert [path.name for path in HERE.base_models.iterdir()] == [
-        f"{hashlib.sha256(b'generator').hexdigest()}.safetensors"
-    ]
+    assert row_folder.state_of("sketch", KEYS) == "made"
+    assert (ROW / WEIGHTS_NAME).read_text() == f"sketch {KEYS.making}"
+
+
+def test_what_was_judged_of_a_row_comes_along(cache: Path) -> None:
+    version(cache, judged=True, sketch=KEYS)
+    assert bring_back("sketch") == ["sketch"]
+    assert row_folder.state_of("sketch", KEYS) == "whole"
+
+
+def test_damage_to_what_was_judged_costs_no_more_than_that(cache: Path) -> None:
+    version(cache, judged=True, sketch=KEYS)["sketch/samples.png"].write_bytes(b"damaged")
+    assert bring_back("sketch") == ["sketch"]
+    assert row_folder.state_of("sketch", KEYS) == "made"
 
 
 def test_the_key_decides_among_versions(cache: Path) -> None:
-    for key in (KEY, OTHER):
-        version(cache, sketch=key)
+    for keys in (KEYS, OTHER_KEYS):
+        version(cache, sketch=keys)
     assert bring_back("sketch") == ["sketch"]
-    assert row_folder.is_finished("sketch", KEY)
+    assert row_folder.state_of("sketch", KEYS) == "made"
 
 
 def test_an_older_version_replaces_what_is_there(cache: Path) -> None:
-    version(cache, sketch=KEY)
-    folder = row_folder.partial_dir("sketch")
-    (folder / row_folder.WEIGHTS_NAME).write_bytes(b"of another generator")
-    row_folder.write_record(folder, {"key": OTHER, "domain": "sketch"})
-    row_folder.publish(folder, "sketch")
+    version(cache, sketch=KEYS)
+    (publish_made(keys=OTHER_KEYS, weights=b"of another generator") / "stray.txt").touch()
     assert bring_back("sketch") == ["sketch"]
-    assert sorted(path.name for path in ROW.iterdir()) == [row_folder.WEIGHTS_NAME, row_folder.RECORD_NAME]
+    assert sorted(path.name for path in ROW.iterdir()) == [WEIGHTS_NAME, MAKING_NAME, "trace.csv"]
 
 
 @pytest.mark.parametrize("name", ["sketch/generator.safetensors", "sketch/row.json"])
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"{}")])
 def test_a_damaged_cache_brings_nothing_back_and_leaves_nothing(cache: Path, name: str, damage: object) -> None:
-    damage(version(cache, sketch=KEY)[name])  # type: ignore[operator]
+    damage(version(cache, sketch=KEYS)[name])  # type: ignore[operator]
     assert bring_back("sketch") == []
     assert not any(HERE.adapted.iterdir())
 
 
 @pytest.mark.parametrize("listing", [b"", b"[", b"{}", b"[1]", b'[{"relpath": "sketch/row.json"}]'])
 def test_lists_of_other_things_are_passed_over(cache: Path, listing: bytes) -> None:
-    version(cache, sketch=KEY)
+    version(cache, sketch=KEYS)
     put(cache, listing, ".dir")
     assert bring_back("sketch") == ["sketch"]
 
 
 def test_no_file_leaves_its_folder(cache: Path) -> None:
-    objects = version(cache, sketch=KEY)
+    objects = version(cache, sketch=KEYS)
     entries = [{"md5": md5(path.read_bytes()), "relpath": name} for name, path in objects.items()]
     for name in ("sketch/../escaped", "sketch/sub/escaped", "sketch/.."):
         entries.append({"md5": entries[0]["md5"], "relpath": name})
@@ -111,5 +120,5 @@ def test_no_file_leaves_its_folder(cache: Path) -> None:
 
 def test_without_dvc_or_rows_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert restore({}, Path("generator.safetensors")) == []
+    assert restore({}) == []
     assert dvc_history.versioning.cache_dir(Path(os.devnull).parent) is None

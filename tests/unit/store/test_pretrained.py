@@ -11,9 +11,14 @@ import pytest
 
 from nada.errors import CheckpointError
 from nada.generators.registry import Network
+from nada.hashing import sha256_file
 from tasks.config.model import Params
-from tasks.store.pretrained import ORIGIN_PATH, PRETRAINED_PATH, makes_noise, prepare
+from tasks.config.project import HERE
+from tasks.store.pretrained import makes_noise, prepare, prepare_file
 from tests.conftest import tiny_generator, tiny_stylegan3
+
+PRETRAINED_PATH = HERE.pretrained / "generator.safetensors"
+ORIGIN_PATH = HERE.pretrained / "origin.json"
 
 
 @pytest.fixture
@@ -56,6 +61,32 @@ def test_a_damaged_copy_is_made_again(project: Path, tiny_world: Path, damaged: 
     assert prepare(source).read_bytes() == whole
 
 
+def test_other_generators_lie_beside_the_main_one_by_their_content(project: Path, tiny_world: Path) -> None:
+    from nada.checkpoints import load_generator, save_generator
+
+    source = params(tiny_world / "generator.safetensors")
+    main = prepare_file(source.generator.weights, source)
+    for name in ("cats.safetensors", "the same cats.safetensors"):
+        save_generator(Path(name), tiny_stylegan3())
+    first, second = (prepare_file(name, source) for name in ("cats.safetensors", "the same cats.safetensors"))
+    assert (first.path, first.sha256) == (second.path, second.sha256)
+    assert (first.source_name, second.source_name) == ("cats.safetensors", "the same cats.safetensors")
+    assert first.path.name == f"generator-{sha256_file(Path('cats.safetensors'))[:16]}.safetensors"
+    assert first.sha256 == sha256_file(first.path) != main.sha256
+    assert load_generator(first.path).config == tiny_stylegan3().config
+    assert prepare_file(source.generator.weights, source) == main
+    assert (main.path, main.family_module) == (PRETRAINED_PATH, "nada.generators.stylegan2")
+    assert first.family_module == "nada.generators.stylegan3"
+
+
+def test_a_copy_whose_header_is_damaged_has_no_family(project: Path, tiny_world: Path) -> None:
+    source = params(tiny_world / "generator.safetensors")
+    main = prepare_file(source.generator.weights, source)
+    main.path.write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=r"^weights/pretrained/generator\.safetensors: cannot be read \("):
+        main.family_module  # noqa: B018
+
+
 def test_missing_and_truncated_weights_are_checkpoint_errors(project: Path, tiny_world: Path) -> None:
     with pytest.raises(CheckpointError, match=r"^absent.safetensors: cannot be read \(No such file or directory\)$"):
         prepare(params(Path("absent.safetensors")))
@@ -69,7 +100,7 @@ def test_planning_costs_no_import_of_torch() -> None:
     heavy = "{'torch', 'mlflow', 'prefect', 'pandas', 'open_clip', 'dvc'}"
     modules = (
         "tasks.row.job, tasks.report.metrics, tasks.config.params, tasks.store.pretrained, tasks.config.prompts, "
-        "tasks.store.row_folder, tasks.tracking.mlflow_store"
+        "tasks.store.row_folder, tasks.tracking.mlflow_store, tasks.plan.planning, tasks.plan.groups"
     )
     code = f"import sys, {modules}, tasks.store.versioning; print(sorted({heavy} & set(sys.modules)))"
     root = Path(__file__).parents[3]

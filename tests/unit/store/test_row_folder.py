@@ -1,4 +1,4 @@
-"""A row is whole or absent, and recognised by content alone."""
+"""A row is whole or absent, each part of it by itself, and recognised by content alone."""
 
 from __future__ import annotations
 
@@ -7,32 +7,24 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nada.errors import OutputError
 from tasks.config.project import HERE
 from tasks.store import base_models, row_folder
-from tasks.store.row_folder import RECORD_NAME
-
-KEY = "0" * 64
+from tasks.store.record import MAKING_NAME, FileEntry
+from tasks.store.row_folder import RowState, state_of
+from tests.records import CONFIG, PART, make_making, make_score
+from tests.rows import KEYS, OTHER_KEYS, fill_judged, fill_made, fill_retrieved, publish_made, publish_whole
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def publish(domain: str = "sketch", key: str = KEY, weights: bytes = b"weights", parent: str | None = None) -> Path:
-    folder = row_folder.partial_dir(domain)
-    (folder / "generator.safetensors").write_bytes(weights)
-    (folder / "trace.csv").write_text("step,loss\n1,0.5\n")
-    row_folder.write_record(folder, {"key": key, "domain": domain, "storage": {"parent": parent}})
-    row_folder.publish(folder, domain)
-    return HERE.adapted / domain
 
 
 def keep(content: bytes) -> str:
@@ -52,102 +44,70 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_published_row_is_finished_for_its_key_alone() -> None:
-    publish()
-    assert row_folder.is_finished("sketch", KEY)
-    assert not row_folder.is_finished("sketch", "1" * 64)
-    assert not row_folder.is_finished("robot", KEY)
+def test_a_row_is_made_then_judged_then_whole() -> None:
+    states = [state_of("sketch", KEYS)]
+    folder = publish_made()
+    for fill in (fill_judged, fill_retrieved):
+        states.append(state_of("sketch", KEYS))
+        fill(folder)
+    assert [*states, state_of("sketch", KEYS)] == ["absent", "made", "judged", "whole"]
+
+
+def test_a_published_row_is_there_for_its_keys_alone() -> None:
+    publish_whole()
+    assert state_of("robot", KEYS) == "absent"
+    assert row_folder.is_made(HERE.adapted / "sketch", "sketch", KEYS.making)
+    assert not row_folder.is_made(HERE.adapted / "sketch", "sketch", OTHER_KEYS.making)
+    parts: dict[str, RowState] = {"making": "absent", "evaluation": "made", "retrieval": "judged"}
+    for part, left in parts.items():
+        assert state_of("sketch", replace(KEYS, **{part: "9" * 64})) == left
+
+
+def test_what_was_judged_of_another_making_does_not_count() -> None:
+    fill_judged(publish_made(), keys=replace(KEYS, making="9" * 64))
+    assert state_of("sketch", KEYS) == "made"
 
 
 def test_the_record_lists_every_file_with_size_and_hash() -> None:
-    publish(weights=b"")
-    files = row_folder.read_record("sketch")["files"]
+    folder = publish_made(weights=b"")
+    files = row_folder.read_making("sketch").files
     assert sorted(files) == ["generator.safetensors", "trace.csv"]
     empty_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    assert files["generator.safetensors"] == {"sha256": empty_sha256, "bytes": 0}
+    assert files["generator.safetensors"] == FileEntry(sha256=empty_sha256, num_bytes=0)
+    content = json.loads((folder / MAKING_NAME).read_text())
+    assert content["files"]["generator.safetensors"] == {"sha256": empty_sha256, "bytes": 0}
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    publish_whole()
+    record = row_folder.read_record("sketch")
+    assert record.making == row_folder.read_making("sketch")
+    assert (record.making.key, record.evaluation.key, record.retrieval.key) == (
+        KEYS.making,
+        KEYS.evaluation,
+        KEYS.retrieval,
+    )
+    assert record.scores["retrieval_accuracy"] == make_score(0.25)
+    assert sorted(record.evaluation.files) == ["embeddings.safetensors", "metrics.json", "samples.png"]
 
 
 def test_publishing_again_replaces_the_whole_folder() -> None:
-    folder = publish()
+    folder = publish_whole()
     (folder / "stray.txt").touch()
-    publish(key="1" * 64, weights=b"new")
-    assert names(folder) == ["generator.safetensors", RECORD_NAME, "trace.csv"]
+    publish_made(keys=OTHER_KEYS, weights=b"new")
+    assert names(folder) == ["generator.safetensors", MAKING_NAME, "trace.csv"]
     assert names(HERE.adapted) == ["sketch"]
-    assert row_folder.is_finished("sketch", "1" * 64)
+    assert state_of("sketch", OTHER_KEYS) == "made"
 
 
-def truncate(folder: Path) -> None:
-    (folder / "generator.safetensors").write_bytes(b"weigh")
-
-
-def flip_a_bit(folder: Path) -> None:
-    (folder / "generator.safetensors").write_bytes(b"weightz")
-
-
-def lose_the_trace(folder: Path) -> None:
-    (folder / "trace.csv").unlink()
-
-
-def lose_the_record(folder: Path) -> None:
-    (folder / RECORD_NAME).unlink()
-
-
-def truncate_the_record(folder: Path) -> None:
-    text = (folder / RECORD_NAME).read_text()
-    (folder / RECORD_NAME).write_text(text[: len(text) // 2])
-
-
-def replace_the_record_by_a_list(folder: Path) -> None:
-    (folder / RECORD_NAME).write_text("[]")
-
-
-def record_bytes_that_are_no_text(folder: Path) -> None:
-    (folder / RECORD_NAME).write_bytes(b"\xff\xfe\x00")
-
-
-def drop_the_weights_from_the_record(folder: Path) -> None:
-    edit(folder, lambda record: record["files"].pop("generator.safetensors"))
-
-
-def empty_an_entry_of_the_record(folder: Path) -> None:
-    edit(folder, lambda record: record["files"].update({"trace.csv": None}))
-
-
-def rename_the_domain_in_the_record(folder: Path) -> None:
-    edit(folder, lambda record: record.update(domain="robot"))
-
-
-def edit(folder: Path, change: Any) -> None:
-    record = json.loads((folder / RECORD_NAME).read_text())
-    change(record)
-    (folder / RECORD_NAME).write_text(json.dumps(record))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        truncate,
-        flip_a_bit,
-        lose_the_trace,
-        lose_the_record,
-        truncate_the_record,
-        replace_the_record_by_a_list,
-        record_bytes_that_are_no_text,
-        drop_the_weights_from_the_record,
-        empty_an_entry_of_the_record,
-        rename_the_domain_in_the_record,
-    ],
-)
-def test_a_damaged_row_is_not_finished(damage: Any) -> None:
-    damage(publish())
-    assert not row_folder.is_finished("sketch", KEY)
+def test_files_that_no_record_lists_do_not_count() -> None:
+    (publish_whole() / "stray.txt").touch()
+    assert state_of("sketch", KEYS) == "whole"
 
 
 def test_a_folder_that_was_never_published_is_not_finished() -> None:
-    folder = row_folder.partial_dir("sketch")
-    (folder / "generator.safetensors").touch()
-    row_folder.write_record(folder, {"key": KEY, "domain": "sketch"})
-    assert not row_folder.is_finished("sketch", KEY)
+    fill_made(row_folder.partial_dir("sketch"))
+    assert state_of("sketch", KEYS) == "absent"
 
 
 def test_a_parent_is_kept_once_under_its_hash_and_mended() -> None:
@@ -163,7 +123,7 @@ def test_a_parent_is_kept_once_under_its_hash_and_mended() -> None:
 
 def test_parents_that_no_domain_rebuilds_from_are_pruned() -> None:
     needed, unneeded = keep(b"one"), keep(b"two")
-    publish("sketch", parent=needed), publish("robot")
+    publish_made("sketch", bases=[needed]), publish_made("robot")
     assert base_models.prune() == [HERE.base_models / f"{unneeded}.safetensors"]
     assert names(HERE.base_models) == [f"{needed}.safetensors"]
     row_folder.prune({"robot"})
@@ -172,12 +132,12 @@ def test_parents_that_no_domain_rebuilds_from_are_pruned() -> None:
 
 def test_a_record_that_cannot_be_read_may_need_any_parent() -> None:
     keep(b"one")
-    truncate_the_record(publish("sketch"))
+    (publish_made("sketch") / MAKING_NAME).write_text("{")
     assert base_models.prune() == []
 
 
 def test_prune_removes_rows_that_left_the_csv_and_nothing_else() -> None:
-    publish("sketch"), publish("robot")
+    publish_made("sketch"), publish_made("robot")
     (HERE.adapted / "notes").mkdir()
     (HERE.adapted / "readme.txt").touch()
     row_folder.partial_dir("other")
@@ -195,16 +155,16 @@ def test_prune_removes_states_of_rows_that_left_the_csv() -> None:
 
 
 def test_prune_follows_no_link_out_of_the_folder(project: Path) -> None:
-    publish("sketch")
+    publish_made("sketch")
     (project / "elsewhere").mkdir()
-    (project / "elsewhere" / RECORD_NAME).touch()
+    (project / "elsewhere" / MAKING_NAME).touch()
     (HERE.adapted / "linked").symlink_to(project / "elsewhere")
     assert row_folder.prune({"sketch"}) == []
-    assert (project / "elsewhere" / RECORD_NAME).exists()
+    assert (project / "elsewhere" / MAKING_NAME).exists()
 
 
 def test_sweep_removes_what_dead_processes_left_and_spares_the_living() -> None:
-    publish("sketch")
+    publish_made("sketch")
     row_folder.partial_dir("mine")
     for name in (f".partial-dead-one-{dead_pid()}", f".old-sketch-{dead_pid()}", ".hidden"):
         (HERE.adapted / name).mkdir()
@@ -218,10 +178,10 @@ def test_nothing_to_prune_or_sweep_in_a_fresh_checkout() -> None:
 
 
 def test_a_failed_publication_puts_the_old_result_back() -> None:
-    publish()
+    publish_whole()
     with pytest.raises(OutputError, match=r"weights/adapted/sketch: cannot be written \(No such file or directory\)"):
         row_folder.publish(HERE.adapted / ".partial-absent-1", "sketch")
-    assert row_folder.is_finished("sketch", KEY)
+    assert state_of("sketch", KEYS) == "whole"
     assert names(HERE.adapted) == ["sketch"]
 
 
@@ -242,5 +202,6 @@ def test_a_writable_place_stays_as_it_was() -> None:
 
 
 def test_a_record_holds_no_nan() -> None:
+    making = make_making("sketch", "a sketch", CONFIG, PART, {"seconds": {"make": float("nan")}})
     with pytest.raises(ValueError, match="not JSON compliant"):
-        row_folder.write_record(row_folder.partial_dir("sketch"), {"key": KEY, "scores": {"a": float("nan")}})
+        row_folder.write_making(row_folder.partial_dir("sketch"), making)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nada.errors import ImageError
-from tasks.workers.pool import RowFailedError, WorkerSpec, _rebuilt_error, plan_workers
+from tasks.workers.pool import RowFailedError, WorkerSpec, plan_workers, rebuilt_error
 
 
 def test_a_cpu_gets_a_worker_per_core_while_rows_last() -> None:
@@ -39,17 +39,17 @@ def test_a_machine_of_one_core_has_a_worker() -> None:
 
 
 def test_bad_input_found_by_a_worker_keeps_its_kind() -> None:
-    error = _rebuilt_error("ImageError", "a.png: damaged", "traceback")
+    error = rebuilt_error("ImageError", "a.png: damaged", "traceback")
     assert type(error) is ImageError
     assert str(error) == "a.png: damaged"
 
 
 def test_an_unforeseen_error_of_a_row_names_its_type() -> None:
-    error = _rebuilt_error("ZeroDivisionError", "division by zero", "the traceback")
+    error = rebuilt_error("ZeroDivisionError", "division by zero", "the traceback")
     assert isinstance(error, RowFailedError)
     assert str(error) == "ZeroDivisionError: division by zero"
     assert error.details == "the traceback"
 
 
 def test_our_own_errors_speak_for_themselves() -> None:
-    assert str(_rebuilt_error("NonFiniteLossError", "step 3: the loss is nan", "")) == "step 3: the loss is nan"
+    assert str(rebuilt_error("NonFiniteLossError", "step 3: the loss is nan", "")) == "step 3: the loss is nan"

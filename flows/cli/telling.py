@@ -1,0 +1,66 @@
+"""What `nada run` and `nada report` tell the person at the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.cli.display import Display
+from flows.cli.tables import leaderboard_table, plan_summary, plan_table
+from tasks.plan.plan import Plan
+from tasks.plan.wording import listed
+from tasks.report import metrics
+from tasks.report.files import ui_commands
+from tasks.store import row_folder
+from tasks.store.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a night came to, as the command tells it."""
+
+    records: list[Record]
+    report_path: Path | None
+    failures: dict[str, str]
+    """Domain -> reason."""
+    left: tuple[str, ...] = ()
+    prefect_lost: bool = False
+
+
+def tell_plan(display: Display, planned: Plan, restored: list[str], taken: list[str]) -> None:
+    """What this night will do."""
+    display.console.print(plan_table(planned))
+    display.console.print()
+    display.say(plan_summary(planned), "bold")
+    if restored:
+        display.say(f"Brought back from DVC's cache, where an earlier night left them: {', '.join(restored)}.")
+    if taken:
+        display.say(f"Taken over from an older version, to be judged anew: {listed(taken)}.")
+
+
+def tell_leftovers(display: Display, planned: Plan) -> None:
+    """Results of domains that left the CSV."""
+    if kept := row_folder.leftovers(set(planned.by_domain)):
+        display.say(
+            f"Kept, though not in {planned.params.night.prompts}: {', '.join(kept)}. nada run --prune removes them."
+        )
+
+
+def tell_outcome(display: Display, outcome: Outcome) -> None:
+    """The leaderboard, where everything is, and what to type next."""
+    display.console.print()
+    display.console.print(leaderboard_table(metrics.leaderboard(outcome.records), outcome.failures))
+    say_where(display, outcome.report_path)
+    if outcome.left:
+        names = listed(outcome.left)
+        display.say(f"\nThe deadline left no time for {names}. The next night takes them first: nada run", "yellow")
+    if outcome.failures:
+        names, failed = " ".join(f"--only {domain}" for domain in outcome.failures), len(outcome.failures)
+        display.say(f"\n{failed} failed; the rest is whole. Try again with: nada run {names}", "bold red")
+
+
+def say_where(display: Display, report_path: Path | None) -> None:
+    """The report's path, and the lines that open the pages."""
+    display.say("" if report_path is None else f"\nReport   {report_path.resolve()}", "bold")
+    for name, command in ui_commands().items():
+        display.say(f"{name:<8} {command}")

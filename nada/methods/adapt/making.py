@@ -1,0 +1,148 @@
+"""A pass of adaptations: rows one after the other, each from its first step, or from a saved state, to its files.
+
+Everything that an adapted row runs is imported from here: an edit of any of it makes adapted rows anew.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nada.errors import NadaError
+from nada.generators.registry import Network
+from nada.methods.adapt import artifact
+from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.early_stopping import EarlyStopping, ValidationHistory, write_probes
+from nada.methods.adapt.loop import Adaptation
+from nada.methods.adapt.record import AdaptRecord, Rounding
+from nada.methods.adapt.trace import write_trace
+from nada.methods.base import PROBES_NAME, TRACE_NAME, Assignment, Made, Pass, RowError, Step
+from nada.methods.models import Models
+
+VALIDATION = "choice."  # begins the names of early stopping's tensors in a saved state
+
+
+class AdaptPass(Pass):
+    """Adaptations of one source."""
+
+    def __init__(self, assignments: Sequence[Assignment[AdaptConfig]], models: Models) -> None:
+        self._rows = {assignment.row: AdaptedRow(assignment, models) for assignment in assignments}
+
+    def __iter__(self) -> Iterator[Step | RowError]:
+        for name, row in self._rows.items():
+            try:
+                yield from row.train()
+            except NadaError as err:
+                yield RowError(row=name, error=err)
+
+    def state_dict(self, row: str) -> dict[str, Tensor]:
+        """The tensors of `nada.methods.adapt.state`, and those of early stopping under `choice.`."""
+        return self._rows[row].state_dict()
+
+    def load_state_dict(self, row: str, tensors: dict[str, Tensor]) -> int:
+        """See `Pass.load_state_dict`."""
+        return self._rows[row].load_state_dict(tensors)
+
+    def domain(self, row: str) -> Network:
+        """The adapted generator, its weights rounded where its file will round them."""
+        return self._rows[row].target
+
+    def save(self, row: str, folder: Path) -> Made:
+        """Weights, trace, and probes where there were any."""
+        return self._rows[row].save(folder)
+
+
+class AdaptedRow:
+    """One row of a pass."""
+
+    def __init__(self, assignment: Assignment[AdaptConfig], models: Models) -> None:
+        self.assignment, self.models = assignment, models
+        self.rounding: Rounding | None = None
+
+    @cached_property
+    def target(self) -> Network:
+        """The generator in training."""
+        torch.manual_seed(self.assignment.seed)  # the loop seeds itself; this covers anything that draws unasked
+        return copy.deepcopy(self.models.source_generator)
+
+    @cached_property
+    def adaptation(self) -> Adaptation:
+        """The loop, before its first step."""
+        given, models = self.assignment, self.models
+        return Adaptation(
+            models.source_generator, self.target, models.guide, given.goal, given.config, given.seed, models.micro_batch
+        )
+
+    @cached_property
+    def stopping(self) -> EarlyStopping | None:
+        """Who chooses the checkpoint, if the row asks for that."""
+        if self.assignment.config.stop == "fixed":
+            return None
+        return EarlyStopping.of(self.adaptation, self.models, self.assignment.goal)
+
+    def train(self) -> Iterator[Step]:
+        """To the last step, or to where the judge stops it; after it the target holds what the row keeps."""
+        row, total = self.assignment.row, self.assignment.config.iterations
+        adaptation, stopping = self.adaptation, self.stopping
+        size = adaptation.micro_batch.size
+        for step in adaptation:
+            done = step.index + 1
+            stops = stopping is not None and stopping.after(done)
+            if adaptation.micro_batch.size < size:
+                size = adaptation.micro_batch.size
+                yield Step(row=row, done=done, total=total, note=f"out of memory; at most {size} at once from here on")
+            if stops or done == total:
+                self.end()
+                yield Step(row=row, done=done, total=total, loss=step.loss, is_last=True)
+                return
+            yield Step(row=row, done=done, total=total, loss=step.loss)
+
+    def end(self) -> None:
+        """Give the target the weights that the row keeps, as its file will give them back."""
+        self.adaptation.end(None if self.stopping is None else self.stopping.history.best)
+        self.target.eval()
+        if self.assignment.storage == "fp16":
+            self.rounding = artifact.round_as_stored(self.assignment.row, self.target, self.models)
+
+    def save(self, folder: Path) -> Made:
+        """See `Pass.save`."""
+        trace = self.adaptation.trace
+        bases = artifact.save(folder, self.target, self.assignment.storage, self.models)
+        write_trace(folder / TRACE_NAME, trace, len(self.target.conv_layers()))
+        if self.stopping is not None:
+            write_probes(folder / PROBES_NAME, self.stopping.history.probes)
+        return Made(
+            trained_steps=len(trace),
+            kept_step=len(trace) if self.stopping is None else self.stopping.choice.step,
+            bases=bases,
+            micro_batch=self.adaptation.micro_batch.size,
+            part=AdaptRecord(
+                first_loss=trace[0].loss.item(),
+                last_loss=trace[-1].loss.item(),
+                rounding=self.rounding,
+                early_stopping=None if self.stopping is None else self.stopping.record(),
+            ),
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """See `Pass.state_dict`."""
+        chosen = {} if self.stopping is None else self.stopping.history.state_dict()
+        return self.adaptation.state_dict() | {f"{VALIDATION}{name}": tensor for name, tensor in chosen.items()}
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> int:
+        """See `Pass.load_state_dict`."""
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(VALIDATION)}
+        if self.stopping is None:
+            self.adaptation.load_state_dict(own)
+            return len(self.adaptation.trace)
+        chosen = {name.removeprefix(VALIDATION): tensor for name, tensor in tensors.items() if name not in own}
+        names = [name for name, _ in self.adaptation.parameters.named()]
+        history = ValidationHistory.from_state_dict(chosen, names)
+        self.adaptation.load_state_dict(own)  # either both are changed or none
+        self.stopping.history = history
+        return len(self.adaptation.trace)

@@ -1,0 +1,87 @@
+"""StyleGAN-NADA as a method: fine-tunes a generator by text. Imports no torch until a row is made or opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nada.methods.adapt import wording
+from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.record import AdaptRecord
+from nada.methods.base import Assignment, Method, Trouble
+
+if TYPE_CHECKING:
+    from nada.generators.protocol import Generator
+    from nada.generators.registry import Architecture, Network
+    from nada.methods.adapt.making import AdaptPass
+    from nada.methods.models import Models
+
+
+class Adapt(Method[AdaptConfig, AdaptRecord]):
+    """The pretrained generator's weights learn until its pictures differ from the source's as the texts differ."""
+
+    name = "adapt"
+    config_model = AdaptConfig
+    record_model = AdaptRecord
+    entry = "nada.methods.adapt.making"
+    weights_name = "generator.safetensors"
+    needs_generator = True
+
+    def check(self, config: AdaptConfig, generator: Generator) -> None:
+        """A selection of more layers than there are is refused."""
+        from nada.methods.adapt.layer_selection import num_selected
+
+        num_selected(config.selection.k, generator)
+
+    def num_steps(self, config: AdaptConfig) -> int:
+        """`iterations`."""
+        return config.iterations
+
+    def is_judged_on_the_way(self, config: AdaptConfig) -> bool:
+        """`stop: auto`."""
+        return config.stop == "auto"
+
+    def with_steps(self, config: AdaptConfig, iterations: int) -> AdaptConfig:
+        """That many, with `stop: fixed`."""
+        return AdaptConfig.model_validate({**config.model_dump(), "iterations": iterations, "stop": "fixed"})
+
+    def step_cost(self, config: AdaptConfig) -> dict[str, Any]:
+        """Everything but the number of steps."""
+        return config.model_dump(mode="json", exclude={"iterations"})
+
+    def pictures_per_step(self, config: AdaptConfig) -> int:
+        """`batch_size`."""
+        return config.batch_size
+
+    def graph_bytes(
+        self, config: AdaptConfig, architecture: Architecture, picture_bytes: int, at_once: int | None
+    ) -> int:
+        """Of the training batch, or of the layer selection's where that is larger."""
+        selects = config.selection.k != "all" and config.train != "rgb"
+        pictures = max(config.batch_size, config.selection.batch_size if selects else 0)
+        return picture_bytes * (pictures if at_once is None else min(pictures, at_once))
+
+    def begin(self, assignments: Sequence[Assignment[AdaptConfig]], models: Models) -> AdaptPass:
+        """See `nada.methods.adapt.making`."""
+        from nada.methods.adapt.making import AdaptPass
+
+        return AdaptPass(assignments, models)
+
+    def open(self, folder: Path, models: Models) -> Network:
+        """The adapted generator."""
+        from nada.methods.adapt.artifact import load
+
+        return load(folder, models)
+
+    def settings_in_words(self, config: AdaptConfig) -> str:
+        """See `nada.methods.adapt.wording`."""
+        return wording.settings_in_words(config)
+
+    def facts(self, part: AdaptRecord) -> dict[str, str]:
+        """See `nada.methods.adapt.wording`."""
+        return wording.facts(part)
+
+    def advice(self, trouble: Trouble, config: AdaptConfig) -> list[str]:
+        """See `nada.methods.adapt.wording`."""
+        return wording.advice(trouble, config)

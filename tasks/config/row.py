@@ -1,0 +1,38 @@
+"""One row of the prompt CSV, and what its cells may hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tasks.config.recipes import DEFAULT_METHOD
+
+REQUIRED = ("domain", "source", "target")
+OPTIONAL = ("method", "recipe", "iterations", "seed", "generator", "on", "reference_images")
+COLUMNS = (*REQUIRED, *OPTIONAL)
+DOMAIN_LENGTH = 64
+RESERVED = "source"  # `nada sample source` shows the generator that the domains come from
+SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One checked row of the prompt CSV."""
+
+    line: int
+    """Where it starts in the file, counting from 1; the header is line 1."""
+    domain: str
+    source: str
+    target: str
+    recipe: str
+    """The row's own, or `night.recipe`; one of `recipes` for the row's method, or empty: the section as it stands."""
+    iterations: int | None = None
+    seed: int | None = None
+    reference_images: str | None = None
+    """Folder or zip of true images of the target domain, for judging alone."""
+    method: str = DEFAULT_METHOD
+    """One of `nada.methods.registry`."""
+    generator: str | None = None
+    """A pretrained generator of its own, in place of `generator.weights`."""
+    on: str | None = None
+    """Another row, from whose result this one starts."""

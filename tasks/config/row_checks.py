@@ -1,0 +1,190 @@
+"""What is wrong with a row of the prompt CSV, a sentence each; where nothing is, the row itself."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter
+
+from nada.config import Section
+from nada.errors import CheckpointError, ImageError, nearest, quoted
+from nada.methods.registry import METHODS, find_method
+from tasks.caches import reference_pictures
+from tasks.config.annotation_messages import expected_at
+from tasks.config.model import NightConfig, Params
+from tasks.config.prompt_length import count_tokens
+from tasks.config.row import DOMAIN_LENGTH, RESERVED, SLUG, Row
+from tasks.download.registry import fetch_hint
+
+Problem = tuple[int, str]
+"""A line of the file, and what is wrong there."""
+
+MIN_REFERENCES = 2
+
+
+def domain_problems(domain: str, first_line: dict[str, int]) -> Iterator[str]:
+    """The domain is a short name of its own."""
+    if not domain:
+        yield _empty("domain")
+    elif not SLUG.fullmatch(domain) or len(domain) > DOMAIN_LENGTH:
+        rule = f"use small letters, digits and single dashes, at most {DOMAIN_LENGTH}"
+        suggestion = _slug(domain)
+        yield f"'domain' is {domain!r}; {rule}" + (f", such as {suggestion!r}" if suggestion else "")
+    elif domain == RESERVED:
+        yield f"'domain' is {domain!r}, which names the generator before adaptation; choose another name"
+    elif domain in first_line:
+        yield f"domain {domain!r} is already on line {first_line[domain]}; each domain has one row"
+
+
+def prompt_problems(row: dict[str, str], limit: int) -> Iterator[str]:
+    """Both prompts are there, on one line, short enough for CLIP, and different."""
+    whole = True
+    for column in ("source", "target"):
+        prompt = row[column]
+        if not prompt:
+            yield _empty(column)
+        elif any(unicodedata.category(character) == "Cc" for character in prompt):
+            yield f"{column!r} holds a line break or another control character; a prompt is one line"
+        elif limit < (tokens := count_tokens(prompt, limit)):
+            yield f"{column!r} has {tokens} tokens inside its longest template; CLIP reads {limit}, so shorten it"
+        else:
+            continue
+        whole = False
+    if whole and _plain(row["source"]) == _plain(row["target"]):
+        yield f"'source' and 'target' are both {row['target']!r}; there is no direction between them"
+
+
+def override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
+    """Every cell beside the prompts holds what it may hold."""
+    known = dict(row)
+    for column, names in (("recipe", params.recipes), ("method", METHODS)):
+        if row[column] and row[column] not in names:
+            hint = nearest(row[column], names) or f"; the {column}s are {quoted(names)}"
+            yield f"unknown {column} {row[column]!r}{hint}"
+            known[column] = ""
+    yield from _method_problems(known, params)
+    if row["seed"]:
+        yield from _number_problems(NightConfig, "seed", row["seed"])
+    if row["generator"] and not Path(row["generator"]).is_file():
+        yield f"'generator' is {row['generator']!r}; no such file{fetch_hint(row['generator'])}"
+    if row["reference_images"]:
+        try:
+            num_images = reference_pictures.look(row["reference_images"]).num_images
+        except (ImageError, CheckpointError) as err:
+            yield f"'reference_images': {err}"
+        else:
+            if num_images < MIN_REFERENCES:
+                yield f"'reference_images' holds 1 image; a distance needs {MIN_REFERENCES} or more"
+
+
+def _method_problems(row: dict[str, str], params: Params) -> Iterator[str]:
+    """The row's method, its recipe and its iterations must fit together."""
+    method = _method(row, params)
+    if row["method"] and row["recipe"] and params.recipe_method(row["recipe"]) != method:
+        yield f"recipe {row['recipe']!r} is one of {params.recipe_method(row['recipe'])!r}, not of {method!r}"
+    if row["iterations"]:
+        model = find_method(method).config_model
+        if "iterations" not in model.model_fields:
+            yield f"'iterations' is {row['iterations']!r}; {method!r} has no iterations, so leave it empty"
+        else:
+            yield from _number_problems(model, "iterations", row["iterations"])
+
+
+def _number_problems(model: type[Section], option: str, text: str) -> Iterator[str]:
+    """Whether a cell holds what an option of params.yaml may hold."""
+    try:
+        if not _is_whole(text):
+            raise ValueError(text)
+        field = model.model_fields[option]
+        allowed: Any = Annotated[(field.annotation, *field.metadata)]
+        adapter: TypeAdapter[Any] = TypeAdapter(allowed)
+        adapter.validate_python(int(text))
+    except ValueError:
+        yield f"{option!r} is {text!r}; expected {expected_at(model, (option,))[1]}"
+
+
+def source_problems(rows: list[Row], domains: Collection[str]) -> Iterator[Problem]:
+    """What rows start from: another row that is there, leaves what is needed, and does not start from them.
+
+    Args:
+        rows: those that have no other problem.
+        domains: of all rows.
+    """
+    by_domain = {row.domain: row for row in rows}
+    for row in rows:
+        if row.on is None:
+            continue
+        if row.on not in domains:
+            hint = nearest(row.on, domains) or "; it names another row of this file"
+            yield row.line, f"'on' is {row.on!r}, which is no domain here{hint}"
+        elif row.generator is not None:
+            yield row.line, f"'on' and 'generator' are both given; {row.on!r} says which generator it started from"
+        elif row.on not in by_domain:
+            continue  # told of already
+        elif find_method(row.method).needs_generator and find_method(by_domain[row.on].method).weights_name is None:
+            yield row.line, f"'on' is {row.on!r}, made by {by_domain[row.on].method!r}, which leaves no generator"
+        elif row.domain in (chain := _chain(row, by_domain)):
+            yield row.line, f"'on' leads in a circle: {' on '.join([row.domain, *chain])}"
+
+
+def _chain(row: Row, by_domain: dict[str, Row]) -> list[str]:
+    """The rows that one stands on, nearest first, as far as the first that comes twice."""
+    chain: list[str] = []
+    while row.on is not None and row.on in by_domain and row.on not in chain:
+        chain.append(row.on)
+        row = by_domain[row.on]
+    return chain
+
+
+def _method(row: dict[str, str], params: Params) -> str:
+    return row["method"] or params.recipe_method(row["recipe"] or params.night.recipe)
+
+
+def _recipe(row: dict[str, str], params: Params) -> str:
+    """The row's recipe, or the night's where that is one of the row's method."""
+    if row["recipe"]:
+        return row["recipe"]
+    return params.night.recipe if params.recipe_method(params.night.recipe) == _method(row, params) else ""
+
+
+def checked_row(line: int, row: dict[str, str], params: Params) -> Row:
+    """The row, once nothing is wrong with it."""
+    return Row(
+        line=line,
+        domain=row["domain"],
+        source=row["source"],
+        target=row["target"],
+        recipe=_recipe(row, params),
+        method=_method(row, params),
+        generator=row["generator"] or None,
+        on=row["on"] or None,
+        iterations=int(row["iterations"]) if row["iterations"] else None,
+        seed=int(row["seed"]) if row["seed"] else None,
+        reference_images=row["reference_images"] or None,
+    )
+
+
+def _empty(column: str) -> str:
+    return f"{column!r} is empty; every row needs domain, source and target"
+
+
+def _is_whole(text: str) -> bool:
+    return re.fullmatch(r"[+-]?[0-9]{1,18}", text) is not None
+
+
+def _slug(text: str) -> str:
+    """The nearest allowed domain name.
+
+    >>> _slug("Pencil_Sketch é!")
+    'pencil-sketch-e'
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return "-".join(re.findall("[a-z0-9]+", plain))[:DOMAIN_LENGTH].rstrip("-")
+
+
+def _plain(prompt: str) -> str:
+    return " ".join(prompt.casefold().split())

@@ -1,0 +1,126 @@
+"""The running night: what its tasks work on, and what came of it so far."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from tasks.plan.plan import Plan
+from tasks.plan.planned_row import PlannedRow
+from tasks.plan.queue import RowQueue
+from tasks.report.page import Failure
+from tasks.status.writer import StatusWriter
+from tasks.store.record import Record
+from tasks.tracking import mlflow_store
+from tasks.tracking.outbox import Outbox
+from tasks.workers.group import RowGroup
+from tasks.workers.news import Progress
+from tasks.workers.pool import Pool
+
+
+class Listener(Protocol):
+    """Whoever shows a night to a person."""
+
+    def say(self, message: str, style: str = "") -> None:
+        """One line."""
+
+    def progress(self, progress: Progress) -> None:
+        """News of a running row; called from many threads."""
+
+    def finished(self, record: Record) -> None:
+        """A row is there."""
+
+    def failed(self, domain: str, reason: str) -> None:
+        """A row was lost."""
+
+    def again(self, domain: str, reason: str) -> None:
+        """A row is tried a second time."""
+
+
+class NightContext:
+    """Everything that a running night holds: its plan, its workers, its listener, and what came of it so far.
+
+    No dataclass: Prefect walks through those among a task's arguments, in the task's thread, while we write to them.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        pool: Pool,
+        listener: Listener,
+        status_writer: StatusWriter,
+        waiting: RowQueue,
+        started: datetime,
+    ) -> None:
+        self.plan = plan
+        self.pool = pool
+        self.listener = listener
+        self.status_writer = status_writer
+        self.waiting = waiting
+        self.started = started
+        self.records: dict[str, Record] = {}
+        self.failures: list[Failure] = []
+        self.trained: list[str] = []
+        self.judged: list[str] = []
+        """Domains whose scores are new, though they were made before."""
+        self.report_path: Path | None = None
+        self.closed = False
+        """Whether everything is done, recorded and reported."""
+        self.prefect_lost = False
+        """Whether Prefect's server was gone at the end; waiting for it at exit would take minutes and help nobody."""
+        self._groups: dict[str, RowGroup] = {}
+        self._grouping = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The night's name, unique to the second."""
+        return night_name(self.started)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Domain -> why it was lost."""
+        return {failure.domain: failure.reason for failure in self.failures}
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What goes to MLflow; the night's run there is opened by the first entry."""
+        rows = [planned.row for planned in self.plan.rows]
+        return Outbox(partial(mlflow_store.start_night, self.plan.params, rows, self.name, started=self.started))
+
+    @property
+    def seconds(self) -> float:
+        """Since the night began."""
+        return time.time() - self.started.timestamp()
+
+    @property
+    def row_seconds(self) -> float:
+        """A row may take."""
+        return self.plan.params.night.row_timeout_minutes * 60
+
+    def progress(self, progress: Any) -> None:
+        """News of a running row; called from many threads."""
+        self.status_writer.progress(progress)
+        self.listener.progress(progress)
+
+    def gather(self, rows: Sequence[PlannedRow]) -> None:
+        """Let these rows be made in one pass."""
+        group = RowGroup(self.pool, self.plan.group_job(rows), self.row_seconds, self.progress)
+        with self._grouping:
+            self._groups |= {planned.domain: group for planned in rows}
+
+    def group_of(self, planned: PlannedRow, anew: bool) -> RowGroup:
+        """The pass that a row rides in; `anew`, one of its own, for the other was lost."""
+        if anew:
+            self.gather([planned])
+        with self._grouping:
+            return self._groups[planned.domain]
+
+
+def night_name(started: datetime) -> str:
+    """A night's name, unique to the second."""
+    return f"night {started:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,60 @@
+"""The Prefect tasks that judge: a row by itself, in seconds, and all rows among each other's prompts."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from prefect import runtime, task
+from prefect.cache_policies import NO_CACHE
+
+from nada.errors import WorkerError
+from tasks.context import NightContext
+from tasks.make import RETRIES_OF_A_DEAD_WORKER, worker_died
+from tasks.store import row_folder
+from tasks.store.record import Record, RecordError
+from tasks.workers.pool import EVALUATE_ROW, RETRIEVE_ROWS, WorkerDiedError
+
+RETRIEVED_AT_ONCE = 1000  # rows in one job: what it has done is kept when the next one fails
+
+
+@task(
+    name="evaluate",
+    task_run_name="evaluate {domain}",
+    retries=RETRIES_OF_A_DEAD_WORKER,
+    retry_condition_fn=worker_died,
+    cache_policy=NO_CACHE,
+)
+def evaluate_row(domain: str, context: NightContext) -> Record:
+    """Judge one made row on a worker: on the one that made it where that is free, for it holds the result."""
+    planned = context.plan.by_domain[domain]
+    try:
+        job = context.plan.evaluate_job(planned)
+        context.pool.run(EVALUATE_ROW, job, context.progress, context.row_seconds, about=domain)
+    except WorkerDiedError as err:
+        if runtime.task_run.run_count <= RETRIES_OF_A_DEAD_WORKER:
+            context.listener.again(domain, str(err))
+        raise
+    return row_folder.read_record(domain)
+
+
+@task(name="retrieve", cache_policy=NO_CACHE)
+def retrieve_rows(context: NightContext) -> None:
+    """Let the pictures of rows that were judged in earlier nights find their prompts among those of this one.
+
+    What fails costs these figures alone: the next night tries again.
+    """
+    rows = context.plan.to_retrieve
+    for start in range(0, len(rows), RETRIEVED_AT_ONCE):
+        some = rows[start : start + RETRIEVED_AT_ONCE]
+        try:
+            failed = context.pool.run(
+                RETRIEVE_ROWS, context.plan.retrieve_job(some), timeout_seconds=context.row_seconds
+            )
+        except WorkerError as err:
+            failed = {planned.domain: str(err) for planned in some}
+        for domain, reason in failed.items():
+            what = f"{domain}: its pictures did not find their prompts anew ({reason}); the next night tries again"
+            context.listener.say(what, "yellow")
+    for planned in rows:
+        with suppress(RecordError):  # of a row that failed, and that a killed night had left without its retrieval
+            context.records[planned.domain] = row_folder.read_record(planned.domain)

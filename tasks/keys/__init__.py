@@ -1,0 +1,1 @@
+"""What decides a row's results, hashed: inputs by content, code by what it computes."""

@@ -1,0 +1,129 @@
+"""What goes into results, by content: files by sha256, code by what it computes. Imports no torch.
+
+Where files lie decides nothing, what they hold does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from nada.config import WEB, ClipConfig, GuideConfig, JudgeConfig, names_a_file
+from nada.errors import CheckpointError, NadaError
+from nada.hashing import sha256_file
+from nada.methods.base import Method
+from tasks.download.judge_weights import Published, network_files, wanted
+from tasks.keys.code import code_hash
+
+MAKING_ENTRIES = ("nada.methods.models",)
+"""Code of making, beside a method's own and that of the generator's family."""
+EVALUATION_ENTRIES = ("nada.judge.samples", "nada.judge.scores", "nada.judge.retrieval", "nada.clip.loading")
+"""Code of evaluating, beside that of the generator's family."""
+OPEN_CLIP = "open_clip_torch"
+
+
+def making_code(method: Method[Any, Any], family_module: str) -> str:
+    """Hash of all code that decides what a method makes of a generator."""
+    return code_hash([method.entry, *MAKING_ENTRIES, family_module])
+
+
+def evaluation_code(family_module: str | None = None) -> str:
+    """Hash of all code that decides how pictures are judged; of whatever family without one."""
+    return code_hash([*EVALUATION_ENTRIES, *([family_module] if family_module else [])])
+
+
+@cache
+def open_clip_version() -> str:
+    """Of the library that brings templates, architectures and models."""
+    return metadata.version(OPEN_CLIP)
+
+
+def guide_hashes(guide: GuideConfig) -> dict[str, str]:
+    """Place in params.yaml -> identity of that network: sha256 of weights and JSON config, or its pretrained tag.
+
+    Raises:
+        CheckpointError: a weights file cannot be read.
+    """
+    return {f"guide.models.{index}": clip_hash(clip, guide.config_dir) for index, clip in enumerate(guide.models)}
+
+
+def judge_hashes(judge: JudgeConfig, config_dir: str | None) -> dict[str, str]:
+    """The same of the judge's networks; those that it does without have none.
+
+    Raises:
+        CheckpointError: a weights file cannot be read.
+    """
+    hashes = {"judge.model": clip_hash(judge.model, config_dir)}
+    for place, setting, published in wanted(judge):
+        hashes[place] = _published_hash(setting, published)
+    return hashes
+
+
+def clip_hash(clip: ClipConfig, config_dir: str | None) -> str:
+    """Identity of an open_clip model: its name, JSON config, and weights by sha256 or tag.
+
+    Raises:
+        CheckpointError: a file cannot be read.
+    """
+    architecture = None if config_dir is None else Path(config_dir) / f"{clip.name}.json"
+    try:
+        parts = [clip.name]
+        if architecture is not None and architecture.is_file():
+            parts.append(sha256_file(architecture))
+        parts.append(sha256_file(Path(clip.weights)) if names_a_file(clip.weights) else f"tag:{clip.weights}")
+    except OSError as err:
+        raise CheckpointError(f"{err.filename}: cannot be read ({err.strerror})") from err
+    return hashed(parts)
+
+
+def reference_hash(reference_images: str) -> str:
+    """sha256 of a zip, or over the names and contents of a folder's files.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    path = Path(reference_images)
+    try:
+        if path.is_file():
+            return sha256_file(path)
+        names = sorted(found.relative_to(path).as_posix() for found in path.rglob("*") if found.is_file())
+        return hashed([(name, sha256_file(path / name)) for name in names])
+    except OSError as err:
+        raise CheckpointError(f"{path}: cannot be read ({err.strerror})") from err
+
+
+def hashed(content: Any) -> str:
+    """Hexadecimal sha256 of plain data, however it is laid out.
+
+    Raises:
+        NadaError: a number in it is not finite.
+    """
+    try:
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError as err:
+        raise NadaError(f"a value of the row's key is not a finite number ({err})") from err
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _published_hash(setting: str, published: Sequence[Published]) -> str:
+    """Of a network's files: as published where they are fetched, so that a copy of them has the same."""
+    if setting == WEB:
+        return _joined_hash([one.sha256 for one in published])
+    try:
+        return _joined_hash([sha256_file(path) for path in network_files(setting, *published)])
+    except OSError as err:
+        raise CheckpointError(f"{err.filename}: cannot be read ({err.strerror})") from err
+
+
+def _joined_hash(sha256s: Sequence[str]) -> str:
+    return sha256s[0] if len(sha256s) == 1 else hashed(list(sha256s))
+
+
+def named_hashes(base_sha256: str, clips: Mapping[str, str]) -> dict[str, str]:
+    """Hashes as records name them."""
+    return {f"sha256 of {name}": value for name, value in {"generator": base_sha256, **clips}.items()}

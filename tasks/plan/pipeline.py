@@ -1,0 +1,114 @@
+"""What DVC asks of this project: what a night would be made from, and which rows are missing after it.
+
+DVC runs a night when `weights/inputs.json` is another one than before the last night. It holds the keys by which
+`nada plan` knows a row, so that both see the same: a replaced picture, checkpoint or CLIP, an edit of code that a row
+runs. A row that a night did not finish has its number of attempts in there, so that the next `dvc repro` tries again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nada.atomic import replacing
+from nada.errors import NadaError, OutputError
+from nada.hashing import sha256_file
+from tasks.caches.whole_rows import whole_rows
+from tasks.config.params import load_params
+from tasks.config.project import HERE
+from tasks.config.prompts import load_prompts
+from tasks.plan.plan import Plan
+from tasks.plan.planned_row import PlannedRow
+from tasks.plan.planning import Resolver
+from tasks.status.status_file import load_status
+from tasks.store import pretrained
+from tasks.store.attempts import count_attempts, load_attempts
+from tasks.store.locks import night_lives
+from tasks.store.row_folder import RowState
+
+FORMAT = 1
+MISSING = {
+    "absent": "not made from the inputs of now",
+    "made": "made, not judged with the inputs of now",
+    "judged": "judged, not among the prompts of now",
+}
+NO_TIME = "the deadline left no time for it"
+
+
+def write_inputs(params_path: Path) -> Path:
+    """Write what decides every row to `weights/inputs.json`, and what decides the generators to `generators.json`.
+
+    Equal inputs make equal bytes; a file that has them is not touched.
+
+    Returns:
+        The first of the two.
+
+    Raises:
+        InputError: params, prompts, weights or reference pictures cannot be used; a file cannot be written; or a night
+            runs, whose results are of what was written before.
+    """
+    if night_lives():
+        raise OutputError(f"{HERE.inputs}: a night runs here; wait for it")
+    resolver = _resolver(params_path)
+    attempts = load_attempts()
+    rows = {
+        one.domain: {**asdict(one.keys), **({"attempts": attempts[one.domain]} if one.domain in attempts else {})}
+        for one in resolver.keyed()
+    }
+    generators = pretrained.prepare_all(resolver.params, resolver.rows.values())
+    _write(HERE.inputs, {"format": FORMAT, "rows": rows})
+    _write(HERE.generators, {one.path.name: sha256_file(Path(weights)) for weights, one in generators.items()})
+    return HERE.inputs
+
+
+def missing_rows(params_path: Path) -> dict[str, str]:
+    """Rows of which something is missing: domain -> what, and why the last night did not do it, if that is known.
+
+    Raises:
+        InputError: params, prompts, weights or reference pictures cannot be used.
+    """
+    reasons = _reasons()
+    return {
+        domain: "; ".join([MISSING[state], *([f"the last night: {reasons[domain]}"] if domain in reasons else [])])
+        for domain, state in _unfinished(_resolver(params_path).keyed()).items()
+    }
+
+
+def settle(plan: Plan) -> None:
+    """Owe what a night that is over did not finish, so that DVC, for which it ended well, runs another.
+
+    Raises:
+        OutputError: it cannot be written down.
+    """
+    count_attempts(_unfinished(plan.rows), plan.by_domain)
+
+
+def _resolver(params_path: Path) -> Resolver:
+    params = load_params(params_path)
+    rows = load_prompts(Path(params.night.prompts), params)
+    return Resolver(params, rows)
+
+
+def _unfinished(rows: Sequence[PlannedRow]) -> dict[str, RowState]:
+    with whole_rows() as whole:
+        states = {one.domain: whole.state_of(one.domain, one.keys) for one in rows}
+    return {domain: state for domain, state in states.items() if state != "whole"}
+
+
+def _reasons() -> dict[str, str]:
+    """Domain -> why the last night did not finish it, as far as its status tells."""
+    try:
+        status = load_status()
+    except NadaError:
+        return {}
+    return {} if status is None else {**dict.fromkeys(status.left, NO_TIME), **status.failed}
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    text = (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
+    if not path.is_file() or path.read_bytes() != text:
+        with replacing(path) as partial:
+            partial.write_bytes(text)

@@ -1,0 +1,274 @@
+"""A plan made: everything read and checked, and what is left to do found out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from nada.config import Section
+from nada.errors import PromptsError, nearest
+from nada.methods.base import Method
+from nada.methods.registry import METHODS, find_method
+from tasks.caches import reference_pictures
+from tasks.caches.whole_rows import whole_rows
+from tasks.config.model import Params
+from tasks.config.params import load_params
+from tasks.config.prompts import load_prompts
+from tasks.config.row import Row
+from tasks.keys.row_keys import KeyMaker, retrieval_key
+from tasks.plan.capacity import Need, largest_need, models_bytes
+from tasks.plan.devices import check_runner, find_workers
+from tasks.plan.estimate import (
+    CostEstimate,
+    MeasuredRow,
+    earlier_samples,
+    estimate,
+    judging_estimate,
+    recipe_of,
+)
+from tasks.plan.plan import Plan, candidates
+from tasks.plan.planned_row import PlannedRow, PlannedState
+from tasks.row.job import OnRow, Source
+from tasks.status.status_file import left_by_the_last_night
+from tasks.store import base_models, dvc_history, old_rows, pretrained, versioning
+from tasks.store.locks import only_night
+from tasks.store.old_rows import OldRow, OldRows
+from tasks.store.pretrained import Pretrained
+from tasks.store.row_folder import Keys, RowState
+from tasks.workers.environment import installed
+from tasks.workers.pool import WorkerSpec
+
+
+def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, prompts: Path | None = None) -> Plan:
+    """Read and check everything, and find out which rows are left to make and to judge.
+
+    Args:
+        params_path: params.yaml; paths within are relative to the working folder.
+        only: make and judge none but these domains.
+        here: whatever is done with the plan is done on this machine, and no Ray is asked.
+        prompts: the CSV, in place of `night.prompts`.
+
+    Raises:
+        InputError: params, prompts, weights or reference images cannot be used.
+    """
+    params = read_params(params_path, here, prompts)
+    check_runner(params.night)
+    rows = load_prompts(Path(params.night.prompts), params)
+    check_only(only, rows, params)
+    resolver = Resolver(params, rows)
+    samples = earlier_samples()
+    workers, capacity = find_workers(params, len(rows), partial(_need, resolver, samples))
+    prices = Prices(samples, workers[0])
+    planned, old, missing = [], [], set()
+    with whole_rows() as whole:
+        for one in resolver.keyed():
+            found = whole.state_of(one.domain, one.keys)
+            if found == "absent" and (left := resolver.left_by_older(one)) is not None:
+                found = "made"
+                old.append(left)
+            state = planned_state(found, one.domain, only)
+            if (found, state) == ("absent", "left out"):
+                missing.add(one.domain)
+            with_state = replace(one, state=state, retrieves=found == "judged")
+            planned.append(replace(with_state, estimate=prices.of(with_state)))
+    check_followers(planned, missing, params)
+    return Plan(
+        params_path=params_path,
+        params=params,
+        rows=tuple(planned),
+        workers=tuple(workers),
+        capacity=capacity,
+        provenance=provenance(resolver.keys),
+        first=frozenset(left_by_the_last_night()),
+        old=tuple(old),
+    )
+
+
+def plan_to_run(
+    params_path: Path, only: Sequence[str] = (), prompts: Path | None = None
+) -> tuple[Plan, list[str], list[str]]:
+    """`make_plan` for a night that begins now: what need not be made is fetched first, while no other night runs.
+
+    Returns:
+        The plan, the domains brought back from DVC's cache, and those taken over from an older version.
+
+    Raises:
+        InputError: as for `make_plan`, a row cannot be written, or another night runs.
+    """
+    plan = make_plan(params_path, only, prompts=prompts)
+    if not (plan.to_train or plan.to_take_over):
+        return plan, [], []
+    with only_night():
+        restored = dvc_history.restore({planned.domain: planned.keys.making for planned in plan.to_train})
+        taken = old_rows.take_over(plan.to_take_over)
+        for path in plan.base_paths if restored or taken else ():
+            base_models.keep(path)
+    return (make_plan(params_path, only, prompts=prompts) if restored or taken else plan), restored, taken
+
+
+def read_params(params_path: Path, here: bool, prompts: Path | None) -> Params:
+    """params.yaml, with what the command line says in place of it."""
+    params = load_params(params_path)
+    changes: dict[str, Any] = {} if prompts is None else {"prompts": prompts.as_posix()}
+    if here and params.night.runner == "ray":
+        changes |= {"runner": "local", "device": "auto"}
+    return params.model_copy(update={"night": params.night.model_copy(update=changes)}) if changes else params
+
+
+class Resolver:
+    """Rows with their settings, sources and keys; what they share is computed once.
+
+    Args:
+        params: all settings.
+        rows: of the CSV, checked.
+    """
+
+    def __init__(self, params: Params, rows: Sequence[Row]) -> None:
+        self.params = params
+        self.rows = {row.domain: row for row in rows}
+        self.keys = KeyMaker(params)
+        self.old = OldRows(self.keys)
+        self._planned: dict[str, PlannedRow] = {}
+        self._pretrained: dict[str, Pretrained] = {}
+
+    def pretrained(self, row: Row) -> Pretrained:
+        """The pretrained generator behind a row."""
+        while row.on is not None:
+            row = self.rows[row.on]
+        weights = row.generator or self.params.generator.weights
+        if weights not in self._pretrained:
+            self._pretrained[weights] = pretrained.prepare_file(weights, self.params)
+        return self._pretrained[weights]
+
+    def settings(self, row: Row) -> tuple[Method[Any, Any], Section]:
+        """The row's method, and its section, overridden by the recipe, then by the row's own iterations."""
+        method = find_method(row.method)
+        config = self.params.recipe(row.recipe) if row.recipe else self.params.methods[row.method]
+        return method, config if row.iterations is None else method.with_steps(config, row.iterations)
+
+    def keyed(self) -> list[PlannedRow]:
+        """Every row with all its keys; whether it is finished is found out later."""
+        rows = [self.planned(row) for row in self.rows.values()]
+        reference_pictures.keep(one.row.reference_images for one in rows if one.row.reference_images is not None)
+        targets = candidates(rows).values()
+        retrieval = [retrieval_key(one.keys.evaluation, targets) for one in rows]
+        return [replace(one, keys=replace(one.keys, retrieval=key)) for one, key in zip(rows, retrieval, strict=True)]
+
+    def planned(self, row: Row) -> PlannedRow:
+        """One row, its key of retrieval aside."""
+        if row.domain not in self._planned:
+            other = None if row.on is None else self.planned(self.rows[row.on])
+            self._planned[row.domain] = self._keyed(row, other)
+        return self._planned[row.domain]
+
+    def left_by_older(self, planned: PlannedRow) -> OldRow | None:
+        """What an older version left of a row that is absent, if it may be taken over."""
+        return self.old.find(planned, self.pretrained(planned.row).family_module)
+
+    def _keyed(self, row: Row, other: PlannedRow | None) -> PlannedRow:
+        method, config = self.settings(row)
+        base, keys = self.pretrained(row), self.keys
+        family, seed = base.family_module, self.params.night.seed if row.seed is None else row.seed
+        on = None
+        if other is not None:
+            on = OnRow(domain=other.domain, key=other.keys.making, method=other.method, source=other.source)
+        source = Source(base_path=str(base.path), base_sha256=base.sha256, base_name=base.source_name, on=on)
+        making = keys.making(
+            method, config, (row.source, row.target), seed, family, base.sha256, None if on is None else on.key
+        )
+        truth = None if row.reference_images is None else reference_pictures.look(row.reference_images).sha256
+        evaluation = keys.evaluation(making, family, truth)
+        return PlannedRow(
+            row=row,
+            method=METHODS[row.method],
+            config=config,
+            seed=seed,
+            source=source,
+            keys=Keys(making=making, evaluation=evaluation, retrieval=""),
+            state="train",
+        )
+
+
+class Prices:
+    """What rows cost, by earlier rows on such a worker."""
+
+    def __init__(self, samples: Sequence[MeasuredRow], worker: WorkerSpec) -> None:
+        self.samples, self.worker = samples, worker
+        self._of = cache(self._estimate)
+
+    def of(self, planned: PlannedRow) -> CostEstimate | None:
+        """The estimate of a row that is to be made or judged."""
+        if planned.state not in ("train", "judge"):
+            return None
+        return self._of(planned.state, planned.method_object, planned.config, planned.source)
+
+    def _estimate(self, state: PlannedState, method: Method[Any, Any], config: Section, source: Source) -> CostEstimate:
+        if state == "judge":
+            return judging_estimate(source.base_sha256, self.samples, self.worker, num_bytes=0)
+        size = Path(source.base_path).stat().st_size
+        return estimate(method, config, source.base_sha256, size, self.samples, self.worker)
+
+
+def planned_state(found: RowState, domain: str, only: Sequence[str]) -> PlannedState:
+    """What a night does about a row of which so much is there."""
+    if found in ("judged", "whole"):
+        return "current"
+    if only and domain not in only:
+        return "left out"
+    return "train" if found == "absent" else "judge"
+
+
+def check_followers(planned: Sequence[PlannedRow], missing: Collection[str], params: Params) -> None:
+    """Refuse rows that start from one that is neither there nor to be made.
+
+    Args:
+        planned: all rows.
+        missing: domains of which nothing is there, and that are left out.
+        params: for the message.
+
+    Raises:
+        PromptsError: names both.
+    """
+    for one in planned:
+        if one.state in ("train", "judge") and one.row.on in missing:
+            raise PromptsError(
+                f"{params.night.prompts}:{one.row.line}: {one.domain!r} starts from {one.row.on!r}, which is not "
+                f"finished; add --only {one.row.on}"
+            )
+
+
+def _need(resolver: Resolver, samples: Sequence[MeasuredRow]) -> Need:
+    """What the largest row needs on a GPU, by earlier rows of the same generators."""
+    from nada.checkpoints.canonical import read_header  # which imports torch; where there is a GPU that was done
+
+    needs = []
+    params, rows = resolver.params, list(resolver.rows.values())
+    for base in {resolver.pretrained(row) for row in rows}:
+        alike = [sample for sample in samples if sample.generator == base.sha256]
+        settings = [resolver.settings(row) for row in rows if resolver.pretrained(row) == base]
+        configs = {recipe_of(method, config): (method, config) for method, config in settings}
+        architecture, size = read_header(base.path).config, models_bytes(base.path, params)
+        needs.append(largest_need(list(configs.values()), params, architecture, size, alike))
+    return max(needs, key=lambda need: need.num_bytes)
+
+
+def provenance(keys: KeyMaker) -> dict[str, str]:
+    """Hashes of the networks, versions of what computes, and the commit of the working folder."""
+    named: Mapping[str, str] = {f"sha256 of {name}": value for name, value in keys.networks.items()}
+    return {**installed(), **versioning.commit(Path.cwd()), **named}
+
+
+def check_only(only: Sequence[str], rows: Sequence[Row], params: Params) -> None:
+    """Refuse names of domains that are not there.
+
+    Raises:
+        PromptsError: names the nearest.
+    """
+    domains = [row.domain for row in rows]
+    for name in only:
+        if name not in domains:
+            hint = nearest(name, domains) or f"; its domains are {', '.join(domains)}"
+            raise PromptsError(f"{params.night.prompts}: no domain {name!r}{hint}")

@@ -1,0 +1,62 @@
+"""Counts, lengths of time and workers in words, for terminals and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.plan.capacity import GIB, Capacity
+from tasks.plan.plan import Plan
+
+NAMES_SHOWN = 10
+
+
+def workers_in_words(plan: Plan) -> str:
+    """What works where, and with how many threads."""
+    specs = plan.workers[: max(1, len(plan.working))]
+    devices = sorted({spec.device for spec in specs})
+    threads = count(specs[0].threads, "thread")
+    where = " on Ray" if plan.params.night.runner == "ray" else ""
+    return f"{count(len(specs), 'worker')}{where} ({', '.join(devices)}, {threads} each)"
+
+
+def capacity_in_words(capacity: Capacity) -> str:
+    """Why so many rows share a GPU.
+
+    >>> from tasks.plan.capacity import Need
+    >>> need = Need(num_bytes=4 << 30, basis="estimated")
+    >>> capacity_in_words(Capacity(free={"cuda:0": 79 << 30}, need=need, each={"cuda:0": 4}))
+    'A row needs about 4.0 GiB of a GPU (estimated): 4 at once on cuda:0 (79 GiB free).'
+    """
+    need, free = capacity.need, capacity.free
+    shares = [f"{each} at once on {name} ({free[name] / GIB:.0f} GiB free)" for name, each in capacity.each.items()]
+    return f"A row needs about {need.num_bytes / GIB:.1f} GiB of a GPU ({need.basis}): {', '.join(shares)}."
+
+
+def minutes(value: float) -> str:
+    """A length of time, as precise as a guess deserves.
+
+    >>> minutes(0.01), minutes(0.4), minutes(7.6), minutes(200)
+    ('1 second', '24 seconds', '8 minutes', '3.3 hours')
+    """
+    if value < 1.5:
+        return count(max(1, round(value * 60)), "second")
+    return f"{value:.0f} minutes" if value < 90 else f"{value / 60:.1f} hours"
+
+
+def listed(domains: Sequence[str]) -> str:
+    """The first of many names, and how many more there are.
+
+    >>> listed(["a", "b"]), listed([str(number) for number in range(30)])
+    ('a, b', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 20 more')
+    """
+    shown = ", ".join(domains[:NAMES_SHOWN])
+    return shown if len(domains) <= NAMES_SHOWN else f"{shown} and {len(domains) - NAMES_SHOWN} more"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "row"), count(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

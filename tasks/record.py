@@ -1,0 +1,136 @@
+"""The Prefect tasks that tell what came of rows: to whoever watches, to MLflow, and to the report's readers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from nada.errors import NadaError, OutputError
+from tasks.config.project import HERE
+from tasks.context import NightContext
+from tasks.plan.planned_row import PlannedRow
+from tasks.plan.wording import count, workers_in_words
+from tasks.report import metrics
+from tasks.report.files import folder_name, publish_report, ui_commands
+from tasks.report.page import Failure, Night
+from tasks.status.prefect_errors import PREFECT_ERRORS
+from tasks.store.record import Record
+from tasks.tracking import mlflow_store
+from tasks.workers.pool import RowFailedError
+
+BOARD_LINES = 100  # of the leaderboard in Prefect's pages
+REASON_LENGTH = 600  # of a failure in tables and report; the whole of it is in MLflow and Prefect
+
+
+def record_row(context: NightContext, planned: PlannedRow, result: Record | Exception) -> None:
+    """Book a row's end, good or bad."""
+    row = planned.row
+    if not isinstance(result, Exception):
+        context.records[row.domain] = result
+        (context.trained if planned.state == "train" else context.judged).append(row.domain)
+        context.waiting.lasted(row.domain, result.worker_seconds if planned.state == "train" else _judging(result))
+        context.waiting.release(row.domain)
+        context.status_writer.finished(result)
+        context.listener.finished(result)
+        context.outbox.add(partial(mlflow_store.record_row, record=result, folder=HERE.adapted / row.domain))
+        write_outbox(context)
+        return
+    fail_row(context, planned, result)
+    for follower in context.waiting.drop_followers(row.domain):
+        lost = NadaError(f"starts from {row.domain!r}, which failed: {context.reasons[row.domain]}")
+        fail_row(context, context.plan.by_domain[follower], lost)
+
+
+def fail_row(context: NightContext, planned: PlannedRow, error: Exception) -> None:
+    """Book a row that is lost."""
+    row = planned.row
+    reason = " ".join(str(error).split())[:REASON_LENGTH] or type(error).__name__
+    details = error.details if isinstance(error, RowFailedError) else ""
+    context.failures.append(
+        Failure(domain=row.domain, source=row.source, target=row.target, reason=reason, details=details)
+    )
+    context.status_writer.failed(row.domain, reason)
+    context.listener.failed(row.domain, reason)
+    key = planned.keys.making
+    context.outbox.add(partial(mlflow_store.record_failure, row=row, key=key, error=reason))
+    write_outbox(context)
+
+
+def _judging(record: Record) -> float:
+    return sum(record.evaluation.seconds.values())
+
+
+@task(name="record in MLflow", cache_policy=NO_CACHE)
+def write_outbox(context: NightContext, last: bool = False) -> None:
+    """Write to MLflow what waits for it. A store that refuses costs nothing else: the night matters more."""
+    try:
+        if last:
+            context.outbox.write_last()
+        else:
+            context.outbox.write()
+    except NadaError as err:
+        when = "the next night will" if last else "tried again in minutes, at the end, and by the next night"
+        context.listener.say(f"MLflow: not recorded now, {when} ({err})", "yellow")
+        if last:
+            context.status_writer.not_recorded()
+
+
+@task(name="report", cache_policy=NO_CACHE)
+def write_report(context: NightContext) -> None:
+    """Write metrics, leaderboard and report."""
+    trained = {*context.trained, *context.judged}
+    described = Night(
+        name=f"Night of {context.started:%-d %B %Y, %H:%M}",
+        started=context.started.isoformat(timespec="seconds"),
+        seconds=context.seconds,
+        workers=workers_in_words(context.plan),
+        trained=tuple(context.trained),
+        current=tuple(domain for domain in context.records if domain not in trained or domain in context.judged),
+        failures=tuple(context.failures),
+        left=context.waiting.domains,
+        commands=ui_commands(),
+    )
+    records = list(context.records.values())
+    context.status_writer.state("reporting")
+    try:
+        context.report_path = publish_report(records, described, HERE.reports / folder_name(context.started))
+    except OutputError as err:  # a full disk, say; the rows are whole, and MLflow may be elsewhere
+        context.listener.say(f"The report is not written: {err}; nada report writes it", "bold red")
+        return
+    context.status_writer.state("reporting", report=str(context.report_path.resolve()))
+    board = metrics.leaderboard(records)
+    if board:
+        try:
+            create_table_artifact(key="leaderboard", table=board[:BOARD_LINES], description=described.name)
+        except PREFECT_ERRORS as err:
+            context.listener.say(f"Prefect: the leaderboard is not in its pages ({err})", "yellow")
+
+
+def record_night(context: NightContext) -> None:
+    """What earlier nights did not record, then leaderboard and report on MLflow's parent run."""
+    board = metrics.leaderboard(list(context.records.values()))
+    page, failed = context.report_path, bool(context.failures)
+    mlflow_store.end_night(context.name, failed)
+    artifacts = [] if page is None else [page, page.with_name(metrics.CONFUSION_NAME)]
+    context.outbox.add(partial(catch_up, context))
+    context.outbox.add(partial(mlflow_store.finish_night, leaderboard=board, failed=failed, artifacts=artifacts))
+    write_outbox(context, last=True)
+
+
+def catch_up(context: NightContext, run: mlflow_store.NightRun) -> None:
+    """Write finished rows to MLflow that no run tells of: an interrupted night's, or those that came by `dvc pull`.
+
+    After everything else, for thousands of them take an hour; the deadline leaves the rest to the next night.
+    """
+    new = {*context.trained, *context.judged}
+    kept = [record for domain, record in context.records.items() if domain not in new]
+    missing = mlflow_store.unrecorded(run, kept)
+    if missing:
+        context.listener.say(f"Recording {count(len(missing), 'domain')} of earlier nights in MLflow", "dim")
+    for record in missing:
+        if context.seconds > context.waiting.deadline:
+            return
+        mlflow_store.record_row(run, record, HERE.adapted / record.domain)

@@ -1,0 +1,107 @@
+"""A made row judged: its pictures, its scores, its embeddings; runs inside a worker process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from nada.atomic import replacing
+from nada.generators.domain import Domain
+from nada.images import before_after, save_png
+from nada.judge import Score, retrieve, score_domain
+from tasks.row.job import EvaluateJob, RowJob
+from tasks.row.make import Tell
+from tasks.row.models import WarmModels, warm_models
+from tasks.row.sample_set import SampleSet, sample_set
+from tasks.store import row_folder
+from tasks.store.record import (
+    MAKING_NAME,
+    RETRIEVAL_NAME,
+    Evaluation,
+    Making,
+    Retrieval,
+    ScoreEntry,
+    digest,
+    read_entry,
+    write_entry,
+)
+from tasks.workers.news import Progress
+
+SHEET_COLUMNS = 6
+EMBEDDINGS = "emb"
+
+
+def evaluate_row(job: EvaluateJob, tell: Tell) -> tuple[Evaluation, Retrieval]:
+    """Judge what was made of a row, and fill its folder with the result; returns what was recorded.
+
+    Raises:
+        RecordError: nothing was made there, or it is damaged.
+        InputError: models or reference images cannot be read, or the folder cannot be written.
+        OutOfMemoryError: memory ran out with one picture at a time.
+    """
+    row, folder = replace(job.row, device=job.device, threads=job.threads), Path(job.folder)
+    started = time.monotonic()
+    making = read_entry(folder / MAKING_NAME, Making)
+    tell(Progress(domain=row.domain, step=making.trained_steps, total=making.most_steps, loss=None, phase="judge"))
+    warm = warm_models(row)
+    domain = made_domain(warm, making, folder, row)
+    source, references = warm.source_samples, warm.references(row.row.reference_images)
+    loaded = time.monotonic()  # the source's pictures are judged once a night
+    files = {name: entry.sha256 for name, entry in making.files.items()}
+    samples = sample_set(domain, f"{warm.identity} {digest(files)}", warm)
+    goal = row.goal
+    scores = score_domain(warm.judge, goal.source, goal.target, source.features, samples.features, references)
+    retrieved = retrieve(warm.judge.clip, goal, samples.features.emb, row.targets.values())
+    write_files(folder, source, samples, scores)
+    evaluation = Evaluation(
+        domain=row.domain,
+        key=row.keys.evaluation,
+        making_key=row.keys.making,
+        judge=warm.judge.clip.name,
+        absent=warm.networks.loaded_judge.absent,
+        scores={name: score_entry(score) for name, score in scores.items()},
+        num_rendered=samples.num_rendered,
+        seconds={"load": round(loaded - started, 3), "judge": round(time.monotonic() - loaded, 3)},
+        device=row.device,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    retrieval = Retrieval(
+        domain=row.domain, key=row.keys.retrieval, score=score_entry(retrieved.score), nearest=retrieved.nearest
+    )
+    written = row_folder.write_evaluation(folder, evaluation)
+    write_entry(folder / RETRIEVAL_NAME, retrieval)
+    return written, retrieval
+
+
+def made_domain(warm: WarmModels, making: Making, folder: Path, row: RowJob) -> Domain:
+    """What was made: still here from a moment ago, or opened from its files."""
+    if warm.made is not None and warm.made[0] == making.key == row.keys.making:
+        return warm.made[1]
+    domain: Domain = row.method_object.open(folder, warm.models)
+    return domain
+
+
+def write_files(folder: Path, source: SampleSet, samples: SampleSet, scores: Mapping[str, Score]) -> None:
+    """The sheet, the scores for other tools, and the embeddings from which retrieval is told again.
+
+    Raises:
+        OutputError: one cannot be written.
+    """
+    save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), folder / row_folder.SAMPLES_NAME)
+    with replacing(folder / row_folder.METRICS_NAME) as partial:
+        text = json.dumps({name: asdict(score) for name, score in scores.items()}, indent=2, sort_keys=True)
+        partial.write_text(text + "\n")
+    with replacing(folder / row_folder.EMBEDDINGS_NAME) as partial:
+        save_file({EMBEDDINGS: np.asarray(samples.features.emb, dtype=np.float32)}, partial)
+
+
+def score_entry(score: Score) -> ScoreEntry:
+    """A score as records hold it."""
+    return ScoreEntry.model_validate(asdict(score))

@@ -1,0 +1,32 @@
+"""What a worker tells of the rows that it has in hand. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a row is; sent by its worker a few times a second."""
+
+    domain: str
+    step: int
+    total: int
+    loss: float | None
+    """Of the latest step; None outside of training."""
+    phase: str
+    """`load`, `make`, `save` or `judge`."""
+    note: str = ""
+    """News that is worth a line of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowEnded:
+    """A row of a group came to its end, good or bad; the worker may go on with the others."""
+
+    domain: str
+    result: Any = None
+    """Its record."""
+    error: tuple[str, str, str] | None = None
+    """Type, message and traceback of what it raised."""

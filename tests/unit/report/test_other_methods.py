@@ -1,0 +1,90 @@
+"""A method that report and triage have never heard of speaks for itself in both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nada.config import Section
+from nada.methods.base import Method, RecordPart, Trouble
+from nada.methods.registry import METHODS
+from tasks.report.page import Night, write_report
+from tasks.report.triage import triage
+from tasks.store.record import Record
+from tests.records import make_record
+
+
+class DreamConfig(Section):
+    depth: int = 2
+
+
+class DreamRecord(RecordPart):
+    woke: str
+
+
+class Dream(Method[DreamConfig, DreamRecord]):
+    name = "dream"
+    config_model = DreamConfig
+    record_model = DreamRecord
+    entry = __name__
+    leaves_generator = False
+    needs_generator = False
+
+    def num_steps(self, config: DreamConfig) -> int:
+        return 9
+
+    def is_judged_on_the_way(self, config: DreamConfig) -> bool:
+        return False
+
+    def step_cost(self, config: DreamConfig) -> dict[str, Any]:
+        return {}
+
+    def pictures_per_step(self, config: DreamConfig) -> int:
+        return 1
+
+    def begin(self, assignments: Any, models: Any) -> Any:
+        raise AssertionError("nobody asked for a row")
+
+    def open(self, folder: Path, models: Any) -> Any:
+        raise AssertionError("nobody asked for a picture")
+
+    def settings_in_words(self, config: DreamConfig) -> str:
+        return f"{config.depth} deep"
+
+    def facts(self, part: DreamRecord) -> dict[str, str]:
+        return {"woke": part.woke, "stored": "on a pillow"}
+
+    def advice(self, trouble: Trouble, config: DreamConfig) -> list[str]:
+        return [] if trouble == "too little" else [f"depth {config.depth - 1}", "coffee"]
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "dream", f"{__name__}:Dream")
+
+
+def dream(**scores: float) -> Record:
+    making = {"method": "dream", "config": {"depth": 2}, "part": {"woke": "at <dawn>"}, "most_steps": 9, "kept_step": 9}
+    figures = {"structure_ratio": 0.9, "directional_similarity": 0.9, **scores}
+    return make_record(nearest={"a pencil sketch": 1}, scores=figures, making=making)
+
+
+def test_its_settings_and_facts_are_in_the_report(tmp_path: Path) -> None:
+    night = Night(name="Night", started="2026-01-01T00:00:00", seconds=1, workers="")
+    html = write_report([dream()], night, tmp_path / "index.html", tmp_path).read_text()
+    assert "<dt>recipe</dt><dd>style: 9 steps 2 deep</dd>" in html
+    assert "<dt>method</dt><dd>dream</dd>" in html
+    assert "<dt>woke</dt><dd>at &lt;dawn&gt;</dd>" in html
+    assert "generator.safetensors</code>, on a pillow</dd>" in html
+
+
+def test_its_advice_is_in_the_triage() -> None:
+    assert triage(dream(structure_ratio=0.1)).advice == "try depth 1, or coffee"
+    further = dream(frechet_to_reference=2.0, frechet_source_to_reference=1.0)
+    assert triage(further).advice == "try a target text that fits the true images better, or depth 1"
+
+
+def test_a_method_without_advice_gives_none() -> None:
+    assert triage(dream(directional_similarity=0.0)).advice == ""
