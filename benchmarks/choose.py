@@ -21,24 +21,20 @@ from pathlib import Path
 
 import torch
 
-from nada.checkpoints import load_generator
 from nada.clip.goal import PromptPair
-from nada.clip.guide import Guide
-from nada.clip.loading import load_clip, load_guide
-from nada.clip.model import ClipModel
-from nada.generators.protocol import Generator
-from nada.generators.registry import Network
+from nada.generators.domain import Domain
 from nada.judge import Judge, SetFeatures, frechet_distance
-from nada.judge.early_stopping import Choice, choose
+from nada.judge.early_stopping import Choice
+from nada.judge.samples import fixed_latents
 from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.early_stopping import EarlyStopping, Validator
 from nada.methods.adapt.loop import Adaptation
+from nada.methods.models import Clips, Models
+from tasks.caches.feature_cache import reference_features
 from tasks.config.model import Params
 from tasks.config.params import load_params
-from tasks.config.prompts import Row, load_prompts
-from tasks.row.job import resolve_seed
-from tasks.row.samples import judge_ws
-from tasks.row.validation import EarlyStopping, Validator
-from tasks.store.feature_cache import reference_features
+from tasks.config.prompts import load_prompts
+from tasks.config.row import Row
 
 AUTO = {"stop": "auto", "decay": "constant", "ema": 0.9}
 FIXED = {"stop": "fixed", "decay": "cosine", "ema": 0.0}
@@ -49,9 +45,7 @@ class World:
     """What every run needs."""
 
     params: Params
-    source: Network
-    guide: Guide
-    judge: ClipModel
+    models: Models
     truth: Validator
     """On the latents of the scores."""
     unadapted: SetFeatures
@@ -61,20 +55,22 @@ class World:
     def load(cls, num: int) -> World:
         """From params.yaml, with `num` samples behind each distance."""
         params = load_params()
-        source = load_generator(Path(params.generator.weights))
-        judge = load_clip(params.judge.model, params.guide.config_dir, params.guide.antialias, "cpu")
-        truth = Validator(judge, judge_ws(source, params)[:num], params.judge.batch_size, "cpu")
-        return cls(params, source, load_guide(params.guide, "cpu"), judge, truth, truth.see(source))
+        path = Path(params.generator.weights)
+        models = Models(path, path.name, Clips(params.guide, params.judge, "cpu"), params.samples)
+        ws = fixed_latents(models.source, num, params.samples.truncation_psi)
+        truth = Validator(models.clips.judge, ws, params.judge.batch_size, "cpu")
+        return cls(params, models, truth, truth.see(models.source))
 
     def adaptation(self, row: Row, config: AdaptConfig) -> Adaptation:
         """Of a row, before its first step."""
-        pair = PromptPair(row.source, row.target)
-        target = copy.deepcopy(self.source)
-        return Adaptation(self.source, target, self.guide, pair, config, resolve_seed(row, self.params))
+        source = self.models.source_generator
+        seed = self.params.night.seed if row.seed is None else row.seed
+        return Adaptation(source, copy.deepcopy(source), self.models.guide, pair_of(row), config, seed)
 
     def config(self, row: Row, **overrides: object) -> AdaptConfig:
         """A row's recipe with overrides."""
-        return AdaptConfig.model_validate({**self.params.recipe(row.recipe).model_dump(), **overrides})
+        section = self.params.recipe(row.recipe) if row.recipe else self.params.methods[row.method]
+        return AdaptConfig.model_validate({**section.model_dump(), **overrides})
 
 
 @dataclass
@@ -103,7 +99,9 @@ def main() -> None:
     torch.set_num_threads(1)
     world = World.load(args.samples)
     rows = load_prompts(Path(world.params.night.prompts), world.params)
-    rows = [row for row in rows if not args.domains or row.domain in args.domains.split(",")]
+    rows = [
+        row for row in rows if row.method == "adapt" and (not args.domains or row.domain in args.domains.split(","))
+    ]
     runs = []
     for row in rows:
         runs.append(watch(world, row, args.steps))
@@ -118,8 +116,7 @@ def watch(world: World, row: Row, steps: int) -> Run:
     """Train a row to the end, whatever the judge says, and note what it would have said."""
     config = world.config(row, **AUTO, iterations=steps)
     adaptation = world.adaptation(row, config)
-    eye = Validator.of(world.judge, world.source, config.probe_images, world.params, "cpu")
-    chooser = EarlyStopping(adaptation, eye, eye.see(world.source), PromptPair(row.source, row.target))
+    chooser = EarlyStopping.of(adaptation, world.models, pair_of(row))
     distance = distance_to_truth(world, row)
     run = Run(row.domain)
     since = time.process_time()
@@ -131,10 +128,10 @@ def watch(world: World, row: Row, steps: int) -> Run:
         since = time.process_time()
         chooser.after(done)
         run.probing_seconds = time.process_time() - since
-        with adaptation.averaged():
+        with adaptation.parameters.averaged():
             run.left[done] = distance(adaptation.target)
         if run.choice is None:
-            choice = choose(chooser.seen.probes, steps)
+            choice = chooser.choice
             run.choice, run.trained = (choice, done) if choice.stop else (None, 0)
             if choice.stop:
                 print(f"{row.domain}: {choice.why}", flush=True)
@@ -150,13 +147,18 @@ def falling(world: World, row: Row, count: int) -> float:
     return distance_to_truth(world, row)(adaptation.target)
 
 
-def distance_to_truth(world: World, row: Row) -> Callable[[Generator], float]:
-    """The distance left as a function of a generator."""
+def pair_of(row: Row) -> PromptPair:
+    """Its prompts."""
+    return PromptPair(row.source, row.target)
+
+
+def distance_to_truth(world: World, row: Row) -> Callable[[Domain], float]:
+    """The distance left as a function of a domain."""
     assert row.reference_images is not None
-    judge = Judge(clip=world.judge, batch_size=world.params.judge.batch_size)
-    true = reference_features(row.reference_images, judge, world.source.resolution)
+    judge = Judge(clip=world.models.clips.judge, batch_size=world.params.judge.batch_size)
+    true = reference_features(row.reference_images, judge, world.models.source.resolution)
     whole = frechet_distance(world.unadapted.emb, true.emb)
-    return lambda generator: frechet_distance(world.truth.see(generator).emb, true.emb) / whole
+    return lambda domain: frechet_distance(world.truth.see(domain).emb, true.emb) / whole
 
 
 def table(runs: list[Run]) -> str:

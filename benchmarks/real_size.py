@@ -38,10 +38,10 @@ from nada.config import GuideClipConfig, GuideConfig
 from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.latents import seeded_rng
 from nada.methods.adapt.config import AdaptConfig, SelectionConfig
-from nada.methods.adapt.layer_selection import train_only
 from nada.methods.adapt.loop import Adaptation
-from nada.methods.adapt.step_inputs import draw_batch
-from tasks.workers.pool import KEEP_MEMORY
+from nada.methods.adapt.step_inputs import draw_step_inputs
+from nada.micro_batch import MicroBatch
+from tasks.workers.local import KEEP_MEMORY
 
 CLIP = "ViT-B-32"
 CHANNEL_BASES = {256: 16384, 1024: 32768}  # of NVIDIA's paper256 and of config-f
@@ -140,13 +140,13 @@ def measure(adaptation: Adaptation) -> dict[str, Any]:
 
 def differences(adaptation: Adaptation) -> dict[str, float]:
     """How far loss and gradients of a split batch are from the whole one's, relative to their size."""
-    train_only(adaptation.target, adaptation.target.conv_layers(), [])
-    batch = draw_batch(adaptation.config, adaptation.source, adaptation.guide, seeded_rng(0))
+    adaptation.parameters.train_only(adaptation.target.conv_layers())
+    inputs = draw_step_inputs(adaptation.config, adaptation.source, adaptation.guide, seeded_rng(0))
     losses, gradients = [], []
     for micro_batch in (BATCH, 1):
-        loss, _ = adaptation.accumulate_gradients(batch, micro_batch)
-        losses.append(float(loss))
-        grads = [weight.grad for weight in adaptation.candidates if weight.grad is not None]
+        terms = MicroBatch(micro_batch).backward("comparing", inputs, adaptation.losses, adaptation.optimizer)
+        losses.append(float(terms["loss"]))
+        grads = [weight.grad for weight in adaptation.parameters.learnable if weight.grad is not None]
         gradients.append(torch.cat([grad.flatten() for grad in grads]))
     whole, split = gradients
     return {

@@ -24,13 +24,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from nada.checkpoints import save_generator  # noqa: E402
 from tasks.config.project import HERE  # noqa: E402
-from tasks.plan.plan import make_plan  # noqa: E402
+from tasks.plan.planned_row import PlannedRow  # noqa: E402
+from tasks.plan.planning import make_plan  # noqa: E402
 from tasks.store import row_folder  # noqa: E402
+from tasks.store.record import EVALUATION_NAME, MAKING_NAME, RETRIEVAL_NAME, Record, write_entry  # noqa: E402
 from tasks.tracking import mlflow_store, recorded_runs  # noqa: E402
 from tests.conftest import tiny_generator, write_tiny_clip  # noqa: E402
 from tests.project import PARAMS, make_project  # noqa: E402
@@ -98,21 +102,33 @@ def make(rows: int, train: int) -> None:
     for index in range(rows - train, rows):
         shutil.rmtree(HERE.adapted / name_of(index), ignore_errors=True)
     plan = make_plan(Path("params.yaml"))
-    model = HERE.adapted / name_of(0)
-    record = row_folder.read_record(name_of(0))
+    model = row_folder.read_record(name_of(0))
     for planned in plan.to_train[: max(0, len(plan.to_train) - train)]:
-        domain = planned.row.domain
-        partial = row_folder.partial_dir(domain)
-        for path in model.iterdir():
-            if path.name != row_folder.RECORD_NAME:
-                shutil.copy(path, partial)
-        row = {**record["row"], "domain": domain, "target": planned.row.target, "line": planned.row.line}
-        row_folder.write_record(partial, {**record, "domain": domain, "key": planned.key, "row": row})
-        row_folder.publish(partial, domain)
+        publish_copy(model, planned)
     run = mlflow_store.start_night(plan.params, [], "the night before")
     for planned in make_plan(Path("params.yaml")).rows[UNRECORDED:]:
         if planned.state == "current":
-            recorded_runs.remember(HERE.mlflow, run.store, planned.key)
+            record = row_folder.read_record(planned.domain)
+            recorded_runs.remember(HERE.mlflow, run.store, recorded_runs.row_id(record))
+
+
+def publish_copy(model: Record, planned: PlannedRow) -> None:
+    """A finished row with the files of another, and records of its own."""
+    domain, keys = planned.domain, planned.keys
+    own: dict[str, BaseModel] = {
+        MAKING_NAME: model.making.model_copy(update={"domain": domain, "key": keys.making, "row": planned.row}),
+        EVALUATION_NAME: model.evaluation.model_copy(
+            update={"domain": domain, "key": keys.evaluation, "making_key": keys.making}
+        ),
+        RETRIEVAL_NAME: model.retrieval.model_copy(update={"domain": domain, "key": keys.retrieval}),
+    }
+    partial = row_folder.partial_dir(domain)
+    for path in (HERE.adapted / model.domain).iterdir():
+        if path.name not in own:
+            shutil.copy(path, partial)
+    for name, entry in own.items():
+        write_entry(partial / name, entry)
+    row_folder.publish(partial, domain)
 
 
 def name_of(index: int) -> str:
@@ -178,7 +194,7 @@ def report(rows: int, train: int) -> None:
     preflight, second_preflight = nada("plan"), nada("plan")
     night, again, status = nada("run"), nada("run"), nada("status")
     records = [row_folder.read_record(name_of(index)) for index in range(cached, rows)]
-    trained = sum(record["seconds"]["total"] for record in records) / WORKERS
+    trained = sum(record.seconds for record in records) / WORKERS
     overhead = night.last_row_seconds - night.first_row_seconds - trained
     versions = f"python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
     lines: list[tuple[str, str]] = [

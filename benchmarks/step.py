@@ -35,8 +35,9 @@ from nada.generators import stylegan2
 from nada.generators.registry import Network
 from nada.generators.stylegan2_ops import blur
 from nada.latents import draw_ws, seeded_rng
-from nada.methods.adapt.config import SelectionConfig
-from nada.methods.adapt.layer_selection import select_layers, train_only, trainable_rgb
+from nada.methods.adapt.config import AdaptConfig, SelectionConfig
+from nada.methods.adapt.layer_selection import select_layers
+from nada.methods.adapt.parametrisation import FullWeights
 from nada.micro_batch import MicroBatch
 from tasks.config.params import load_params
 
@@ -54,7 +55,8 @@ def main() -> None:
     params = load_params(args.params)
     source = read_any(Path(params.generator.weights))
     guide = load_guide(params.guide, "cpu")
-    adapt = params.adapt
+    adapt = params.methods["adapt"]
+    assert isinstance(adapt, AdaptConfig)
     print(f"python {platform.python_version()}, torch {torch.__version__}, one thread of {platform.machine()}")
     weights = sum(parameter.numel() for parameter in source.parameters()) / 1e6
     names = ", ".join(model.name for model in guide.models)
@@ -63,10 +65,9 @@ def main() -> None:
     target = copy.deepcopy(source)
     text_dirs = guide.text_directions(PAIR)
     emb_text = guide.text_embeddings(PAIR.target)
-    rgb = trainable_rgb(target, adapt)
-    train_only(target, target.conv_layers(), rgb)
-    weights_in_training = [p for p in target.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(weights_in_training, lr=adapt.learning_rate, betas=(0.0, adapt.beta2))
+    parameters = FullWeights(target, adapt)
+    parameters.train_only(target.conv_layers())
+    optimizer = torch.optim.Adam(parameters.learnable, lr=adapt.learning_rate, betas=(0.0, adapt.beta2))
     rng = seeded_rng(0)
     timings: dict[str, list[float]] = defaultdict(list)
 

@@ -13,8 +13,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.plan.plan import make_plan
-from tasks.workers.pool import Progress, WorkerPool
+from tasks.plan.planning import make_plan
+from tasks.workers.local import WorkerPool
+from tasks.workers.news import Progress, RowEnded
+from tasks.workers.pool import MAKE_ROWS
 
 ROWS = 4
 ROOT = Path.cwd()
@@ -30,17 +32,17 @@ def main() -> None:
         with WorkerPool([plan.workers[0]]) as pool:
             rows = plan.to_train[:ROWS]
             for index, planned in enumerate([*rows, *rows]):
-                job = plan.job(planned)
-                job = replace(job, adapt=job.adapt.model_copy(update={"iterations": 1}))
+                short = replace(planned, config=planned.method_object.with_steps(planned.config, 1))
                 told: dict[str, float] = {}
                 started = time.monotonic()
 
-                def heard(progress: Progress, told: dict[str, float] = told) -> None:
-                    told.setdefault(progress.phase, time.monotonic())
+                def heard(news: Progress | RowEnded, told: dict[str, float] = told) -> None:
+                    if isinstance(news, Progress):
+                        told.setdefault(news.phase, time.monotonic())
 
-                pool.run(job, heard)
+                pool.run(MAKE_ROWS, plan.group_job([short]), heard)
                 kind = "known pictures" if index >= ROWS else "warm worker" if index else "cold worker"
-                print(f"  {kind}, {planned.row.domain:<20} first step after {told['adapt'] - started:6.2f} s")
+                print(f"  {kind}, {planned.domain:<20} first step after {told['make'] - started:6.2f} s", flush=True)
 
 
 if __name__ == "__main__":
