@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
@@ -14,8 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tests.faults.chaos_checks import Records, Rows, finished_records, found_wrong, lost_and_again, running_in_prefect
 from tests.faults.chaos_strike import POLL_SECONDS, Harm, Strike, Target
@@ -114,7 +113,7 @@ def make_chaos_project(folder: Path, world: Path) -> None:
     (folder / "params.yaml").write_text(params.replace("iterations: 4", f"iterations: {STEPS}"))
     lines = [f"{domain},portrait,the number {domain},style," for domain in ROWS]
     (folder / "prompts.csv").write_text("\n".join([HEADER, *lines]) + "\n")
-    (folder / "dvc.yaml").write_text(yaml.safe_dump(DVC_YAML))
+    (folder / "dvc.yaml").write_text(json.dumps(DVC_YAML))  # JSON is YAML
     (folder / ".dvcignore").write_text(".partial-*\n.old-*\n*.partial\n")
     for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
