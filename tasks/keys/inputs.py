@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -122,8 +122,3 @@ def _published_hash(setting: str, published: Sequence[Published]) -> str:
 
 def _joined_hash(sha256s: Sequence[str]) -> str:
     return sha256s[0] if len(sha256s) == 1 else hashed(list(sha256s))
-
-
-def named_hashes(base_sha256: str, clips: Mapping[str, str]) -> dict[str, str]:
-    """Hashes as records name them."""
-    return {f"sha256 of {name}": value for name, value in {"generator": base_sha256, **clips}.items()}
