@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import torch
 
+from nada.generators.mobilestylegan.network import MobileStyleGANConfig
 from nada.generators.registry import Architecture, make_network
 from nada.generators.stylegan2 import StyleGAN2Config
 from nada.generators.stylegan3 import StyleGAN3Config
@@ -28,6 +29,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "StyleGAN3-R": StyleGAN3Config(
         resolution=256, channel_base=32768, channel_max=1024, conv_kernel=1, use_radial_filters=True
     ),
+    "MobileStyleGAN": MobileStyleGANConfig(resolution=256),
 }
 
 

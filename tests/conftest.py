@@ -14,6 +14,7 @@ from nada.clip.guide import Guide
 from nada.clip.loading import load_guide
 from nada.clip.open_clip_import import open_clip
 from nada.config import GuideClipConfig, GuideConfig
+from nada.generators.mobilestylegan.network import MobileStyleGAN, MobileStyleGANConfig
 from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
@@ -22,6 +23,8 @@ torch.set_num_threads(1)  # as workers have; more threads only wait for each oth
 TINY = StyleGAN2Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, mapping_layers=2)
 
 TINY3 = StyleGAN3Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, num_layers=4, margin_size=2)
+
+TINY_MOBILE = MobileStyleGANConfig(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, mapping_layers=2)
 
 
 def tiny_generator(seed: int = 0) -> StyleGAN2:
@@ -35,9 +38,19 @@ def tiny_generator(seed: int = 0) -> StyleGAN2:
 
 
 def tiny_stylegan3(seed: int = 0) -> StyleGAN3:
-    """A random generator of the other family, of the same size."""
+    """A random generator of another family, of the same size."""
     torch.manual_seed(seed)
     return StyleGAN3(TINY3).eval().requires_grad_(False)
+
+
+def tiny_mobilestylegan(seed: int = 0) -> MobileStyleGAN:
+    """A random generator of the third family, of the same size, its noise on."""
+    torch.manual_seed(seed)
+    generator = MobileStyleGAN(TINY_MOBILE)
+    for name, buffer in generator.named_buffers():
+        if name.endswith("noise_const"):
+            buffer.normal_(std=0.1)
+    return generator.eval().requires_grad_(False)
 
 
 def write_tiny_clip(folder: Path, name: str, seed: int) -> None:

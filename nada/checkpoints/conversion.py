@@ -11,6 +11,7 @@ import torch
 
 from nada.generators.registry import Architecture, Network
 from nada.generators.stylegan2 import StyleGAN2Config
+from nada.generators.stylegan3 import StyleGAN3Config
 from nada.images import to_u8
 from nada.latents import draw_z, seeded_rng
 
@@ -62,6 +63,8 @@ def conversion_report(before: Network, after: Network, num_latents: int = 8, see
 
 def information_lost(config: Architecture, format: str) -> list[str]:
     """What a format has no place for, or its tools no use, a sentence each."""
+    if format == "nvidia" and not isinstance(config, StyleGAN2Config | StyleGAN3Config):
+        return ["nvidia: its format holds StyleGAN2 and StyleGAN3 alone."]
     if format != "rosinality":
         return []
     if not isinstance(config, StyleGAN2Config):

@@ -20,6 +20,7 @@ from nada.checkpoints.pickles.torch_file import load_torch
 from nada.errors import CheckpointError, shown
 from nada.generators.registry import Network
 from nada.generators.stylegan2 import StyleGAN2
+from nada.generators.stylegan3 import StyleGAN3
 
 UPSAMPLING_GAIN = 4.0  # rosinality stores the filter of an upsampling layer with its gain, NVIDIA without
 MEAN_LATENTS = 10_000  # samples behind a mean w that the file does not hold
@@ -128,7 +129,8 @@ def save_rosinality(path: Path, generator: Network) -> None:
         OutputError: the file cannot be written.
     """
     if not isinstance(generator, StyleGAN2):
-        raise CheckpointError(f"{path}: rosinality's format holds StyleGAN2 alone; write .safetensors or .pkl")
+        others = ".safetensors or .pkl" if isinstance(generator, StyleGAN3) else ".safetensors"
+        raise CheckpointError(f"{path}: rosinality's format holds StyleGAN2 alone; write {others}")
     ours = generator.state_dict()
     table = name_table(generator.resolution, generator.config.mapping_layers)
     state = {pair.theirs: pair.to_theirs(ours[pair.ours].detach().cpu()).contiguous() for pair in table}

@@ -23,6 +23,7 @@ class Family(NamedTuple):
 FAMILIES = {
     "stylegan2": Family("nada.generators.stylegan2", "StyleGAN2Config", "StyleGAN2"),
     "stylegan3": Family("nada.generators.stylegan3", "StyleGAN3Config", "StyleGAN3"),
+    "mobilestylegan": Family("nada.generators.mobilestylegan.network", "MobileStyleGANConfig", "MobileStyleGAN"),
 }
 
 

@@ -102,6 +102,6 @@ class MappedNetwork(nn.Module, ABC):
         """Weights and biases of the toRGB layers, lowest resolution first."""
         return [weight for layer in self.style_layers() if layer.is_rgb for weight in self._weights(layer)]
 
-    def _weights(self, layer: StyleLayer) -> tuple[nn.Parameter, nn.Parameter]:
+    def _weights(self, layer: StyleLayer) -> tuple[nn.Parameter, ...]:
         module = self.synthesis.get_submodule(layer.name)
         return module.get_parameter("weight"), module.get_parameter("bias")

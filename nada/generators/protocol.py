@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
 NoiseMaps = tuple[Tensor, ...]
-"""One map [N, 1, H, W] a convolution, at its resolution; none at all in a family without noise."""
+"""One map [N, 1, H, W] a convolution, at its resolution; none at all in a family without noise that changes."""
 
 Noise = NoiseMaps | Literal["const", "none"]
 """Per-pixel noise: maps drawn before, the fixed maps stored with the weights, or left out."""
@@ -23,8 +23,9 @@ Noise = NoiseMaps | Literal["const", "none"]
 Styles = dict[str, Tensor]
 """What the affines make of ws: `s` [N, C] by the name of its style layer, in the order in which they run.
 
-toRGB's is without the gain that the layer multiplies it by. What else ws drives is there too: a StyleGAN3's `input`,
-[N, 4], ahead of the layers: cosine and sine of the rotation and x and y of the shift, all times one positive number.
+toRGB's is without the gain that the layer multiplies it by. What else ws drives is there too, ahead of the layers: a
+StyleGAN3's `input`, [N, 4], cosine and sine of the rotation and x and y of the shift, all times one positive number;
+and what scales a MobileStyleGAN's features, [N, C], before each inverse wavelet transform.
 """
 
 

@@ -21,7 +21,8 @@ from nada.generators.protocol import NetworkConfig, Noise, Styles
 class StyleSynthesis(nn.Module, ABC):
     """ws [N, L, W_DIM] -> styles -> img [N, 3, R, R], about [-1, 1]; see `nada.generators.protocol.Synthesis`.
 
-    Every style layer of the architecture is a submodule with an `affine`, and so is a family's `input` if ws drives it.
+    Every style layer of the architecture is a submodule with an `affine`, and so is whatever else ws drives, such as a
+    family's `input`.
     """
 
     def __init__(self, config: NetworkConfig, input_rows: dict[str, int]) -> None:

@@ -16,6 +16,7 @@ from nada.checkpoints.nvidia.export_settings import Settings, fully_connected, m
 from nada.checkpoints.nvidia.export_stylegan2 import stylegan2_settings
 from nada.checkpoints.nvidia.export_stylegan3 import stylegan3_settings
 from nada.checkpoints.pickles.persistent import Call, buffer, dump, ordered_dict, parameter, persistent
+from nada.errors import CheckpointError
 from nada.generators.mapping_network import FullyConnected, MappingNetwork
 from nada.generators.registry import Architecture, Network
 from nada.generators.stylegan2 import StyleGAN2Config
@@ -62,8 +63,11 @@ def save_nvidia(path: Path, generator: Network) -> None:
     `G` is `G_ema`, `D` a placeholder. Everything computes in float32.
 
     Raises:
+        CheckpointError: of a family that their repositories do not have.
         OutputError: the file cannot be written.
     """
+    if not isinstance(generator.config, StyleGAN2Config | StyleGAN3Config):
+        raise CheckpointError(f"{path}: NVIDIA's format holds StyleGAN2 and StyleGAN3 alone; write .safetensors")
     network = _network("", generator, generator.config)
     content = {
         "G": network,

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from nada.checkpoints.canonical import load_generator, read_header, save_generator
 from nada.errors import CheckpointError, OutputError
 from nada.generators.registry import Network
-from tests.conftest import TINY, TINY3, tiny_generator, tiny_stylegan3
+from tests.conftest import TINY, TINY3, tiny_generator, tiny_mobilestylegan, tiny_stylegan3
 
-TINY_OF_EACH_FAMILY = [tiny_generator(), tiny_stylegan3()]
+TINY_OF_EACH_FAMILY = [tiny_generator(), tiny_stylegan3(), tiny_mobilestylegan()]
 
 
 @pytest.fixture

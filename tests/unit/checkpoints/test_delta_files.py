@@ -18,9 +18,9 @@ from nada.checkpoints.fp16 import round_to_fp16
 from nada.errors import CheckpointError, ParentError
 from nada.generators.registry import Network
 from nada.hashing import sha256_file
-from tests.conftest import tiny_generator, tiny_stylegan3
+from tests.conftest import tiny_generator, tiny_mobilestylegan, tiny_stylegan3
 
-FAMILIES = [tiny_generator, tiny_stylegan3]
+FAMILIES = [tiny_generator, tiny_stylegan3, tiny_mobilestylegan]
 
 
 def adapted(generator: Network) -> Network:

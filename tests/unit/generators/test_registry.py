@@ -13,18 +13,20 @@ from nada.generators import registry
 from nada.generators.families import FAMILIES, Family, family_module
 from nada.generators.registry import Architecture, make_network, parse_architecture
 from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from tests.conftest import TINY, TINY3
+from tests.conftest import TINY, TINY3, TINY_MOBILE
+
+TINY_OF_EACH_FAMILY = [TINY, TINY3, TINY_MOBILE]
 
 
 def test_every_family_is_made_by_the_module_that_its_line_names() -> None:
-    assert [TINY.family, TINY3.family] == list(FAMILIES)
-    for config in (TINY, TINY3):
+    assert [config.family for config in TINY_OF_EACH_FAMILY] == list(FAMILIES)
+    for config in TINY_OF_EACH_FAMILY:
         network = make_network(config)
         assert type(network).__module__ == family_module(config.family)
         assert network.config is config
 
 
-@pytest.mark.parametrize("config", [TINY, TINY3], ids=list(FAMILIES))
+@pytest.mark.parametrize("config", TINY_OF_EACH_FAMILY, ids=list(FAMILIES))
 def test_an_architecture_is_read_back_from_plain_data(config: Architecture) -> None:
     read = parse_architecture("a file", config.model_dump())
     assert type(read) is type(config)
@@ -32,7 +34,7 @@ def test_an_architecture_is_read_back_from_plain_data(config: Architecture) -> N
 
 
 def test_an_unknown_family_is_refused_with_those_known() -> None:
-    message = "generator of the family 'biggan'; known are stylegan2, stylegan3"
+    message = "generator of the family 'biggan'; known are stylegan2, stylegan3, mobilestylegan"
     with pytest.raises(CheckpointError, match=f"^{message}$"):
         family_module("biggan")
 

@@ -5,17 +5,18 @@ import torch
 from torch import Tensor, nn
 
 from nada.errors import ShapeError
+from nada.generators.mobilestylegan.network import MobileStyleGANConfig
 from nada.generators.protocol import Styles
 from nada.generators.registry import Architecture, Network, make_network
 from nada.generators.stylegan2 import StyleGAN2Config
 from nada.generators.stylegan3 import StyleGAN3Config
 from nada.latents import draw_ws, seeded_rng
-from tests.conftest import TINY, TINY3
+from tests.conftest import TINY, TINY3, TINY_MOBILE
 
 TINY_R = TINY3.model_copy(update={"conv_kernel": 1, "use_radial_filters": True})
 
 
-@pytest.fixture(params=[TINY, TINY3, TINY_R], ids=["stylegan2", "stylegan3-t", "stylegan3-r"])
+@pytest.fixture(params=[TINY, TINY3, TINY_R, TINY_MOBILE], ids=["stylegan2", "stylegan3-t", "stylegan3-r", "mobile"])
 def generator(request: pytest.FixtureRequest) -> Network:
     return random_network(request.param)
 
@@ -83,7 +84,7 @@ def test_layers_are_listed_in_the_order_in_which_they_run(generator: Network) ->
     styles = generator.synthesis.styles(draw_ws(1, generator, seeded_rng(0)))
     generator.synthesis.from_styles(styles)
     assert ran == layers
-    assert [name for name in styles if name != "input"] == layers
+    assert [name for name in styles if name in layers] == layers
 
 
 def test_each_layer_reads_its_own_row_and_has_its_number_of_channels(generator: Network) -> None:
@@ -148,6 +149,14 @@ def test_a_graph_from_styles_keeps_no_more_than_one_from_ws(generator: Network) 
     styles = generator.synthesis.styles(ws)
     leaves = {name: s.detach().requires_grad_() for name, s in styles.items()}
     assert 0 < kept_bytes(generator, leaves) <= kept_bytes(generator, styles)
+
+
+def test_a_mobilestylegans_graph_keeps_what_its_architecture_says() -> None:
+    config = MobileStyleGANConfig(z_dim=8, w_dim=8, resolution=64, channel_max=64, mapping_layers=1)
+    network = random_network(config)
+    styles = network.synthesis.styles(draw_ws(1, network, seeded_rng(0)))
+    kept = kept_bytes(network, {name: s.requires_grad_() for name, s in styles.items()})
+    assert kept == pytest.approx(config.graph_bytes(), rel=0.03)
 
 
 def test_styles_of_another_generator_are_refused(generator: Network) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from nada.checkpoints import save_generator
 from nada.errors import OutputError
+from nada.generators.registry import Network
 from nada.generators.stylegan2 import SynthesisNetwork
 from tasks.config.project import HERE
 from tasks.library.sample import samples
@@ -22,7 +23,7 @@ from tasks.row.job import RowJob
 from tasks.row.models import warm_models
 from tasks.store import row_folder
 from tasks.store.record import MAKING_NAME
-from tests.conftest import tiny_stylegan3
+from tests.conftest import tiny_mobilestylegan, tiny_stylegan3
 from tests.jobs import ProcessEndedError, end_at, interrupt, job, make_alone, make_well, with_section
 from tests.rows import KEYS, OTHER_KEYS
 
@@ -64,9 +65,18 @@ def test_a_row_whose_process_ended_goes_on_to_the_same_bytes(job: RowJob) -> Non
     assert not STATE.parent.exists()
 
 
-def test_a_row_of_a_stylegan3_is_made_resumed_and_drawn_like_any_other(job: RowJob, tmp_path: Path) -> None:
-    source = tiny_stylegan3()
-    path = tmp_path / "stylegan3.safetensors"
+@pytest.mark.parametrize(
+    ("make", "convs"),
+    [
+        (tiny_stylegan3, r"L[0-3]_\d+_\d+\.(weight|bias)"),
+        (tiny_mobilestylegan, r"b\d+\.conv[01]\.(weight|bias|depthwise)"),
+    ],
+)
+def test_a_row_of_another_family_is_made_resumed_and_drawn_like_any_other(
+    job: RowJob, tmp_path: Path, make: Callable[[], Network], convs: str
+) -> None:
+    source = make()
+    path = tmp_path / "another.safetensors"
     save_generator(path, source)
     job = replace(job, source=replace(job.source, base_path=str(path)))
     undisturbed, _ = run(job)
@@ -78,7 +88,7 @@ def test_a_row_of_a_stylegan3_is_made_resumed_and_drawn_like_any_other(job: RowJ
     assert adapted.config == source.config
     before, after = source.state_dict(), adapted.state_dict()
     changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
-    assert changed and all(re.fullmatch(r"synthesis\.L[0-3]_\d+_\d+\.(weight|bias)", name) for name in changed)
+    assert changed and all(re.fullmatch(rf"synthesis\.{convs}", name) for name in changed)
     assert len(list(samples(adapted, 3, seed=0, psi=0.7))) == 1
 
 

@@ -15,7 +15,7 @@ from nada.hashing import sha256_file
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.store.pretrained import makes_noise, prepare, prepare_file
-from tests.conftest import tiny_generator, tiny_stylegan3
+from tests.conftest import tiny_generator, tiny_mobilestylegan, tiny_stylegan3
 
 PRETRAINED_PATH = HERE.pretrained / "generator.safetensors"
 ORIGIN_PATH = HERE.pretrained / "origin.json"
@@ -118,7 +118,8 @@ def quiet_generator() -> Network:
 
 
 @pytest.mark.parametrize(
-    ("make", "expected"), [(tiny_generator, True), (quiet_generator, False), (tiny_stylegan3, False)]
+    ("make", "expected"),
+    [(tiny_generator, True), (quiet_generator, False), (tiny_stylegan3, False), (tiny_mobilestylegan, False)],
 )
 def test_a_generator_with_noise_of_its_own_is_told_from_one_without(
     project: Path, make: Callable[[], Network], expected: bool

@@ -1,0 +1,1 @@
+"""The MobileStyleGAN family (arXiv:2104.04767)."""
