@@ -20,10 +20,16 @@ if TYPE_CHECKING:  # torch, for the commands that need it
 
 LOG_SHARES = 4  # a log gets a line at each quarter of a file
 LOG_STEP_BYTES = 100_000_000  # or at each of these, of a file whose size nobody says
-FORMATS = {"nada": "nada's .safetensors", "nvidia": "NVIDIA's .pkl", "rosinality": "rosinality's .pt"}
+FORMATS = {
+    "nada": "nada's .safetensors",
+    "nvidia": "NVIDIA's .pkl",
+    "rosinality": "rosinality's .pt",
+    "openvino": "OpenVINO's networks in a wheel",
+}
 OPENED_BY = {
     "nada": "nada",
     "nvidia": "nada, stylegan2-ada-pytorch, stylegan3, and what is built on them",
+    "openvino": "nada, and OpenVINO once it is unpacked",
     "rosinality": "nada, rosinality's stylegan2-pytorch, StyleGAN-NADA, and what is built on them",
 }
 

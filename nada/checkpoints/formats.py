@@ -12,20 +12,21 @@ from nada.checkpoints.canonical import load_generator, read_header, save_generat
 from nada.checkpoints.conversion import information_lost
 from nada.checkpoints.nvidia.export import save_nvidia
 from nada.checkpoints.nvidia.stylegan2 import read_nvidia
+from nada.checkpoints.openvino.mobilestylegan import holds_openvino, read_mobilestylegan
 from nada.checkpoints.pickles.torch_file import STREAM_MAGIC, ZIP_MAGIC
 from nada.checkpoints.rosinality import read_rosinality, save_rosinality
 from nada.errors import CheckpointError
 from nada.generators.registry import Architecture, Network
 from nada.hashing import sha256_file
 
-Format = Literal["nada", "nvidia", "rosinality"]
+Format = Literal["nada", "nvidia", "rosinality", "openvino"]
 
 HEAD_BYTES = 64
 PICKLE_MAGIC = b"\x80"
 HEADER_LENGTH_BYTES = 8  # a safetensors file opens with the length of its JSON header
-EXPECTED = "expected nada's .safetensors, NVIDIA's .pkl or rosinality's .pt"
+EXPECTED = "expected nada's .safetensors, NVIDIA's .pkl, rosinality's .pt or a wheel of MobileStyleGAN"
 SUFFIXES: dict[str, Format] = {".safetensors": "nada", ".pkl": "nvidia", ".pt": "rosinality"}
-READERS = {"nvidia": read_nvidia, "rosinality": read_rosinality}
+READERS = {"nvidia": read_nvidia, "rosinality": read_rosinality, "openvino": read_mobilestylegan}
 WRITERS = {"nada": save_generator, "nvidia": save_nvidia, "rosinality": save_rosinality}
 
 
@@ -49,7 +50,7 @@ class Inspection:
 
 
 def read_any(path: Path) -> Network:
-    """Read a generator in nada's, NVIDIA's or rosinality's format, executing nothing that is in the file.
+    """Read a generator in a format that nada knows, executing nothing that is in the file.
 
     Returns:
         The averaged generator on the CPU, in evaluation mode, its architecture inferred from the file.
@@ -112,6 +113,8 @@ def detect(path: Path) -> Format:
         raise CheckpointError(f"{path}: cannot be read ({err.strerror}); {EXPECTED}") from err
     if not head:
         raise CheckpointError(f"{path}: empty file (0 bytes); fetch it again")
+    if head.startswith(ZIP_MAGIC) and (path.suffix == ".whl" or holds_openvino(path)):
+        return "openvino"
     if head.startswith((ZIP_MAGIC, STREAM_MAGIC)):
         return "rosinality"
     if head.startswith(PICKLE_MAGIC):

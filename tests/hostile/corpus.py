@@ -16,13 +16,15 @@ from nada.checkpoints import save_generator, write_any
 from tests.checkpoint_files import (
     rosinality_state,
 )
-from tests.conftest import tiny_generator, tiny_stylegan3
+from tests.conftest import tiny_generator, tiny_mobilestylegan, tiny_stylegan3
 from tests.hostile.common import Files, pickled, tiny_dict
 from tests.hostile.headers import false_deltas, false_headers
 from tests.hostile.networks import false_networks, false_tensors
+from tests.hostile.openvino import false_wheels
 from tests.hostile.pickles import endless_pickles, pickled_instructions, pickled_names, pickled_objects
 from tests.hostile.tensorflow import false_tensorflow
 from tests.hostile.torch_files import false_streams, false_zips, pickles_in_zips, zipped
+from tests.openvino_files import as_wheel, networks
 
 
 def attacks(marker: Path, folder: Path) -> dict[str, Files]:
@@ -41,6 +43,7 @@ def attacks(marker: Path, folder: Path) -> dict[str, Files]:
         "torch's older format": false_streams(marker, whole["rosinality-old.pt"]),
         "headers of safetensors": false_headers(whole["generator.safetensors"]),
         "deltas": false_deltas(folder),
+        "wheels of OpenVINO's": false_wheels(),
         "cut off": cut_offs(whole),
         "something else": strangers(),
     }
@@ -54,8 +57,9 @@ def whole_files(folder: Path) -> Files:
     torch.save({"g_ema": state}, folder / "rosinality.pt")
     torch.save({"g_ema": state}, folder / "rosinality-old.pt", _use_new_zipfile_serialization=False)
     save_generator(folder / "generator.safetensors", generator)
+    (folder / "openvino.whl").write_bytes(as_wheel(networks(tiny_mobilestylegan())))
     (folder / "nvidia.pkl").write_bytes(pickled(tiny_dict(), 3))
-    names = ("stylegan2.pkl", "stylegan3.pkl", "nvidia.pkl", "rosinality.pt", "rosinality-old.pt")
+    names = ("stylegan2.pkl", "stylegan3.pkl", "nvidia.pkl", "rosinality.pt", "rosinality-old.pt", "openvino.whl")
     return {name: (folder / name).read_bytes() for name in (*names, "generator.safetensors")}
 
 

@@ -69,7 +69,7 @@ KINDS = (
     "memory and time, in a pickle", "tensors that are none, in a pickle", "networks that are none, in a pickle",
     "networks of TensorFlow",
     "pickles inside a torch zip", "records of a torch zip", "torch's older format", "headers of safetensors", "deltas",
-    "cut off", "something else",
+    "wheels of OpenVINO's", "cut off", "something else",
 )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ SAMPLE = (
     "giant size.pkl", "an architecture of control codes.pkl", "a storage with a path for its key.pt",
     "a member 'rosinality|..|..|escaped'.pt", "an attack for part 3 (older format).pt",
     "endless brackets in metadata.safetensors", "a bomb for a stream (delta).safetensors", "cut-0.5-rosinality.pt",
-    "a page.pkl",
+    "a page.pkl", "a wheel with an entity.whl",
 )  # fmt: skip
 
 
