@@ -8,9 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+from nada.errors import is_on_one_line, shown
+from nada.paths import is_file
+
+
+def _on_one_line(text: str) -> str:
+    if not is_on_one_line(text):
+        raise ValueError(f"expected a text on one line, without control characters, got {shown(text)}")
+    return text
+
+
+Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_on_one_line)]
+"""What people name: files, models, recipes; it is told in lines of a terminal, and stands in records."""
 WEIGHTS_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz"}
 
 
@@ -20,13 +31,13 @@ def names_a_file(weights: str) -> bool:
     >>> names_a_file("openai"), names_a_file("clip/guide.safetensors")
     (False, True)
     """
-    return "/" in weights or Path(weights).suffix in WEIGHTS_SUFFIXES or Path(weights).is_file()
+    return "/" in weights or Path(weights).suffix in WEIGHTS_SUFFIXES or is_file(weights)
 
 
 class Section(BaseModel):
-    """A frozen section that forbids unknown keys and silent conversions."""
+    """A frozen section that forbids unknown keys, silent conversions, and numbers that are none (.inf, .nan)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ClipConfig(Section):
@@ -64,7 +75,7 @@ class GuideConfig(Section):
     """The CLIP models that guide the training."""
 
     models: tuple[GuideClipConfig, ...] = Field(min_length=1, strict=False)
-    config_dir: str | None = None
+    config_dir: Name | None = None
     """Folder of further open_clip JSON configs."""
     antialias: bool = True
     """Antialias when resizing to the model's size; the original publication did not."""

@@ -16,15 +16,50 @@
     ├── StateError             a saved state of a row in the making cannot be gone on from
     └── WorkerError            a worker process died, hung or failed on its row
 
-Messages read `where: what is wrong (the value); what is allowed, or the next command`.
+Messages read `where: what is wrong (the value); what is allowed, or the next command`. An error of several lines is
+raised with several arguments: a line end within one is somebody else's, and is shown as the text that stands for it.
 """
 
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 SHOWN_CHARACTERS = 80
+LINE_CHARACTERS = 1000  # of a line of a message; its middle goes first
+MOST_LINES = 50  # of a message
+
+CONTROLS = ("Cc", "Zl", "Zp")
+"""Unicode's categories of what moves the cursor or ends a line."""
+UNSEEN = (*CONTROLS, "Cf", "Cs")
+"""And of what turns the writing round, joins, or is no character."""
+JOINERS = "\u200c\u200d"  # of letters in some scripts, and of emoji: they show in what they join
+
+
+def printable(text: str) -> str:
+    r"""Any text on one line, with nothing in it that a terminal or a browser obeys or no eye sees.
+
+    >>> print(printable("a\x1b[31m\nb\u202e.png"))
+    a\x1b[31m\nb\u202e.png
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escaped(one) if is_unseen(one) and one not in JOINERS else one for one in text)
+
+
+def is_unseen(character: str) -> bool:
+    """Whether it is obeyed by what shows it, rather than shown."""
+    return unicodedata.category(character) in UNSEEN
+
+
+def is_on_one_line(text: str) -> bool:
+    """Whether nothing in it ends a line or moves the cursor."""
+    return text.isprintable() or not any(unicodedata.category(character) in CONTROLS for character in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def shown(value: object) -> str:
@@ -38,6 +73,12 @@ def shown(value: object) -> str:
     except ValueError:  # Python refuses to print numbers of thousands of digits
         text = f"a {type(value).__name__}"
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
+
+
+def _shortened(line: str) -> str:
+    """The end stays, for it says what to do."""
+    half = LINE_CHARACTERS // 2
+    return line if len(line) <= LINE_CHARACTERS else f"{line[:half]} ... {line[-half:]}"
 
 
 def one_line(err: object) -> str:
@@ -58,12 +99,14 @@ def closest(word: str, known: Iterable[str], count: int = 1, cutoff: float = 0.6
     >>> closest("vit-b-33", ["RN50", "ViT-B-32", "ViT-L-14"], count=2)
     ['ViT-B-32', 'ViT-L-14']
     """
+    if len(word) > SHOWN_CHARACTERS:
+        return []  # nobody mistypes so long a word, and comparing takes time with the square of its length
     names = {name.lower(): name for name in known}
     return [names[name] for name in difflib.get_close_matches(word.lower(), names, count, cutoff)]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'iterations'?`, or nothing when no known word is near.
+    """`; did you mean 'iterations'?`, or nothing when no known word is near, or the word is endless.
 
     >>> nearest("iteratons", ["iterations", "ema"])
     "; did you mean 'iterations'?"
@@ -84,7 +127,14 @@ def quoted(words: Iterable[str]) -> str:
 
 
 class NadaError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose; each argument is a line of its own."""
+
+    def __str__(self) -> str:
+        """Its lines, each printable and neither endless; nor are they endlessly many."""
+        lines = [_shortened(printable(str(line))) for line in self.args]
+        if len(lines) > MOST_LINES:
+            lines = [*lines[:MOST_LINES], f"... and {len(lines) - MOST_LINES} more such lines"]
+        return "\n".join(lines)
 
 
 class InputError(NadaError):

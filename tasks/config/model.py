@@ -108,7 +108,7 @@ class Params(Section):
     samples: SamplesConfig = SamplesConfig()
     methods: dict[str, SerializeAsAny[Section]] = Field(default_factory=dict)
     """Method -> its section, which stands in params.yaml under the method's own name."""
-    recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    recipes: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     """Named overrides of a method's section; each is checked as a whole section."""
 
     def recipe_method(self, name: str) -> str:

@@ -10,6 +10,7 @@ import pydantic
 from nada.config import WEB, ClipConfig, names_a_file
 from nada.errors import CheckpointError, ParamsError, nearest, quoted
 from nada.methods.registry import METHODS, find_method
+from nada.paths import is_file, is_folder
 from tasks.config.model import Params
 from tasks.config.problems import problems_of
 from tasks.config.project import HERE
@@ -38,7 +39,7 @@ def load_params(path: Path = HERE.params) -> Params:
         problems = [*problems_of(err, Params, (), _sections()), *problems]
     if problems:
         noun = "key" if len(problems) == 1 else "keys"
-        raise ParamsError("\n  ".join([f"{path}: {len(problems)} invalid {noun}", *problems]))
+        raise ParamsError(f"{path}: {len(problems)} invalid {noun}", *(f"  {problem}" for problem in problems))
     _check_paths(path, params)
     return params
 
@@ -111,14 +112,14 @@ def _check_paths(path: Path, params: Params) -> None:
     ]
     weights += [(key, clip.weights) for key, clip in clips if names_a_file(clip.weights)]
     for key, file in weights:
-        if not Path(file).is_file():
+        if not is_file(file):
             hint = fetch_hint(file) if key == "generator.weights" else ""
             problems.append(f"{file}: no such file; {path} names it as {key}{hint}")
     for key, setting, published in wanted(params.judge):
-        missing = [] if setting == WEB else [file for file in network_files(setting, *published) if not file.is_file()]
+        missing = [] if setting == WEB else [file for file in network_files(setting, *published) if not is_file(file)]
         problems += [f"{file}: no such file; {path} names it as {key}; or write '{WEB}' there" for file in missing]
     folder = params.guide.config_dir
-    if folder is not None and not Path(folder).is_dir():
+    if folder is not None and not is_folder(folder):
         problems.append(f"{folder}: no such folder; {path} names it as guide.config_dir")
     if problems:
-        raise CheckpointError("\n".join(problems))
+        raise CheckpointError(*problems)

@@ -29,7 +29,7 @@ def problems_of(
     places = [expected_at(model, error["loc"])[0] for error in err.errors()]
     for error in err.errors():
         place, text = expected_at(model, error["loc"])
-        if any(other != place and other[: len(place)] == place for other in places) and error["type"] == "too_short":
+        if error["type"] == "too_short" and any(other[: len(place)] == place != other for other in places):
             continue  # a list counts as short when its items are wrong
         where = _dotted((*prefix, *place))
         last = str(place[-1]) if place else ""

@@ -12,6 +12,7 @@ OPTIONAL = ("method", "recipe", "iterations", "seed", "generator", "on", "refere
 COLUMNS = (*REQUIRED, *OPTIONAL)
 DOMAIN_LENGTH = 64
 RESERVED = "source"  # `nada sample source` shows the generator that the domains come from
+EMPTY = "is empty; every row needs domain, source and target"
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 

@@ -5,72 +5,57 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter
 
 from nada.config import Section
-from nada.errors import CheckpointError, ImageError, nearest, quoted
+from nada.errors import CheckpointError, ImageError, is_on_one_line, nearest, quoted, shown
 from nada.methods.registry import METHODS, find_method
+from nada.paths import is_file
 from tasks.caches import reference_pictures
 from tasks.config.annotation_messages import expected_at
 from tasks.config.model import NightConfig, Params
-from tasks.config.prompt_length import count_tokens
-from tasks.config.row import DOMAIN_LENGTH, RESERVED, SLUG, Row
+from tasks.config.row import DOMAIN_LENGTH, EMPTY, REQUIRED, RESERVED, SLUG, Row
 from tasks.download.registry import fetch_hint
 
 Problem = tuple[int, str]
 """A line of the file, and what is wrong there."""
 
 MIN_REFERENCES = 2
+MOST_CHAINED = 50  # rows, each on the next
 
 
 def domain_problems(domain: str, first_line: dict[str, int]) -> Iterator[str]:
     """The domain is a short name of its own."""
     if not domain:
-        yield _empty("domain")
+        yield f"'domain' {EMPTY}"
     elif not SLUG.fullmatch(domain) or len(domain) > DOMAIN_LENGTH:
         rule = f"use small letters, digits and single dashes, at most {DOMAIN_LENGTH}"
         suggestion = _slug(domain)
-        yield f"'domain' is {domain!r}; {rule}" + (f", such as {suggestion!r}" if suggestion else "")
+        yield f"'domain' is {shown(domain)}; {rule}" + (f", such as {suggestion!r}" if suggestion else "")
     elif domain == RESERVED:
         yield f"'domain' is {domain!r}, which names the generator before adaptation; choose another name"
     elif domain in first_line:
         yield f"domain {domain!r} is already on line {first_line[domain]}; each domain has one row"
 
 
-def prompt_problems(row: dict[str, str], limit: int) -> Iterator[str]:
-    """Both prompts are there, on one line, short enough for CLIP, and different."""
-    whole = True
-    for column in ("source", "target"):
-        prompt = row[column]
-        if not prompt:
-            yield _empty(column)
-        elif any(unicodedata.category(character) == "Cc" for character in prompt):
-            yield f"{column!r} holds a line break or another control character; a prompt is one line"
-        elif limit < (tokens := count_tokens(prompt, limit)):
-            yield f"{column!r} has {tokens} tokens inside its longest template; CLIP reads {limit}, so shorten it"
-        else:
-            continue
-        whole = False
-    if whole and _plain(row["source"]) == _plain(row["target"]):
-        yield f"'source' and 'target' are both {row['target']!r}; there is no direction between them"
-
-
 def override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
     """Every cell beside the prompts holds what it may hold."""
+    if broken := [column for column, cell in row.items() if column not in REQUIRED and not is_on_one_line(cell)]:
+        yield f"{broken[0]!r} is {shown(row[broken[0]])}, with a line break or another control character in it"
+        return
     known = dict(row)
     for column, names in (("recipe", params.recipes), ("method", METHODS)):
         if row[column] and row[column] not in names:
             hint = nearest(row[column], names) or f"; the {column}s are {quoted(names)}"
-            yield f"unknown {column} {row[column]!r}{hint}"
+            yield f"unknown {column} {shown(row[column])}{hint}"
             known[column] = ""
     yield from _method_problems(known, params)
     if row["seed"]:
         yield from _number_problems(NightConfig, "seed", row["seed"])
-    if row["generator"] and not Path(row["generator"]).is_file():
-        yield f"'generator' is {row['generator']!r}; no such file{fetch_hint(row['generator'])}"
+    if row["generator"] and not is_file(row["generator"]):
+        yield f"'generator' is {shown(row['generator'])}; no such file{fetch_hint(row['generator'])}"
     if row["reference_images"]:
         try:
             num_images = reference_pictures.look(row["reference_images"]).num_images
@@ -89,7 +74,7 @@ def _method_problems(row: dict[str, str], params: Params) -> Iterator[str]:
     if row["iterations"]:
         model = find_method(method).config_model
         if "iterations" not in model.model_fields:
-            yield f"'iterations' is {row['iterations']!r}; {method!r} has no iterations, so leave it empty"
+            yield f"'iterations' is {shown(row['iterations'])}; {method!r} has no iterations, so leave it empty"
         else:
             yield from _number_problems(model, "iterations", row["iterations"])
 
@@ -104,7 +89,7 @@ def _number_problems(model: type[Section], option: str, text: str) -> Iterator[s
         adapter: TypeAdapter[Any] = TypeAdapter(allowed)
         adapter.validate_python(int(text))
     except ValueError:
-        yield f"{option!r} is {text!r}; expected {expected_at(model, (option,))[1]}"
+        yield f"{option!r} is {shown(text)}; expected {expected_at(model, (option,))[1]}"
 
 
 def source_problems(rows: list[Row], domains: Collection[str]) -> Iterator[Problem]:
@@ -120,7 +105,7 @@ def source_problems(rows: list[Row], domains: Collection[str]) -> Iterator[Probl
             continue
         if row.on not in domains:
             hint = nearest(row.on, domains) or "; it names another row of this file"
-            yield row.line, f"'on' is {row.on!r}, which is no domain here{hint}"
+            yield row.line, f"'on' is {shown(row.on)}, which is no domain here{hint}"
         elif row.generator is not None:
             yield row.line, f"'on' and 'generator' are both given; {row.on!r} says which generator it started from"
         elif row.on not in by_domain:
@@ -129,12 +114,14 @@ def source_problems(rows: list[Row], domains: Collection[str]) -> Iterator[Probl
             yield row.line, f"'on' is {row.on!r}, made by {by_domain[row.on].method!r}, which leaves no generator"
         elif row.domain in (chain := _chain(row, by_domain)):
             yield row.line, f"'on' leads in a circle: {' on '.join([row.domain, *chain])}"
+        elif len(chain) > MOST_CHAINED:
+            yield row.line, f"'on' leads through more than {MOST_CHAINED} rows, each of which a worker would open"
 
 
 def _chain(row: Row, by_domain: dict[str, Row]) -> list[str]:
-    """The rows that one stands on, nearest first, as far as the first that comes twice."""
+    """The rows that one stands on, nearest first, as far as the first that comes twice, or one too many."""
     chain: list[str] = []
-    while row.on is not None and row.on in by_domain and row.on not in chain:
+    while row.on is not None and row.on in by_domain and row.on not in chain and len(chain) <= MOST_CHAINED:
         chain.append(row.on)
         row = by_domain[row.on]
     return chain
@@ -168,10 +155,6 @@ def checked_row(line: int, row: dict[str, str], params: Params) -> Row:
     )
 
 
-def _empty(column: str) -> str:
-    return f"{column!r} is empty; every row needs domain, source and target"
-
-
 def _is_whole(text: str) -> bool:
     return re.fullmatch(r"[+-]?[0-9]{1,18}", text) is not None
 
@@ -184,7 +167,3 @@ def _slug(text: str) -> str:
     """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return "-".join(re.findall("[a-z0-9]+", plain))[:DOMAIN_LENGTH].rstrip("-")
-
-
-def _plain(prompt: str) -> str:
-    return " ".join(prompt.casefold().split())

@@ -19,7 +19,9 @@ from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scanner import Scanner, ScannerError
 
 from nada.errors import ParamsError, shown
+from nada.paths import read_bytes
 
+MOST_BYTES = 1 << 19  # of a file, which thousands of recipes do not fill; this reader takes seconds over so many
 MAX_DEPTH = 20  # params.yaml needs five; the reader calls itself a few times a level
 MAX_DIGITS = 100  # of a whole number; Python's time to read or print one grows with the square of them
 PROBLEM_CHARACTERS = 160  # of what is wrong, where the file's own words are in it
@@ -84,6 +86,9 @@ class _Constructor(SafeConstructor):
         """Merge keys (<<) are of YAML 1.1, and of no use without aliases."""
 
     def check_mapping_key(self, node: Node, key_node: Node, mapping: Any, key: Any, value: Any) -> bool:
+        if not isinstance(key, str):
+            problem = f"the key {shown(key_node.value)} is read as no text; write it in quotes"
+            raise _RefusedError(None, None, problem, key_node.start_mark)
         if key in mapping:
             raise ConstructorError(None, None, f"the key {shown(key_node.value)} is given twice", key_node.start_mark)
         return True
@@ -101,11 +106,7 @@ def read_yaml(path: Path, expected: str, way_out: str) -> dict[Any, Any]:
         ParamsError: missing, not UTF-8, not YAML, more than settings need, or no mapping.
     """
     try:
-        content = _load(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as err:
-        raise ParamsError(f"{path}: no such file; {way_out}") from err
-    except OSError as err:
-        raise ParamsError(f"{path}: cannot be read ({err.strerror})") from err
+        content = _load(read_bytes(path, MOST_BYTES, ParamsError, way_out).decode("utf-8-sig"))
     except UnicodeDecodeError as err:
         raise ParamsError(
             f"{path}: not UTF-8 (byte {err.object[err.start]:#04x} at {err.start}); save it as UTF-8"

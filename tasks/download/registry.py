@@ -133,7 +133,7 @@ def load_registry(path: Path = HERE.registry) -> dict[str, Entry]:
     problems += _shared_files(entries) + _endless_origins(entries)
     if problems:
         noun = "key" if len(problems) == 1 else "keys"
-        raise ParamsError("\n  ".join([f"{path}: {len(problems)} invalid {noun}", *problems]))
+        raise ParamsError(f"{path}: {len(problems)} invalid {noun}", *(f"  {problem}" for problem in problems))
     return entries
 
 

@@ -9,6 +9,7 @@ from nada.checkpoints import conversion_report, read_any, save_fp16, write_any
 from nada.checkpoints.conversion import ConversionReport, information_lost
 from nada.checkpoints.formats import SUFFIXES, Format, detect
 from nada.errors import CheckpointError, OutputError, ParamsError, nearest
+from nada.paths import is_file, is_folder
 from tasks.config.project import HERE
 from tasks.download.registry import load_registry
 from tasks.library.domains import SOURCE, find_weights, finished_domains
@@ -34,7 +35,7 @@ def weights_of(what: str, params_path: Path) -> Path:
         ParamsError: the registry or params.yaml cannot be read.
     """
     path = Path(what)
-    if path.is_file() or len(path.parts) > 1 or path.suffix in SUFFIXES:
+    if is_file(path) or len(path.parts) > 1 or path.suffix in SUFFIXES:
         return path
     registry = load_registry() if HERE.registry.exists() else {}
     domains = [SOURCE, *finished_domains()]
@@ -63,7 +64,7 @@ def convert(source: Path, out: Path, to: Format | None = None, half: bool = Fals
         OutputError: something is there already, or it cannot be written.
         ParamsError: half precision for a tool that expects single.
     """
-    if out.exists() and not force:
+    if (is_file(out) or is_folder(out)) and not force:
         raise OutputError(f"{out}: is there already; --force overwrites it")
     if half and (to or SUFFIXES.get(out.suffix)) != "nada":
         raise ParamsError(f"--half: {out} is not for nada; other tools expect float32, so end it in .safetensors")

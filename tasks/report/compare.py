@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nada.errors import ParamsError
+from nada.paths import is_file, is_folder
 from tasks.config.project import HERE
 from tasks.report.metrics import METRICS_NAME
 from tasks.report.score_catalogue import MAIN_SCORES
@@ -39,8 +40,8 @@ def load_night_metrics(night: str) -> dict[str, Any]:
         ParamsError: there is nothing of that name, or it is damaged.
     """
     for path in (HERE.reports / METRICS_NAME if night == LATEST else HERE.reports / night / METRICS_NAME, Path(night)):
-        found = path / METRICS_NAME if path.is_dir() else path
-        if found.is_file():
+        found = path / METRICS_NAME if is_folder(path) else path
+        if is_file(found):
             return _checked(found.read_text(encoding="utf-8"), str(found))
     return _checked(_at_revision(night), f"{night}:{HERE.reports / METRICS_NAME}")
 

@@ -95,6 +95,6 @@ def rebuilt_error(type_name: str, message: str, details: str) -> Exception:
     """The worker's error: bad input keeps its kind, anything else is a failed row."""
     kind = getattr(errors, type_name, None)
     if isinstance(kind, type) and issubclass(kind, InputError):
-        return kind(message)
+        return kind(*message.split("\n"))
     named = message if isinstance(kind, type) else f"{type_name}: {message}"
     return RowFailedError(named, details)

@@ -9,16 +9,19 @@ from PIL import Image
 
 from nada.errors import PromptsError, quoted
 from nada.methods.registry import METHODS
-from tasks.config import prompt_length
+from tasks.config import prompt_tokens, prompts
 from tasks.config.model import Params
-from tasks.config.prompt_length import context_length
+from tasks.config.prompt_tokens import context_length
 from tasks.config.prompts import load_prompts
 from tasks.config.row import Row
+from tasks.config.row_checks import MOST_CHAINED
 from tests.methods.dream import dream
+from tests.operations import count_calls
 
 __all__ = ["dream"]
 
 HEADER = "domain,source,target,recipe,iterations,seed,reference_images"
+QUOTING = "a text that holds quotes or commas stands in quotes, and a quote within is written twice"
 COLUMNS = (
     "'domain', 'source', 'target', 'method', 'recipe', 'iterations', 'seed', 'generator', 'on' and 'reference_images'"
 )
@@ -70,12 +73,16 @@ def test_a_row_may_override_recipe_iterations_seed_and_references(tmp_path: Path
         b"domain,source,target\n\n,,\nsketch,a portrait,a pencil sketch",
         b" domain , source,target \nsketch , a portrait , a pencil sketch,,\n",
         b'"target","domain","source"\n"a pencil sketch","sketch","a portrait"\n',
+        b'domain, "source",  "target"\nsketch, "a portrait", "a pencil sketch"\n',
+        b"domain,source,target,,\nsketch,a portrait,a pencil sketch,,\n",
     ],
     ids=[
         "as Excel saves UTF-8",
         "blank lines, no last newline",
         "spaces and empty cells too many",
         "quotes, other order",
+        "a space before quotes",
+        "columns that are no more",
     ],
 )
 def test_harmless_forms_are_read_alike(tmp_path: Path, params: Params, content: bytes) -> None:
@@ -97,9 +104,10 @@ def test_prompts_may_hold_commas_quotes_braces_and_any_script(tmp_path: Path, pa
             "domain,source,target,xyz",
             f"unknown column 'xyz'; the columns are {COLUMNS}",
         ),
+        ("domain,source,,target", f"unknown column ''; the columns are {COLUMNS}"),
         (
-            "domain,source,target,",
-            f"unknown column ''; the columns are {COLUMNS}",
+            f"domain,source,target,{'x' * 500}",
+            f"unknown column '{'x' * 76}...; the columns are {COLUMNS}",
         ),
         ("domain,source", "no column 'target'; every file needs 'domain', 'source' and 'target'"),
         ("domain,source,target,source", "column 'source' is there 2 times; keep one"),
@@ -136,7 +144,13 @@ def test_a_wrong_header_is_one_line(tmp_path: Path, params: Params, header: str,
             "'domain' is 'source', which names the generator before adaptation; choose another name",
         ),
         ("old,a face,a robot", "domain 'old' is already on line 2; each domain has one row"),
-        ("robot,A  robot,a robot", "'source' and 'target' are both 'a robot'; there is no direction between them"),
+        (
+            "robot,A  robot,a robot",
+            "'source' and 'target' are both 'a robot' to CLIP; there is no direction between them",
+        ),
+        ("domain,source,target", "the header is here again; remove it"),
+        ("domain,source,target,recipe,iterations,seed", "the header is here again; remove it"),
+        ("source,domain,target", "the header is here again; remove it"),
         ('robot,a face,"a\nrobot"', "'target' holds a line break or another control character; a prompt is one line"),
         ("robot,a face,a robot,shap", "unknown recipe 'shap'; did you mean 'shape'?"),
         ("robot,a face,a robot,xyz", "unknown recipe 'xyz'; the recipes are 'style' and 'shape'"),
@@ -288,14 +302,18 @@ def test_a_row_after_a_cell_of_several_lines_keeps_its_line_number(tmp_path: Pat
         ),
         (
             b'domain,source,target\na,b,"c\n',
-            "prompts.csv: not valid CSV (unexpected end of data); a text that holds quotes or commas stands in quotes",
+            f"prompts.csv:2: not valid CSV (unexpected end of data); {QUOTING}",
         ),
         (
-            b'domain,source,target\na,b,"c"d\n',
-            "prompts.csv: not valid CSV (',' expected after '\"'); a text that holds quotes or commas stands in quotes",
+            b'domain,source,target\na,b,c\nd,e,"f\ng,h,i\nj,k,"l"\n',
+            f"prompts.csv:3: not valid CSV (',' expected after '\"'); {QUOTING}",
+        ),
+        (
+            b'domain,source,target\na,b,c\nd,e,\t"f"\n',
+            f"prompts.csv:3: not valid CSV ('\\t\"f\"' is not in quotes, as they do not come first); {QUOTING}",
         ),
     ],
-    ids=["empty", "blank", "header alone", "latin-1", "utf-16", "NUL", "open quote", "text after quote"],
+    ids=["empty", "blank", "header alone", "latin-1", "utf-16", "NUL", "open quote", "text after quote", "late quote"],
 )
 def test_what_is_no_csv_of_prompts_is_one_line(tmp_path: Path, params: Params, content: bytes, line: str) -> None:
     assert message(tmp_path, content, params) == line
@@ -326,23 +344,92 @@ def test_references_that_are_missing_or_hold_no_images_are_refused(tmp_path: Pat
     assert second.startswith("prompts.csv:3: 'reference_images': empty: ")
 
 
+def test_a_prompt_that_starts_with_a_quote_keeps_it(tmp_path: Path, params: Params) -> None:
+    (row,) = load(tmp_path, 'domain,source,target\na,b, """noir"" film"\n', params)
+    assert row.target == '"noir" film'
+
+
+def test_a_text_too_long_for_any_tokens_is_refused_before_the_tokenizer_reads_it(
+    tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_tokens, "_tokenizer", pytest.fail)
+    text = f"domain,source,target\na,b,{'x' * 32_000}\n"
+    expected = "'target' has 32000 bytes, and no 77 tokens hold more than 2464, so shorten it"
+    assert message(tmp_path, text, params) == f"prompts.csv:2: {expected}"
+
+
+def test_no_token_is_longer_than_is_said() -> None:
+    tokenizer = prompt_tokens._tokenizer()
+    assert max(len(entry.removesuffix("</w>")) for entry in tokenizer.encoder) == prompt_tokens.LONGEST_TOKEN
+
+
+def test_of_very_many_mistakes_the_first_are_told_and_no_further_row_is_checked(
+    tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    original = prompts.prompt_problems
+    monkeypatch.setattr(prompts, "prompt_problems", lambda row, limit: checked.append("") or original(row, limit))
+    text = "domain,source,target,recipe\n" + "".join(f"d{num},x,,nowhere\n" for num in range(20_000))
+    lines = message(tmp_path, text, params).splitlines()
+    assert len(lines) == prompts.MOST_PROBLEMS + 1 and len(checked) == prompts.MOST_PROBLEMS / 2
+    assert lines[-1] == "prompts.csv:22: not checked yet, nor is what follows; mend the lines above first"
+
+
+@pytest.mark.parametrize("column", ["domain", "recipe", "seed", "reference_images"])
+def test_no_cell_holds_what_a_terminal_obeys(tmp_path: Path, params: Params, column: str) -> None:
+    cells = {"domain": "a", "source": "x", "target": "y", column: '"b\x1b[31m\nc"'}
+    row = ",".join(cells.get(name, "") for name in HEADER.split(","))
+    (line,) = message(tmp_path, f"{HEADER}\n{row}\n", params).splitlines()
+    assert line.isprintable() and line.startswith(f"prompts.csv:2: {column!r} is 'b\\x1b[31m\\nc'")
+
+
+def test_a_long_text_of_a_cell_is_cut_in_the_message(tmp_path: Path, params: Params) -> None:
+    for row in (f"{'x' * 999},a,b", f"a,b,c,{'x' * 999}", f"a,b,c,,{'x' * 999}", f"a,b,c,,,{'9' * 999}"):
+        assert len(message(tmp_path, f"{HEADER}\n{row}\n", params)) < 250
+
+
+def test_rows_may_stand_on_each_other_as_deep_as_is_said(tmp_path: Path, params: Params) -> None:
+    deep = MOST_CHAINED + 1
+    rows = ["r0,x,y,"] + [f"r{num},x,y,r{num - 1}" for num in range(1, deep)]
+    text = "domain,source,target,on\n" + "\n".join(rows)
+    assert len(load(tmp_path, text, params)) == deep
+    told = message(tmp_path, f"{text}\nlast,x,y,r{deep - 1}\n", params)
+    reason = f"'on' leads through more than {MOST_CHAINED} rows, each of which a worker would open"
+    assert told == f"prompts.csv:{deep + 2}: {reason}"
+
+
+@pytest.mark.parametrize("row", ["r{num},x,y,r{next}", "r{num},x,y,nowhere", "R{num},x,y,", "r{num},,y,r0"])
+def test_twice_as_many_rows_cost_at_most_twice_the_work(tmp_path: Path, params: Params, row: str) -> None:
+    def costs(num: int) -> int:
+        rows = [row.format(num=index, next=(index + 1) % num) for index in range(num)]
+        text = "domain,source,target,on\n" + "\n".join(rows)
+        return count_calls(lambda: message(tmp_path, text, params))
+
+    assert costs(800) < 2.5 * costs(400)
+
+
+def test_a_file_without_end_is_not_read_to_its_end(params: Params) -> None:
+    with pytest.raises(PromptsError, match=r"^/dev/zero: more than 67,108,864 bytes; is this the file"):
+        load_prompts(Path("/dev/zero"), params)
+
+
 def test_the_bound_of_short_prompts_is_never_below_their_true_length() -> None:
     from nada.clip.templates import fill
 
-    count = prompt_length._tokenizer().encode
+    count = prompt_tokens._tokenizer().encode
     ascii_only = ("a", "x" * 40, "1 2 3 4 5", "!?!?!", "a pencil sketch", "don't i'll we've")
     for prompt in (*ascii_only, "straße, ganz grün!?", "日本画", "naïve…", "été" * 20, "“quoted”."):
         longest = max(len(count(text)) for text in fill(prompt)) + 2
-        assert longest <= prompt_length.count_tokens(prompt, enough=10_000)
-        assert longest == prompt_length.count_tokens(prompt, enough=0)
+        assert longest <= prompt_tokens.count_tokens(prompt, enough=10_000)
+        assert longest == prompt_tokens.count_tokens(prompt, enough=0)
 
 
 def test_a_bundled_config_may_read_fewer_tokens(tmp_path: Path, params: Params) -> None:
     (tmp_path / "ViT-B-32.json").write_text('{"text_cfg": {"context_length": 16}}')
     (tmp_path / "ViT-B-16.json").write_text('{"text_cfg": {}}')
     guide = params.guide.model_copy(update={"config_dir": str(tmp_path)})
-    assert prompt_length.context_length(params.model_copy(update={"guide": guide})) == 16
-    assert prompt_length.context_length(params) == 77
+    assert prompt_tokens.context_length(params.model_copy(update={"guide": guide})) == 16
+    assert prompt_tokens.context_length(params) == 77
 
 
 def test_a_single_reference_image_is_refused_before_anything_is_trained(tmp_path: Path, params: Params) -> None:

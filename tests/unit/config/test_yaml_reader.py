@@ -62,7 +62,10 @@ def test_a_value_is_what_yaml_1_2_says(tmp_path: Path, text: str, value: object)
         ("a: !mine {b: 1}\n", 1, TAG.format("!mine")),
         ('a: 1\nb: "\\UFFFFFFFF"\n', 2, NO_CHARACTER),
         ('a: 1\nb: "\\U00110000"\n', 2, NO_CHARACTER),
-        ("a: 1\n1: b\n1.0: c\n", 3, "not valid YAML (the key '1.0' is given twice)"),
+        *(
+            (f"a:\n  {key}: b\n", 2, f"the key '{key}' is read as no text; write it in quotes")
+            for key in ("1", "1.5", ".inf", "true", "null", "~", "2026-01-31")
+        ),
         ("a: {b: 1,\n  b: 2}\n", 2, "not valid YAML (the key 'b' is given twice)"),
         ("a: 1\nb: \x01\n", 2, "not valid YAML (unacceptable character #x0001: special characters are not allowed)"),
         ("a: 1\n---\nb: 2\n", 2, "not valid YAML (but found another document)"),

@@ -1,4 +1,4 @@
-"""How long a prompt is to CLIP. The tokenizer is slow to import, so short prompts are bounded without it."""
+"""What CLIP's tokenizer makes of a prompt. It is slow to import, so it is not asked of plain prompts that differ."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ TEMPLATE_TOKENS = 12
 
 JOINT_TOKENS = 2
 """Tokens that punctuation at the end of a prompt may take more once a template's full stop follows it."""
+
+LONGEST_TOKEN = 32
+"""Bytes of the longest entry of the vocabulary; a test counts them."""
 
 
 def context_length(params: Params) -> int:
@@ -35,12 +38,42 @@ def count_tokens(prompt: str, enough: int) -> int:
             holds at least one byte, and the tokens of a template are known.
     """
     bound = len(prompt.encode()) + TEMPLATE_TOKENS
-    if prompt.isascii() and bound <= enough:
+    if is_plain(prompt) and bound <= enough:
         return bound
     bound = len(_tokenizer().encode(prompt)) + TEMPLATE_TOKENS + JOINT_TOKENS
     if bound <= enough:
         return bound
     return max(len(_tokenizer().encode(text)) for text in fill(prompt)) + 2
+
+
+def is_plain(prompt: str) -> bool:
+    """Whether it is known without the tokenizer that `read_as` changes nothing but case and spaces, by a test."""
+    return prompt.isascii() and not {"&", "<"} & set(prompt)
+
+
+def read_as(prompt: str) -> str:
+    """The prompt as the tokenizer cleans it: quotes uncurled, entities and forms of letters resolved, lower case."""
+    cleaned: str = " ".join(prompt.lower().split()) if is_plain(prompt) else _tokenizer().clean_fn(prompt)
+    return cleaned
+
+
+def are_one(source: str, target: str) -> bool:
+    """Whether CLIP reads the same in both."""
+    if is_plain(source) and is_plain(target) and _letters(source) != _letters(target):
+        return False  # as tokens hold everything but spaces
+    return bool(_tokenizer().encode(source) == _tokenizer().encode(target))
+
+
+def special_tokens(prompt: str) -> list[str]:
+    """CLIP's marks of a text's start and end that the prompt spells out; a text would end there."""
+    if is_plain(prompt):
+        return []
+    tokenizer = _tokenizer()
+    return [str(tokenizer.decoder[token]) for token in tokenizer.encode(prompt) if token in tokenizer.all_special_ids]
+
+
+def _letters(prompt: str) -> str:
+    return "".join(prompt.lower().split())
 
 
 @cache
