@@ -8,7 +8,7 @@ from pathlib import Path
 from flows.cli.display import Display
 from flows.cli.tables import leaderboard_table, plan_summary, plan_table
 from tasks.plan.plan import Plan
-from tasks.plan.wording import listed
+from tasks.plan.wording import left_out, listed
 from tasks.report import metrics
 from tasks.report.files import ui_commands
 from tasks.store import row_folder
@@ -32,6 +32,8 @@ def tell_plan(display: Display, planned: Plan, restored: list[str], taken: list[
     display.console.print(plan_table(planned))
     display.console.print()
     display.say(plan_summary(planned), "bold")
+    for line in left_out(planned):
+        display.say(line, "yellow")
     if restored:
         display.say(f"Brought back from DVC's cache, where an earlier night left them: {', '.join(restored)}.")
     if taken:

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from nada.atomic import replacing
 from nada.errors import OutputError
-from nada.images import read_images
 from nada.judge import Judge, SetFeatures
+from nada.picture_files import read_images
 from tasks.config.project import HERE
 from tasks.keys.inputs import evaluation_code, open_clip_version, reference_hash
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from nada.atomic import replacing
-from nada.errors import OutputError
+from nada.errors import InputError, OutputError
 
 FORMAT = 2
 SETTLED_NS = 2_000_000_000  # a file that changed later than this before it was read could change again within one tick
@@ -48,9 +48,13 @@ class StatCache(Generic[Found]):
         """
         self._path, self._revived, self._is_lasting = path, revived, is_lasting
         self._known = self._kept()
+        self._refused: dict[str, tuple[str, InputError]] = {}
 
     def find(self, name: str, version: str, files: Callable[[], Files], search: Callable[[], Found]) -> Found:
         """What was found the last time if the files are as they were then, else what is found now.
+
+        What cannot be used is refused as often as it is asked for, and for as long as this process lives without
+        being read again.
 
         Args:
             name: what it is known by.
@@ -64,8 +68,15 @@ class StatCache(Generic[Found]):
         known = self._known.get(name)
         if known is not None and known[0] == before.digest:
             return known[1]
-        found = search()
         is_settled = before.changed_ns < started_ns - SETTLED_NS
+        if self._refused.get(name, ("", None))[0] == before.digest:
+            raise self._refused[name][1]
+        try:
+            found = search()
+        except InputError as err:
+            if is_settled:
+                self._refused[name] = before.digest, err
+            raise
         if is_settled and self._is_lasting(found) and _stamp(version, files) == before:
             self._known[name] = before.digest, found
         return found

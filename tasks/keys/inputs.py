@@ -14,17 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from nada.config import WEB, ClipConfig, GuideConfig, JudgeConfig, names_a_file
-from nada.errors import CheckpointError, NadaError
+from nada.errors import CheckpointError, ImageError, NadaError
 from nada.hashing import sha256_file
 from nada.methods.base import Method
+from nada.paths import files_below, is_file
+from nada.picture_sets import EARLIER, MAX_FILES, find_pictures
 from tasks.download.judge_weights import Published, network_files, wanted
 from tasks.keys.code import code_hash
 
 MAKING_ENTRIES = ("nada.methods.models",)
 """Code of making, beside a method's own and that of the generator's family."""
-EVALUATION_ENTRIES = ("nada.judge.samples", "nada.judge.scores", "nada.judge.retrieval", "nada.clip.loading")
+EVALUATION_ENTRIES = (
+    "nada.judge.samples", "nada.judge.scores", "nada.judge.retrieval", "nada.clip.loading", "nada.picture_files"
+)  # fmt: skip
 """Code of evaluating, beside that of the generator's family."""
 OPEN_CLIP = "open_clip_torch"
+EVER_READ = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+"""Reference pictures that every version read: sets of these alone keep the hash by which finished rows were judged."""
 
 
 def making_code(method: Method[Any, Any], family_module: str) -> str:
@@ -82,19 +88,25 @@ def clip_hash(clip: ClipConfig, config_dir: str | None) -> str:
 
 
 def reference_hash(reference_images: str) -> str:
-    """sha256 of a zip, or over the names and contents of a folder's files.
+    """sha256 of a zip, or over the names and contents of a folder's files; and which of them are read as pictures.
 
     Raises:
-        CheckpointError: it cannot be read.
+        ImageError: it is no folder or zip of pictures.
+        CheckpointError: a file in it cannot be read.
     """
     path = Path(reference_images)
+    found = find_pictures(path)
     try:
-        if path.is_file():
-            return sha256_file(path)
-        names = sorted(found.relative_to(path).as_posix() for found in path.rglob("*") if found.is_file())
-        return hashed([(name, sha256_file(path / name)) for name in names])
+        if is_zip := path.is_file():
+            content = sha256_file(path)
+        else:
+            files = filter(is_file, files_below(path, MAX_FILES, ImageError))
+            content = hashed(sorted((file.relative_to(path).as_posix(), sha256_file(file)) for file in files))
     except OSError as err:
-        raise CheckpointError(f"{path}: cannot be read ({err.strerror})") from err
+        raise CheckpointError(f"{err.filename}: cannot be read ({err.strerror})") from err
+    is_as_ever = all(name.lower().endswith(EVER_READ) and (is_zip or "/" not in name) for name in found.names)
+    is_as_ever &= EARLIER not in dict(found.left_out).values()
+    return content if is_as_ever else hashed([content, found.names])
 
 
 def hashed(content: Any) -> str:

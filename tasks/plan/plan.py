@@ -146,6 +146,7 @@ class Plan:
             seed=planned.seed,
             source=planned.source,
             targets=self.targets,
+            left_out="" if planned.references is None else planned.references.left_out,
             provenance={"sha256 of generator": planned.source.base_sha256, **self.provenance},
             **self._worker(),
         )

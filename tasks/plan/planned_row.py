@@ -9,6 +9,7 @@ from nada.clip.goal import PromptPair
 from nada.config import Section
 from nada.methods.base import Method
 from nada.methods.registry import load_method
+from tasks.caches.reference_pictures import References
 from tasks.config.row import Row
 from tasks.plan.estimate import CostEstimate
 from tasks.row.job import Source
@@ -31,6 +32,8 @@ class PlannedRow:
     state: PlannedState
     """`judge`: made, whole, and to be judged anew; `current`: whole but for its retrieval; `left out`: not among those
     asked for."""
+    references: References | None = None
+    """What is known of its reference pictures, if it has any."""
     retrieves: bool = False
     """Whether a current row's pictures are to find their prompts anew, for the night's are others."""
     estimate: CostEstimate | None = None

@@ -179,8 +179,8 @@ class Resolver:
         making = keys.making(
             method, config, (row.source, row.target), seed, family, base.sha256, None if on is None else on.key
         )
-        truth = None if row.reference_images is None else reference_pictures.look(row.reference_images).sha256
-        evaluation = keys.evaluation(making, family, truth)
+        truth = None if row.reference_images is None else reference_pictures.look(row.reference_images)
+        evaluation = keys.evaluation(making, family, None if truth is None else truth.sha256)
         return PlannedRow(
             row=row,
             method=METHODS[row.method],
@@ -189,6 +189,7 @@ class Resolver:
             source=source,
             keys=Keys(making=making, evaluation=evaluation, retrieval=""),
             state="train",
+            references=truth,
         )
 
 

@@ -32,6 +32,17 @@ def capacity_in_words(capacity: Capacity) -> str:
     return f"A row needs about {need.num_bytes / GIB:.1f} GiB of a GPU ({need.basis}): {', '.join(shares)}."
 
 
+def left_out(plan: Plan) -> list[str]:
+    """Of which reference pictures not all that is there is read, a line a folder or zip."""
+    found: dict[str, list[str]] = {}
+    for planned in plan.rows:
+        if planned.references is not None and (
+            words := planned.references.in_words(planned.row.reference_images or "")
+        ):
+            found.setdefault(words, []).append(planned.domain)
+    return [f"{words} ({listed(domains)})" for words, domains in found.items()]
+
+
 def minutes(value: float) -> str:
     """A length of time, as precise as a guess deserves.
 

@@ -13,6 +13,7 @@ from nada.atomic import replacing
 from nada.errors import NadaError
 from nada.methods.base import PROBES_NAME, TRACE_NAME
 from tasks.config.project import HERE
+from tasks.plan.wording import listed
 from tasks.report.charts import confusion, loss_curve, probe_curves
 from tasks.report.metrics import leaderboard
 from tasks.report.score_catalogue import MAIN_SCORES, SCORES, ScoreInfo
@@ -118,7 +119,7 @@ def write_report(records: Sequence[Record], night: Night, path: Path, adapted_di
         meanings=shown,
         lasted=lasted(night.seconds),
         summary=summary(night, len(records)),
-        absent=absent(records),
+        notes=[*absent(records), *left_out(records)],
         cut="" if len(pictured) == len(records) else cut(len(records), len(listed), len(pictured)),
         verdicts={kind: verdicts[kind] for kind in KINDS if verdicts[kind]},
         confusion=confusion([record for record in ranked if record.domain in pictured]),
@@ -160,6 +161,15 @@ def absent(records: Sequence[Record]) -> list[str]:
     """Which networks did not judge, and why, one line each."""
     reasons = {(name, reason) for record in records for name, reason in record.evaluation.absent.items()}
     return [f"No figures by {name}: {reason}." for name, reason in sorted(reasons)]
+
+
+def left_out(records: Sequence[Record]) -> list[str]:
+    """Of which references not all that is there was read, one line each."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for record in sorted(records, key=lambda record: record.domain):
+        if words := record.evaluation.left_out:
+            found.setdefault((record.row.reference_images or "", words), []).append(record.domain)
+    return [f"Not read of {path} ({listed(of)}): {words}." for (path, words), of in found.items()]
 
 
 def make_card(record: Record, night: Night, folder: Path, pictured: Collection[str]) -> dict[str, Any]:

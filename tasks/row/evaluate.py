@@ -66,6 +66,7 @@ def evaluate_row(job: EvaluateJob, tell: Tell) -> tuple[Evaluation, Retrieval]:
         making_key=row.keys.making,
         judge=warm.judge.clip.name,
         absent=warm.networks.loaded_judge.absent,
+        left_out=row.left_out,
         scores={name: score_entry(score) for name, score in scores.items()},
         num_rendered=samples.num_rendered,
         seconds={"load": round(loaded - started, 3), "judge": round(time.monotonic() - loaded, 3)},

@@ -66,6 +66,8 @@ class RowJob(Job):
     source: Source
     targets: Mapping[str, str]
     """Domain -> target prompt of the rows among which retrieval is judged."""
+    left_out: str = ""
+    """What is with its reference pictures and not read, in words."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Names -> hashes and versions, kept in the row's record."""
     resumes: bool = True

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from nada.clip.model import ClipModel
 from nada.generators.domain import Domain
-from nada.images import read_images
 from nada.judge import Judge, SetFeatures
 from nada.judge.samples import DRAWN_TOGETHER, fixed_latents
 from nada.methods.models import Clips, Models
 from nada.methods.registry import load_method
+from nada.picture_files import read_images
 from tasks.caches.feature_cache import kept_features, reference_features
 from tasks.config.model import Params
 from tasks.config.project import HERE

@@ -145,6 +145,8 @@ class Evaluation(Entry):
     judge: str
     absent: dict[str, str]
     """Network -> why it did not judge."""
+    left_out: str = ""
+    """What was with the reference pictures and not read, in words; so the figures are not measured on it."""
     scores: dict[str, ScoreEntry]
     num_rendered: int
     """Pictures that were rendered for it; the others were known."""

@@ -10,12 +10,14 @@ import torch
 from nada.checkpoints import load_generator
 from nada.clip.loading import load_clip
 from nada.clip.model import ClipModel
-from nada.images import count_images, read_images, to_u8
+from nada.images import to_u8
 from nada.judge.features import embed_images_batched
 from nada.judge.set_distances import frechet_distance
 from nada.judge.spread import diversity
 from nada.judge.texts import embed_prompts, nearest_texts
 from nada.latents import draw_ws, seeded_rng
+from nada.picture_files import read_images
+from nada.picture_sets import find_pictures
 from tasks.config.params import load_params
 from tasks.config.prompts import load_prompts
 from tasks.config.row import Row
@@ -51,7 +53,7 @@ def test_the_night_has_five_filters_and_three_drawing_styles(rows: list[Row]) ->
 def test_every_domain_has_400_true_images(rows: list[Row]) -> None:
     for row in rows:
         assert row.reference_images is not None
-        assert count_images(Path(row.reference_images)) == NUM_REFERENCES
+        assert len(find_pictures(Path(row.reference_images)).names) == NUM_REFERENCES
 
 
 def test_weights_and_references_stay_small() -> None:

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from nada.config import NONE, WEB, ClipConfig, GuideConfig, JudgeConfig, names_a_file
+from nada.errors import ImageError
+from nada.paths import files_below
+from nada.picture_sets import MAX_FILES
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.download.judge_weights import network_files, wanted
@@ -117,8 +120,9 @@ class Luggage:
             return None
         if (name := mirrored(path)) not in self.pictures:
             self.pictures[name] = None
-            for file in [Path(path)] if Path(path).is_file() else _below(Path(path), "**/*"):
-                self.take(file)
+            for file in [Path(path)] if Path(path).is_file() else files_below(Path(path), MAX_FILES, ImageError):
+                if file.is_file():
+                    self.take(file)
         return name
 
     def source(self, source: Source) -> Source:

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nada.images import read_images
 from nada.judge import Judge, SetFeatures
+from nada.picture_files import read_images
 from tasks.caches import feature_cache
 from tasks.caches.feature_cache import kept_features, reference_features
 from tasks.config.project import Project

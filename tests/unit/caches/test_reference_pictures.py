@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nada import images
+from nada import picture_files
 from nada.errors import ImageError, PromptsError
+from nada.picture_sets import PictureSet
 from tasks.caches import reference_pictures, stat_cache
 from tasks.caches.reference_pictures import look
 from tasks.config.project import HERE
@@ -27,13 +28,13 @@ ROWS = [SKETCH, *(f"{name},portrait,{name},style,{TRUTH}" for name in ("robot", 
 @pytest.fixture
 def opened(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The sets whose pictures were opened; those of the project were touched last an hour ago."""
-    original, paths = images.count_images, []
+    original, paths = picture_files.check_images, []
 
-    def counting(path: Path) -> int:
+    def counting(path: Path) -> PictureSet:
         paths.append(path)
         return original(path)
 
-    monkeypatch.setattr(images, "count_images", counting)
+    monkeypatch.setattr(picture_files, "check_images", counting)
     monkeypatch.setattr(stat_cache, "SETTLED_NS", -3_600_000_000_000)  # the time of change cannot be set back
     return paths
 
@@ -96,6 +97,21 @@ def test_pictures_that_cannot_be_read_are_named_every_time(project: Project, ope
             plan_in_a_new_process()
     with pytest.raises(ImageError, match="no such file or folder"):
         look("world/nowhere")
+
+
+def test_rows_that_share_a_damaged_picture_open_it_once_until_somebody_touches_it(
+    project: Project, opened: list[Path]
+) -> None:
+    project.prompts(*ROWS)
+    picture = Path(TRUTH, "3.png")
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:-40])
+    with pytest.raises(PromptsError) as caught:
+        plan_in_a_new_process()
+    assert str(caught.value).count("3.png: damaged image") == 3
+    assert opened == [Path(TRUTH)]
+    picture.write_bytes(whole)
+    assert look(TRUTH).num_images == 8
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 2, "known": {"a": ["x", 3]}}'])

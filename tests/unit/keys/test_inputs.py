@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from nada.config import ClipConfig, GuideClipConfig, GuideConfig, JudgeConfig
 from nada.errors import CheckpointError, NadaError
+from nada.hashing import sha256_file
 from nada.methods.registry import find_method
 from tasks.keys import inputs
 from tasks.keys.inputs import EVALUATION_ENTRIES, MAKING_ENTRIES, guide_hashes, hashed, judge_hashes, reference_hash
@@ -45,12 +47,44 @@ def test_references_count_by_names_and_content_and_not_by_place(tmp_path: Path) 
     assert reference_hash(str(tmp_path / "a")) != first
 
 
+def test_a_set_of_which_more_is_read_than_ever_has_another_hash(tmp_path: Path) -> None:
+    """Features and scores of the pictures that an older version read of it are not taken for its own."""
+
+    def folder(*names: str) -> str:
+        place = tmp_path / "-".join(names).replace("/", "_")
+        for name in names:
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(b"picture")
+        return str(place)
+
+    def zipped(*names: str) -> str:
+        with zipfile.ZipFile(place := folder("0.png") + "-".join(names).replace("/", "_") + ".zip", "w") as archive:
+            for name in names:
+                archive.writestr(name, b"picture")
+        return place
+
+    def as_ever(path: str) -> str:
+        if path.endswith(".zip"):
+            return sha256_file(Path(path))
+        files = sorted(file for file in Path(path).rglob("*") if file.is_file())
+        return hashed([(file.relative_to(path).as_posix(), sha256_file(file)) for file in files])
+
+    for known in (folder("0.png"), folder("0.png", "notes.txt", ".hidden"), zipped("0.png", "below/1.jpg", "a.heic")):
+        assert reference_hash(known) == as_ever(known)
+    for new in (folder("0.png", "1.tif"), folder("0.png", "below/1.png"), zipped("0.png", "1.jfif")):
+        assert reference_hash(new) != as_ever(new)
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        twice = zipped("0.png", "0.png")
+    assert reference_hash(twice) != as_ever(twice)
+
+
 def test_references_that_cannot_be_read_are_a_checkpoint_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(inputs, "sha256_file", refuse)
-    (tmp_path / "truth.zip").touch()
+    with zipfile.ZipFile(tmp_path / "truth.zip", "w") as archive:
+        archive.writestr("0.png", b"picture")
     with pytest.raises(CheckpointError, match=r"truth\.zip: cannot be read \(Permission denied\)$"):
         reference_hash(str(tmp_path / "truth.zip"))
 

@@ -14,6 +14,7 @@ from nada.methods.adapt.config import AdaptConfig
 from tasks.config.project import HERE
 from tasks.plan import planning
 from tasks.plan.planning import plan_to_run
+from tasks.plan.wording import left_out
 from tasks.store.record import EVALUATION_NAME, MAKING_NAME, RETRIEVAL_NAME
 from tests.conftest import tiny_stylegan3
 from tests.plans import PARAMS_PATH, change, finish, making_keys, plan, prompts, states
@@ -70,6 +71,15 @@ def test_changed_references_judge_their_row_alone(project: Project) -> None:
     assert states() == {"sketch": "judge", "robot": "current"}
     project.prompts(SKETCH.replace("world/truth", ""), ROBOT)
     assert states() == {"sketch": "judge", "robot": "current"}
+
+
+def test_a_row_tells_what_is_left_out_of_its_references(project: Project) -> None:
+    (project.folder / "world" / "truth" / "IMG_0.HEIC").touch()
+    sketch, robot = plan().rows
+    assert sketch.references is not None and robot.references is None
+    assert (sketch.references.num_images, sketch.references.left_out) == (8, "1 .heic (IMG_0.HEIC)")
+    assert plan().job(sketch).left_out == sketch.references.left_out
+    assert left_out(plan()) == ["world/truth: 8 pictures are read; left out: 1 .heic (IMG_0.HEIC) (sketch)"]
 
 
 def test_a_changed_recipe_makes_its_rows_anew(project: Project) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from nada.errors import NadaError
 from nada.methods.adapt.record import AdaptRecord, EarlyStoppingRecord, Rounding
+from tasks.config.row import Row
 from tasks.report.charts import confusion, loss_curve, polyline, probe_curves
 from tasks.report.page import Failure, Night, load_night, save_night, write_report
 from tasks.report.thumbnails import read_sheet, sheet_uri
@@ -266,3 +267,12 @@ def test_the_curves_of_the_judge_share_a_scale_and_mark_the_step_that_was_kept(t
 def test_damaged_probes_cost_their_curve_alone(tmp_path: Path, line: str) -> None:
     (tmp_path / "probes.csv").write_text(f"step,edit,similarity,diversity,drift\n0,0.5,0.3,1,0.1\n{line}\n")
     assert probe_curves(tmp_path / "probes.csv", kept=0) is None
+
+
+def test_one_line_says_of_which_references_not_all_was_read(adapted: Path) -> None:
+    part = {"left_out": "4 .heic (IMG_0.HEIC, ...)"}
+    row = Row(line=2, domain="sketch", source="a", target="b", recipe="style", reference_images="truth")
+    records = [record(name, making={"row": row}, evaluation=part) for name in ("sketch", "sepia")]
+    html = render(adapted, [*records, record("robot")])
+    assert html.count("Not read of truth (sepia, sketch): 4 .heic (IMG_0.HEIC, ...).") == 1
+    assert html.count("Not read of") == 1

@@ -69,6 +69,13 @@ def test_a_made_row_becomes_whole(job: RowJob) -> None:
     assert news == [Progress(domain="sketch", step=5, total=5, loss=None, phase="judge")]
 
 
+def test_the_record_tells_which_reference_pictures_were_left_out(job: RowJob) -> None:
+    make_well(job)
+    evaluation, _ = evaluate(replace(job, left_out="4 .heic (IMG_0.HEIC, ...)"))
+    assert evaluation.left_out == "4 .heic (IMG_0.HEIC, ...)"
+    assert row_folder.read_record("sketch").evaluation.left_out == evaluation.left_out
+
+
 def test_a_row_is_judged_alike_by_who_made_it_and_by_who_opens_its_files(job: RowJob) -> None:
     make_well(job)
     evaluate(job)

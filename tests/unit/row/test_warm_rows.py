@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nada.images import read_images
 from nada.judge import features
+from nada.picture_files import read_images
 from tasks.caches import feature_cache
 from tasks.plan.planning import make_plan
 from tasks.row import models

@@ -118,7 +118,7 @@ def test_the_old_key_is_the_one_that_the_older_version_computed(monkeypatch: pyt
         "guide.models.1": "3b92a59d84ce4b408e7c8b72910911d91126c283feae6d07da682f1305083ffd",
         "judge.model": "13a88077ebff9884d0ef436faa43b1c8438625860d1eb856708ebab3a5a68c44",
     }
-    truth = References("91b20bbcce3c6ff407eca329c550dae9cfe780c19ca53fab8260411d1e76da59", 400)
+    truth = References("91b20bbcce3c6ff407eca329c550dae9cfe780c19ca53fab8260411d1e76da59", 400, "")
     monkeypatch.setattr(old_rows.reference_pictures, "look", lambda path: truth)
     config = AdaptConfig(stop="auto", batch_size=4, learning_rate=0.02, ema=0.9, train="rgb")
     source = replace(SOURCE, base_sha256="ea39d10d320b20fd5866e6d8cd1be702e4ce99318d176c0fd0d7d05107c07b41")
