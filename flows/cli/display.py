@@ -12,7 +12,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from flows.cli.terminal import LastingOutput
+from flows.cli.terminal import LastingOutput, PlainConsole
 from tasks.report.wording import scores_in_words
 from tasks.status.speed import Rates
 from tasks.store.record import Record
@@ -26,7 +26,7 @@ PHASES = {"load": "loading models", "make": "adapting", "judge": "judging", "sav
 def make_console() -> Console:
     """Standard output: colours and motion on a terminal, bare text elsewhere; a reader who leaves ends nothing."""
     output: Any = LastingOutput(sys.stdout)
-    return Console(file=output, highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+    return PlainConsole(file=output, highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
 
 
 class Display:

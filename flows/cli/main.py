@@ -9,10 +9,10 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from flows.cli import night, pictures, pipeline, run, weights
+from flows.cli.terminal import PlainConsole
 from nada.errors import InputError, NadaError
 
 EXIT_ROWS_FAILED, EXIT_BAD_INPUT = 1, 2
@@ -73,7 +73,7 @@ def main() -> None:
     """Entry point of the console script."""
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = PlainConsole(stderr=True, highlight=False, soft_wrap=True)
     try:
         app(prog_name="nada")
     except InputError as err:

@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.terminal import echo
+
 WATCH_SECONDS = 1.0
 
 
@@ -39,7 +41,7 @@ def status(
 
     if as_json:
         now = load_status()
-        typer.echo(json.dumps({"state": "none"} if now is None else asdict(now), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps({"state": "none"} if now is None else asdict(now), indent=2))
         return
     from rich.live import Live
 
@@ -81,10 +83,10 @@ def serve(
     from flows.cli.tables import plan_summary
     from tasks.plan.planning import make_plan
 
-    typer.echo(plan_summary(make_plan(params)))
+    echo(plan_summary(make_plan(params)))
     from flows.serve import serve as serve_nights
 
-    serve_nights(cron, params, port, typer.echo)
+    serve_nights(cron, params, port, echo)
 
 
 @app.command(short_help="Make finished domains again and compare every bit.")
@@ -125,7 +127,7 @@ def _follow() -> None:
     said = ""
     while (now := load_status()) is not None and now.state in GOING:
         if (news := counts(now)) != said:
-            typer.echo(f"{clock()} {news}")
+            echo(f"{clock()} {news}")
             sys.stdout.flush()
             said = news
         time.sleep(WATCH_SECONDS)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.terminal import PlainConsole, echo
+
 app = typer.Typer()
 
 CountOption = Annotated[int, typer.Option("--count", min=1, max=1_000_000, help="How many pictures.")]
@@ -68,7 +70,7 @@ def strip(
     from tasks.library.sample import strip as draw
 
     draw(domains or [], params, count, seed, psi, device, out)
-    typer.echo(str(out))
+    echo(str(out))
 
 
 @app.command(short_help="Make pictures between domains.")
@@ -108,14 +110,14 @@ def mix(
     domain = open_domain(name, params, device) if is_whole else open_mix(read, params, device)
     if weights is not None:
         save_generator(weights, open_generator(name, params, device) if is_whole else open_mix(read, params, device))
-        typer.echo(str(weights))
+        echo(str(weights))
     if folder is not None:
         sample_folder(domain, count, seed, psi, folder)
-        typer.echo(f"{count} pictures in {folder}")
+        echo(f"{count} pictures in {folder}")
     else:
         target = out or Path("mix.png")
         sample_grid(domain, count, seed, psi, target)
-        typer.echo(str(target))
+        echo(str(target))
 
 
 @app.command(short_help="Film a walk through one domain, or from domain to domain.")
@@ -141,7 +143,6 @@ def video(
       nada video source sketch sepia --seconds 12        from domain to domain and back
       nada video sketch --count 4 --fps 12 --out walk.gif
     """
-    from rich.console import Console
     from rich.progress import track
 
     from tasks.library.video import check_format, film, write_film
@@ -149,7 +150,7 @@ def video(
     check_format(out)
     num_frames = max(1, round(seconds * fps))
     frames = film(domains, params, count, keys, num_frames, seed, psi, device)
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     shown = track(frames, "Rendering", num_frames, console=console, transient=True, disable=not console.is_terminal)
     write_film(iter(shown), fps, out)
-    typer.echo(str(out))
+    echo(str(out))

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.terminal import echo
+
 EXIT_INCOMPLETE = 1
 
 app = typer.Typer()
@@ -32,7 +34,7 @@ def pretrained(params: ParamsOption = Path("params.yaml")) -> None:
 
     settings = load_params(params)
     for one in prepare_all(settings, load_prompts(Path(settings.night.prompts), settings)).values():
-        typer.echo(str(one.path))
+        echo(str(one.path))
 
 
 @app.command(short_help="Write down what a night would be made from.")
@@ -48,7 +50,7 @@ def inputs(params: ParamsOption = Path("params.yaml")) -> None:
     """
     from tasks.plan.pipeline import write_inputs
 
-    typer.echo(str(write_inputs(params)))
+    echo(str(write_inputs(params)))
 
 
 @app.command(short_help="Say whether every row is finished.")
@@ -66,7 +68,7 @@ def complete(params: ParamsOption = Path("params.yaml")) -> None:
 
     missing = missing_rows(params)
     for domain, reason in missing.items():
-        typer.echo(f"{domain}: {reason}")
+        echo(f"{domain}: {reason}")
     if missing:
         raise typer.Exit(EXIT_INCOMPLETE)
-    typer.echo("Every row is finished.")
+    echo("Every row is finished.")

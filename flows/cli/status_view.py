@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from flows.cli.display import PHASES
+from flows.sheet import Column, Sheet
 from tasks.plan.wording import count, listed
 from tasks.report.wording import lasted
 from tasks.status.status_file import GOING, Status
@@ -45,7 +45,7 @@ def status_view(status: Status | None) -> RenderableType:
         verb = "Will be left" if status.state == "running" else "Left"
         parts += [Text(), Text(f"{verb} for the next night: {listed(status.left)}", style="yellow")]
     if waiting := [domain for domain in status.waiting if domain not in set(status.left)]:
-        parts += [Text(), Text(f"RowQueue: {listed(waiting)}", style="dim")]
+        parts += [Text(), Text(f"Waiting: {listed(waiting)}", style="dim")]
     if status.report and status.state == "finished":
         parts += [Text(), Text(f"Report   {status.report}")]
     return Group(*parts)
@@ -84,32 +84,27 @@ def counts(status: Status) -> str:
     return f"{count(status.num_rows, 'domain')}: {', '.join(parts)}"
 
 
-def running_table(status: Status) -> Table:
+def running_table(status: Status) -> Sheet:
     """One line a running row."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("running", "phase"):
-        table.add_column(name, no_wrap=True)
-    for name in ("step", "loss", "steps/s", "left"):
-        table.add_column(name, justify="right", no_wrap=True)
+    figures = [Column(name, is_number=True) for name in ("step", "loss", "steps/s", "left")]
+    sheet = Sheet(Column("running"), Column("phase"), *figures)
     for row in status.running:
-        table.add_row(
-            Text(row.domain),
+        sheet.add(
+            row.domain,
             PHASES.get(row.phase, row.phase),
             f"{row.step}/{row.total}",
             "" if row.loss is None else f"{row.loss:.3f}",
             "" if row.steps_per_second is None else f"{row.steps_per_second:.1f}",
             lasted(row.left_seconds),
         )
-    return table
+    return sheet
 
 
-def _pairs(title: str, rows: Mapping[str, str], style: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column(title, no_wrap=True)
-    table.add_column("", overflow="fold")
+def _pairs(title: str, rows: Mapping[str, str], style: str) -> Sheet:
+    sheet = Sheet(Column(title, style=style), Column("", is_prose=True))
     for domain, words in rows.items():
-        table.add_row(Text(domain, style=style), Text(words))
-    return table
+        sheet.add(domain, words)
+    return sheet
 
 
 def _latest(done: dict[str, str]) -> dict[str, str]:

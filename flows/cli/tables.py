@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
+from flows.sheet import Column, Sheet
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.wording import capacity_in_words, count, listed, minutes, workers_in_words
@@ -24,21 +25,15 @@ BASES = {  # of the estimates, the worst last
 }
 
 
-def plan_table(plan: Plan) -> Table:
+def plan_table(plan: Plan) -> RenderableType:
     """The rows of a night and what each would cost."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("domain", "from", "to", "recipe"):
-        table.add_column(name, overflow="ellipsis", no_wrap=True)
-    table.add_column("steps", justify="right")
-    table.add_column("state", no_wrap=True)
+    prose = [Column(name, is_prose=True) for name in ("from", "to", "recipe")]
+    sheet = Sheet(Column("domain"), *prose, Column("steps", is_number=True), Column("state", is_prose=True))
     for planned in plan.rows[:ROWS_SHOWN]:
         row = planned.row
-        cells = (row.domain, row.source, row.target, row.recipe or row.method, _steps(planned))
-        style = "" if planned.state in ("train", "judge") else "dim"
-        table.add_row(*(Text(cell) for cell in cells), Text(_state(planned)), style=style)
-    if len(plan.rows) > ROWS_SHOWN:
-        table.add_row(f"... and {len(plan.rows) - ROWS_SHOWN} more")
-    return table
+        cells = (row.domain, row.source, row.target, row.recipe or row.method, _steps(planned), _state(planned))
+        sheet.add(*cells, style="" if planned.state in ("train", "judge") else "dim")
+    return Group(sheet, *_more(len(plan.rows), ""))
 
 
 def plan_summary(plan: Plan) -> str:
@@ -82,11 +77,10 @@ def _noise_warning(plan: Plan) -> str:
     )
 
 
-def changes_table(changes: Sequence[Change], names: tuple[str, str]) -> Table:
+def changes_table(changes: Sequence[Change], names: tuple[str, str]) -> RenderableType:
     """Two nights side by side, a line a score; what has clearly changed is bold."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("domain", "score", *names, "change"):
-        table.add_column(Text(column), justify="left" if column in ("domain", "score") else "right", no_wrap=True)
+    figures = [Column(name, is_number=True) for name in (*names, "change")]
+    sheet = Sheet(Column("domain"), Column("score"), *figures)
     meanings = {meaning.name: meaning for meaning in MAIN_SCORES}
     previous = ""
     for change in changes:
@@ -98,28 +92,24 @@ def changes_table(changes: Sequence[Change], names: tuple[str, str]) -> Table:
         if change.is_clear and change.before is not None and change.after is not None:
             words = "more" if change.after > change.before else "less"
         shown = change.domain if change.domain != previous else ""
-        cells = (shown, meaning.label, before, after, words)
-        table.add_row(*map(Text, cells), style="bold" if change.is_clear else "")
+        sheet.add(shown, meaning.label, before, after, words, style="bold" if change.is_clear else "")
         previous = change.domain
-    return table
+    return sheet
 
 
-def leaderboard_table(board: Sequence[Mapping[str, Any]], failures: Mapping[str, str]) -> Table:
+def leaderboard_table(board: Sequence[Mapping[str, Any]], failures: Mapping[str, str]) -> RenderableType:
     """Domains and their scores, lost rows below in red."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("domain", no_wrap=True)
     meanings = [meaning for meaning in MAIN_SCORES if any(entry.get(meaning.name) is not None for entry in board)]
-    for meaning in meanings:
-        table.add_column(meaning.label, justify="right", no_wrap=True)
-    table.add_column("time", justify="right")
+    figures = [Column(name, is_number=True) for name in (*(meaning.label for meaning in meanings), "time")]
+    sheet = Sheet(Column("domain"), *figures)
     for entry in board[:ROWS_SHOWN]:
-        cells = [_score(meaning, entry) for meaning in meanings]
-        table.add_row(Text(str(entry["domain"])), *cells, lasted(entry["seconds"]))
-    if len(board) > ROWS_SHOWN:
-        table.add_row(f"... and {len(board) - ROWS_SHOWN} more, in the report and in reports/leaderboard.csv")
-    for domain, reason in failures.items():
-        table.add_row(Text(f"{domain}: {reason}", style="bold red", overflow="fold"))
-    return table
+        sheet.add(entry["domain"], *(_score(meaning, entry) for meaning in meanings), lasted(entry["seconds"]))
+    lost = [Text(f"{domain}: {reason}", style="bold red") for domain, reason in failures.items()]
+    return Group(sheet, *_more(len(board), ", in the report and in reports/leaderboard.csv"), *lost)
+
+
+def _more(num_rows: int, where: str) -> list[Text]:
+    return [Text(f"... and {num_rows - ROWS_SHOWN} more{where}")] if num_rows > ROWS_SHOWN else []
 
 
 def _score(meaning: ScoreInfo, entry: Mapping[str, Any]) -> str:

@@ -1,9 +1,36 @@
-"""A night's output where nobody may be left to read it: the terminal closed, the pipe broken, the disk full."""
+"""The edge where text is shown: it is shown and never obeyed, and nobody need be left to read it: the terminal may be
+closed, the pipe broken, the disk full.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any, TextIO
+
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from nada.errors import printable
+
+
+class PlainConsole(Console):
+    """A console for texts that anybody may have written: it obeys nothing in them but line ends."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is to be shown; rich's own control codes stay, and colours are added later."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=_shown(segment.text))
+
+
+def echo(text: object) -> None:
+    """One line on standard output, for people and scripts."""
+    typer.echo(printable(str(text)))
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
 
 
 class LastingOutput:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli.terminal import echo
+
 if TYPE_CHECKING:
     from nada.checkpoints.formats import Format
 
@@ -169,7 +171,7 @@ def inspect(
         from tasks.library.sample import sample_grid
 
         sample_grid(read_any(path), PICTURE_COUNT, 0, PICTURE_PSI, picture)
-        typer.echo(str(picture))
+        echo(str(picture))
 
 
 @app.command(short_help="Write a file of weights in another tool's format.")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
 from rich.text import Text
 
+from flows.sheet import Column, Sheet
 from nada.checkpoints.base_model import Parent
 from tasks.download.registry import Entry
 from tasks.download.transfer import News
@@ -34,19 +34,20 @@ OPENED_BY = {
 }
 
 
-def registry_table(registry: Mapping[str, Entry]) -> Table:
+def registry_table(registry: Mapping[str, Entry]) -> Sheet:
     """Public generators, a row each."""
-    table = _plain_table()
-    for name in ("name", "trained on", "pixels", "family", "licence", "here"):
-        table.add_column(name, no_wrap=True, justify="right" if name == "pixels" else "left")
+    trained_on, licence = (Column(title, is_prose=True) for title in ("trained on", "licence"))
+    sheet = Sheet(
+        Column("name"), trained_on, Column("pixels", is_number=True), Column("family"), licence, Column("here")
+    )
     for name, entry in registry.items():
         here = megabytes(entry.path.stat().st_size) if entry.path.is_file() else ""
         cells = (name, entry.dataset, str(entry.resolution), entry.family, entry.licence, here)
-        table.add_row(*map(Text, cells), style="bold" if here else "")
-    return table
+        sheet.add(*cells, style="bold" if here else "")
+    return sheet
 
 
-def inspection_table(path: object, found: Inspection) -> Table:
+def inspection_table(path: object, found: Inspection) -> Sheet:
     """What a file of weights holds, a line per fact."""
     facts = {
         "file": str(path),
@@ -60,13 +61,11 @@ def inspection_table(path: object, found: Inspection) -> Table:
         "can be adapted": f"yes, with generator.weights: {path} in params.yaml",
         "to convert": "\n".join(found.notes),
     }
-    table = _plain_table(show_header=False)
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
+    sheet = Sheet(Column("", style="dim"), Column("", is_prose=True), has_titles=False)
     for name, fact in facts.items():
         if fact:
-            table.add_row(name, Text(fact))
-    return table
+            sheet.add(name, fact)
+    return sheet
 
 
 def _difference(parent: Parent) -> str:
@@ -122,7 +121,3 @@ class FetchDisplay:
             of_total = f" of {megabytes(news.total_bytes)}" if news.total_bytes else ""
             self._console.print(f"{self._name}: {megabytes(news.done_bytes)}{of_total}", soft_wrap=True)
         self._said = reached
-
-
-def _plain_table(show_header: bool = True) -> Table:
-    return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=show_header)

@@ -71,7 +71,7 @@ def test_the_status_of_a_running_night_tells_everything_in_plain_lines(
         "lost    step 0: the loss is inf",
         "done  75% find their prompt",
         "Will be left for the next night: long",
-        "RowQueue: waits",
+        "Waiting: waits",
     ):
         assert words in out, out
     assert "\x1b" not in out
