@@ -23,6 +23,7 @@ LEADERBOARD_NAME = "leaderboard.csv"
 CONFUSION_NAME = "confusion.csv"
 PROBED = ("step", "edit", "diversity")
 UNREADABLE = (OSError, ValueError, KeyError, csv.Error)
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the wide forms, too
 RANKED_BY = ("retrieval_accuracy", "directional_similarity")
 
 
@@ -128,5 +129,20 @@ def _csv(rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]) if rows else header, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _plain(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """A cell that spreadsheets show: prompts and recipes are other people's, and text that begins so is computed."""
+    if isinstance(value, str) and value.startswith(FORMULA) and not _is_number(value):
+        return f"'{value}"
+    return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

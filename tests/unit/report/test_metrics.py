@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -111,3 +112,18 @@ def test_a_figure_is_shown_with_the_wider_half_of_its_interval() -> None:
     (found,) = [meaning for meaning in MAIN_SCORES if meaning.name == "retrieval_accuracy"]
     assert found.shown(0.98, 0.93, 0.99) == "98% ±5%"
     assert len({meaning.name for meaning in SCORES}) == len(SCORES)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d"])
+def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet(tmp_path: Path, start: str) -> None:
+    link = f'{start}HYPERLINK("http://evil","x")'
+    evil = make_record("a", link, {"directional_similarity": -0.5}, {link: 1})
+    write_metrics([evil], {}, tmp_path)
+    for name in ("leaderboard.csv", "confusion.csv"):
+        with (tmp_path / name).open(newline="", encoding="utf-8") as file:
+            (row,) = csv.DictReader(file)
+        assert row["target"] == f"'{link}"
+        assert not [cell for cell in row.values() if cell.startswith(link)]
+    assert row["prompt"] == f"'{link}"
+    with (tmp_path / "leaderboard.csv").open(newline="", encoding="utf-8") as file:
+        assert next(csv.DictReader(file))["directional_similarity"] == "-0.5", "a number stays one"
