@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 SHOWN_CHARACTERS = 80
 LINE_CHARACTERS = 1000  # of a line of a message; its middle goes first
@@ -65,14 +65,45 @@ def _escaped(character: str) -> str:
 def shown(value: object) -> str:
     r"""A value from somebody else's file, for a message: quoted, on one line, not longer than a line.
 
+    Plain data alone is printed, and no more of it than is shown: a file of a kilobyte may hold tuples within tuples
+    whose whole text would fill any memory.
+
     >>> print(shown("convs.0\nconvs.1"))
     'convs.0\nconvs.1'
+    >>> shown({"sizes": (1, 2.5, None)}), shown(object())
+    ("{'sizes': (1, 2.5, None)}", 'a object')
     """
-    try:
-        text = repr(value)
-    except ValueError:  # Python refuses to print numbers of thousands of digits
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
+    text = ""
+    for part in _parts(value):
+        text += part
+        if len(text) > SHOWN_CHARACTERS:
+            return f"{text[: SHOWN_CHARACTERS - 3]}..."
+    return text
+
+
+def _parts(value: object) -> Iterator[str]:
+    """The text of a value piece by piece, none of them empty, so that it can be left at any depth."""
+    is_short = isinstance(value, int) and value.bit_length() <= 4 * SHOWN_CHARACTERS  # Python is slow to print others
+    if isinstance(value, str | bytes):
+        yield repr(value[: SHOWN_CHARACTERS + 1])
+    elif value is None or is_short or isinstance(value, float):
+        yield repr(value)
+    elif isinstance(value, list | tuple | dict | set | frozenset):
+        is_single = isinstance(value, tuple) and len(value) == 1
+        opening, closing = ("[", "]") if isinstance(value, list) else ("(", ")")
+        if isinstance(value, dict | set | frozenset):
+            opening, closing = "{", "}"
+        yield opening
+        for index, item in enumerate(value):
+            if index:
+                yield ", "
+            yield from _parts(item)
+            if isinstance(value, dict):
+                yield ": "
+                yield from _parts(value[item])
+        yield f",{closing}" if is_single else closing
+    else:
+        yield f"a {type(value).__name__}"
 
 
 def _shortened(line: str) -> str:

@@ -26,6 +26,7 @@ FORMATS = {
     "rosinality": "rosinality's .pt",
     "openvino": "OpenVINO's networks in a wheel",
 }
+UNUSUAL = "nada; for other tools write it anew with nada weights convert"
 OPENED_BY = {
     "nada": "nada",
     "nvidia": "nada, stylegan2-ada-pytorch, stylegan3, and what is built on them",
@@ -55,9 +56,9 @@ def inspection_table(path: object, found: Inspection) -> Sheet:
         "sha256": found.sha256,
         "holds": _difference(found.parent) if found.parent else "",
         "generator": f"{found.config.family}, {found.config.resolution} px, {found.num_parameters:,} parameters",
-        "networks": f"{', '.join(found.networks)}; the averaged one is read" if len(found.networks) > 1 else "",
-        "mean w": "" if found.mean_w == "stored" else "not in the file, measured on fixed latents",
-        "opened by": OPENED_BY[found.format],
+        "networks": f"{', '.join(found.networks)}; {found.chosen} is read" if found.chosen else "",
+        "supplied": "\n".join(found.supplied),
+        "opened by": OPENED_BY[found.format] if found.is_usual else UNUSUAL,
         "can be adapted": f"yes, with generator.weights: {path} in params.yaml",
         "to convert": "\n".join(found.notes),
     }

@@ -27,8 +27,12 @@ class Reading:
     generator: Network
     networks: tuple[str, ...]
     """The named networks in the file."""
-    is_mean_measured: bool = False
-    """The file holds no mean w: it was measured."""
+    chosen: str = ""
+    """The one that is read, where several are there."""
+    supplied: tuple[str, ...] = ()
+    """What the file lacks and what stands in its place, a sentence each."""
+    is_usual: bool = True
+    """The tools of its format open the file as it is."""
 
 
 def infer_config(path: Path, state: Mapping[str, Tensor], conv_clamp: float | None) -> Architecture:
@@ -60,13 +64,20 @@ def mapping_fields(path: Path, state: Mapping[str, Tensor]) -> dict[str, int]:
     """`z_dim`, `w_dim` and `mapping_layers`, from the shapes of the mapping network.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is none, or one whose layers differ in width.
     """
     first = state.get("mapping.fc0.weight")
     if first is None or first.ndim != 2:
         raise CheckpointError(f"{path}: no mapping network; expected a StyleGAN2 or StyleGAN3 generator")
-    depth = sum(1 for name in state if re.fullmatch(r"mapping\.fc\d+\.weight", name))
-    return {"z_dim": first.shape[1], "w_dim": first.shape[0], "mapping_layers": depth}
+    layers = [state[name] for name in state if re.fullmatch(r"mapping\.fc\d+\.weight", name)]
+    widths = {layer.shape[0] for layer in layers if layer.ndim == 2}
+    if len(widths) > 1:
+        listed = shown(sorted(widths)).strip("[]")
+        raise CheckpointError(
+            f"{path}: the mapping network's layers are {listed} wide; only one width for all is supported, that of w "
+            "(layer_features and mapping_fmaps at their defaults)"
+        )
+    return {"z_dim": first.shape[1], "w_dim": first.shape[0], "mapping_layers": len(layers)}
 
 
 def conv_widths(state: Mapping[str, Tensor], pattern: str) -> dict[str, int]:

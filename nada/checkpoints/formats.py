@@ -9,11 +9,11 @@ from typing import Literal
 from nada.checkpoints.architecture import Reading
 from nada.checkpoints.base_model import Parent
 from nada.checkpoints.canonical import load_generator, read_header, save_generator
+from nada.checkpoints.container import Container, container
 from nada.checkpoints.conversion import information_lost
 from nada.checkpoints.nvidia.export import save_nvidia
 from nada.checkpoints.nvidia.stylegan2 import read_nvidia
 from nada.checkpoints.openvino.mobilestylegan import holds_openvino, read_mobilestylegan
-from nada.checkpoints.pickles.torch_file import STREAM_MAGIC, ZIP_MAGIC
 from nada.checkpoints.rosinality import read_rosinality, save_rosinality
 from nada.errors import CheckpointError
 from nada.generators.registry import Architecture, Network
@@ -21,11 +21,9 @@ from nada.hashing import sha256_file
 
 Format = Literal["nada", "nvidia", "rosinality", "openvino"]
 
-HEAD_BYTES = 64
-PICKLE_MAGIC = b"\x80"
-HEADER_LENGTH_BYTES = 8  # a safetensors file opens with the length of its JSON header
 EXPECTED = "expected nada's .safetensors, NVIDIA's .pkl, rosinality's .pt or a wheel of MobileStyleGAN"
 SUFFIXES: dict[str, Format] = {".safetensors": "nada", ".pkl": "nvidia", ".pt": "rosinality"}
+CONTAINERS: dict[Container, Format] = {"safetensors": "nada", "pickle": "nvidia", "torch": "rosinality"}
 READERS = {"nvidia": read_nvidia, "rosinality": read_rosinality, "openvino": read_mobilestylegan}
 WRITERS = {"nada": save_generator, "nvidia": save_nvidia, "rosinality": save_rosinality}
 
@@ -40,9 +38,13 @@ class Inspection:
     size_bytes: int
     sha256: str
     networks: tuple[str, ...]
-    """The named networks in the file; the averaged one is read."""
-    mean_w: Literal["stored", "measured"]
-    """Whether the file holds the mean w; without it, one is measured on fixed latents."""
+    """The named networks in the file."""
+    chosen: str
+    """The one that is read; empty where there is but one."""
+    supplied: tuple[str, ...]
+    """What the file lacks and what stands in its place, a sentence each."""
+    is_usual: bool
+    """The tools of its format open it as it is."""
     parent: Parent | None
     """The generator that a difference rebuilds from; None: the file is whole."""
     notes: tuple[str, ...]
@@ -92,7 +94,9 @@ def inspect(path: Path) -> Inspection:
         size_bytes=path.stat().st_size,
         sha256=sha256_file(path),
         networks=reading.networks,
-        mean_w="measured" if reading.is_mean_measured else "stored",
+        chosen=reading.chosen if len(reading.networks) > 1 else "",
+        supplied=reading.supplied,
+        is_usual=reading.is_usual,
         parent=None if delta is None else delta.parent,
         notes=tuple(sentence for other in WRITERS if other != format for sentence in information_lost(config, other)),
     )
@@ -104,28 +108,10 @@ def detect(path: Path) -> Format:
     Raises:
         CheckpointError: missing, empty, or nothing that nada reads.
     """
-    try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise CheckpointError(f"{path}: a pipe or device; {EXPECTED}")  # opening it could wait for ever
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError as err:
-        raise CheckpointError(f"{path}: cannot be read ({err.strerror}); {EXPECTED}") from err
-    if not head:
-        raise CheckpointError(f"{path}: empty file (0 bytes); fetch it again")
-    if head.startswith(ZIP_MAGIC) and (path.suffix == ".whl" or holds_openvino(path)):
+    kind = container(path, EXPECTED)
+    if kind == "torch" and (path.suffix == ".whl" or holds_openvino(path)):
         return "openvino"
-    if head.startswith((ZIP_MAGIC, STREAM_MAGIC)):
-        return "rosinality"
-    if head.startswith(PICKLE_MAGIC):
-        return "nvidia"
-    if head[HEADER_LENGTH_BYTES : HEADER_LENGTH_BYTES + 1] == b"{":
-        return "nada"
-    if head.startswith(b"version https://git-lfs"):
-        raise CheckpointError(f"{path}: a pointer of Git LFS, not the weights; run `git lfs pull`")
-    if head.lstrip().startswith(b"<"):
-        raise CheckpointError(f"{path}: a web page, not weights; the download failed, fetch it again")
-    raise CheckpointError(f"{path}: unknown format (begins with {head[:8]!r}); {EXPECTED}")
+    return CONTAINERS[kind]
 
 
 def _read(path: Path, format: Format) -> Reading:

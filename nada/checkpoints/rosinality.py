@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,26 @@ from torch import Tensor
 from nada.atomic import replacing
 from nada.checkpoints.architecture import Reading, build, check_tensors, infer_config
 from nada.checkpoints.pickles.torch_file import load_torch
+from nada.checkpoints.supplied import (
+    MEAN_MEASURED,
+    MEAN_W,
+    NOISE_DRAWN,
+    NOT_AVERAGED,
+    drawn_noise,
+    measure_mean_w,
+)
 from nada.errors import CheckpointError, shown
 from nada.generators.registry import Network
 from nada.generators.stylegan2 import StyleGAN2
 from nada.generators.stylegan3 import StyleGAN3
 
 UPSAMPLING_GAIN = 4.0  # rosinality stores the filter of an upsampling layer with its gain, NVIDIA without
-MEAN_LATENTS = 10_000  # samples behind a mean w that the file does not hold
-MEAN_SEED = 0
 MAX_DOUBLINGS = 9  # from 4 to 2048 px
+PLACES = ("g_ema", "state_dict", "g")
+"""Where files keep a generator, the averaged one first; `state_dict` is an encoder's, with its generator (pSp, e4e)."""
+PREFIXES = ("", "module.", "decoder.", "module.decoder.")
+"""What may stand before each of its names: torch's DataParallel, and the part of an encoder's network."""
+FIRST_NAME, MEAN_NAME, NOISE_PREFIX = "input.input", "latent_avg", "noises."
 
 
 @dataclass(frozen=True)
@@ -87,13 +99,13 @@ def _modulated(ours: str, theirs: str) -> Iterator[Pair]:
 
 
 def read_rosinality(path: Path) -> Reading:
-    """Read `g_ema`; a mean w that is missing is measured on 10,000 fixed latents.
+    """Read the averaged generator, or what else the file has of one; what it may lack is supplied and told.
 
     Raises:
         CheckpointError: unsafe, truncated, or not rosinality's StyleGAN2.
     """
     content = load_torch(path)
-    theirs = _tensors(path, content)
+    place, prefix, theirs = _find(path, content)
     check_tensors(path, theirs)
     to_rgbs = sum(1 for name in theirs if re.fullmatch(r"to_rgbs\.\d+\.bias", name))
     depth = sum(1 for name in theirs if re.fullmatch(r"style\.\d+\.weight", name))
@@ -101,7 +113,9 @@ def read_rosinality(path: Path) -> Reading:
         raise CheckpointError(f"{path}: {to_rgbs} toRGB layers above 4 px; expected at most {MAX_DOUBLINGS}")
     table = name_table(4 << to_rgbs, depth)
     known = {pair.theirs: pair for pair in table}
-    missing = [name for name in known if name not in theirs and name != "latent_avg"]
+    has_noise = any(name.startswith(NOISE_PREFIX) for name in theirs)
+    optional = [name for name in known if name == MEAN_NAME or (name.startswith(NOISE_PREFIX) and not has_noise)]
+    missing = [name for name in known if name not in theirs and name not in optional]
     unknown = sorted(set(theirs) - set(known))
     for problem, names in (("missing", missing), ("unknown", unknown)):
         if names:
@@ -109,14 +123,21 @@ def read_rosinality(path: Path) -> Reading:
             raise CheckpointError(f"{path}: {len(names)} keys {problem} (first: {shown(names[0])}); expected {size}")
     state = {known[name].ours: known[name].to_ours(tensor) for name, tensor in theirs.items()}
     config = infer_config(path, state, conv_clamp=None)
-    for name, kernel in config.fixed_tensors().items():  # those that their layers have no use for
-        state.setdefault(name, kernel)
-    is_mean_known = "mapping.w_avg" in state
-    state.setdefault("mapping.w_avg", torch.zeros(config.w_dim))
-    generator = build(path, config, state)
-    if not is_mean_known:
-        generator.mapping.w_avg.copy_(_mean_w(generator))
-    return Reading(generator=generator, networks=_networks(content), is_mean_measured=not is_mean_known)
+    lacks_mean = MEAN_W not in state
+    noise = {} if has_noise else drawn_noise(config)
+    mean_w = torch.zeros(config.w_dim)  # until it is measured
+    generator = build(path, config, {**config.fixed_tensors(), **noise, MEAN_W: mean_w, **state})
+    if lacks_mean:
+        measure_mean_w(generator)
+    told = {NOT_AVERAGED: place == "g", MEAN_MEASURED: lacks_mean, NOISE_DRAWN: not has_noise}
+    supplied = tuple(sentence for sentence, is_so in told.items() if is_so)
+    return Reading(
+        generator=generator,
+        networks=_networks(content),
+        chosen=place,
+        supplied=supplied,
+        is_usual=place == PLACES[0] and not prefix and has_noise,
+    )
 
 
 def save_rosinality(path: Path, generator: Network) -> None:
@@ -139,30 +160,41 @@ def save_rosinality(path: Path, generator: Network) -> None:
         torch.save({"g_ema": state, "latent_avg": latent_avg}, file)
 
 
-def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
-    """The averaged generator's tensors in their names, `latent_avg` included where the file has it."""
+def _find(path: Path, content: Any) -> tuple[str, str, dict[str, Tensor]]:
+    """Where the generator is, what stands before its names, and its tensors, `latent_avg` among them if it is there."""
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a dict with 'g_ema'")
-    state = content.get("g_ema", content if "input.input" in content else None)
-    if not isinstance(state, Mapping):
-        found = ", ".join(shown(key) for key in list(content)[:6]) or "nothing"
+    for place in (*PLACES, ""):
+        state = content.get(place) if place else content
+        prefix = _prefix(state) if isinstance(state, Mapping) else None
+        if isinstance(state, Mapping) and (prefix is not None or place == PLACES[0]):
+            break
+    else:
+        found = ", ".join(shown(key) for key in islice(content, 6)) or "nothing"
         raise CheckpointError(f"{path}: no 'g_ema' in the file (found {found}); expected rosinality's StyleGAN2")
-    tensors = {str(name): tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
-    latent_avg = content.get("latent_avg")
-    if isinstance(latent_avg, Tensor):
-        tensors["latent_avg"] = latent_avg.reshape(-1) if latent_avg.shape[:-1].numel() == 1 else latent_avg
-    return tensors
+    start = prefix or ""
+    tensors = {
+        str(name).removeprefix(start): tensor
+        for name, tensor in state.items()
+        if isinstance(tensor, Tensor) and str(name).startswith(start)
+    }
+    if isinstance(latent_avg := content.get(MEAN_NAME), Tensor):
+        rows = latent_avg.reshape(-1, *latent_avg.shape[-1:]) if latent_avg.numel() else latent_avg[None]
+        if (rows == rows[:1]).all():  # encoders keep it once for each row of ws; rows that differ are no mean w
+            tensors[MEAN_NAME] = rows[0]
+    return place, start, tensors
+
+
+def _prefix(state: Mapping[Any, Any]) -> str | None:
+    """What every name of the generator begins with; None: there is none."""
+    for prefix in PREFIXES:
+        if f"{prefix}{FIRST_NAME}" in state:
+            return prefix
+    return None
 
 
 def _networks(content: Any) -> tuple[str, ...]:
     """Names of the state dicts in the file; a bare one has none."""
-    tables = {str(name): table for name, table in content.items() if isinstance(table, Mapping)}
-    return tuple(name for name, table in tables.items() if any(isinstance(value, Tensor) for value in table.values()))
-
-
-@torch.no_grad()
-def _mean_w(generator: Network) -> Tensor:
-    """The mean of w over fixed latents, [W_DIM]: what training would have tracked."""
-    rng = torch.Generator().manual_seed(MEAN_SEED)
-    z = torch.randn(MEAN_LATENTS, generator.z_dim, generator=rng)
-    return generator.mapping.to_w(z).mean(dim=0)
+    tables = {id(table): table for table in content.values() if isinstance(table, Mapping)}  # many names may have one
+    found = {key for key, table in tables.items() if any(isinstance(value, Tensor) for value in table.values())}
+    return tuple(str(name) for name, table in content.items() if id(table) in found)

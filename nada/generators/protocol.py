@@ -49,7 +49,7 @@ class NetworkConfig(BaseModel):
     @classmethod
     def _power_of_two(cls, value: int) -> int:
         if value & (value - 1):
-            raise ValueError(f"resolution must be a power of two, got {value}")
+            raise ValueError(f"pictures of {value} px; only powers of two are supported")
         return value
 
     @abstractmethod

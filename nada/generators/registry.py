@@ -53,7 +53,34 @@ def parse_architecture(where: object, content: Any) -> Architecture:
     try:
         return _ARCHITECTURE.validate_python(content)
     except pydantic.ValidationError as err:
-        first = err.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:])  # the first part is the family
-        of_field, value = (f" field {shown(field)}", f" ({shown(first['input'])})") if field else ("", "")
-        raise CheckpointError(f"{where}: architecture{of_field}: {one_line(first['msg'])}{value}") from err
+        raise CheckpointError(f"{where}: architecture: {_problem(err)}") from err
+
+
+EXPECTED = {
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected {ge} or more",
+    "less_than": "expected less than {lt}",
+    "less_than_equal": "expected {le} or less",
+    "literal_error": "expected {expected}",
+    "extra_forbidden": "no such field is known",
+}
+"""What each kind of error says; of any other, it is a value of the wrong type."""
+TYPES = {"int": "a whole number", "float": "a number", "finite": "a finite number", "bool": "true or false"}
+
+
+def _problem(error: pydantic.ValidationError) -> str:
+    """The first of the problems, in words."""
+    first = error.errors()[0]
+    kind, context, value = first["type"], first.get("ctx", {}), shown(first["input"])
+    if kind == "value_error":
+        return one_line(context["error"])
+    if kind.startswith("union_tag"):
+        family = first["input"].get("family") if isinstance(first["input"], dict) else None
+        return f"the family is {shown(family)}; known are {', '.join(FAMILIES)}"
+    field = ".".join(str(part) for part in first["loc"][1:])  # the first part is the family
+    if not field:
+        return f"it is {value}; expected a table of fields"
+    if kind == "missing":
+        return f"{shown(field)} is missing"
+    expected = EXPECTED.get(kind, "expected " + TYPES.get(kind.split("_")[0], "another kind of value"))
+    return f"{shown(field)} is {value}; {expected.format(**context)}"

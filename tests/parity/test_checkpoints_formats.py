@@ -92,11 +92,11 @@ def test_inspection_says_what_a_file_holds(generator: StyleGAN2, tmp_path: Path)
     path = tmp_path / "tiny.pt"
     write_any(path, generator)
     held = inspect(path)
-    assert (held.format, held.config.family, held.networks, held.mean_w) == (
+    assert (held.format, held.config.family, held.networks, held.supplied) == (
         "rosinality",
         "stylegan2",
         ("g_ema",),
-        "stored",
+        (),
     )
     assert held.config == generator.config
     assert held.num_parameters == sum(parameter.numel() for parameter in generator.parameters())
@@ -108,7 +108,8 @@ def test_inspection_says_that_a_mean_was_measured(generator: StyleGAN2, tmp_path
     content = torch.load(tmp_path / "tiny.pt", weights_only=True)
     torch.save({"g": content["g_ema"], "g_ema": content["g_ema"], "g_optim": {}}, tmp_path / "tiny.pt")
     held = inspect(tmp_path / "tiny.pt")
-    assert held.mean_w == "measured" and held.networks == ("g", "g_ema")
+    assert held.supplied == ("no mean w in the file: measured on fixed latents",)
+    assert (held.networks, held.chosen) == (("g", "g_ema"), "g_ema")
 
 
 def test_suffix_that_names_no_format_is_refused(generator: StyleGAN2, tmp_path: Path):

@@ -7,9 +7,12 @@ the architecture follows from shapes and the modules' attributes.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from nada.checkpoints.architecture import Reading, build, check_tensors, infer_config
@@ -19,6 +22,7 @@ from nada.checkpoints.pickles.allowlist import InertModule, closed
 from nada.checkpoints.pickles.module_tree import ModuleTree, conv_clamp, listed, stated, table
 from nada.checkpoints.pickles.restricted import load_pickle
 from nada.checkpoints.pickles.torch_file import LOAD_STORAGE, load_storage
+from nada.checkpoints.supplied import MEAN_MEASURED, MEAN_W, NO_NOISE, measure_mean_w
 from nada.errors import CheckpointError, shown
 from nada.generators.mapping_network import MAPPING_LR_MULTIPLIER
 from nada.generators.registry import Architecture
@@ -34,7 +38,7 @@ def read_nvidia(path: Path) -> Reading:
     if is_tensorflow(content):
         return read_tensorflow(path, content)
     if not isinstance(content, dict) or not isinstance(content.get("G_ema"), InertModule):
-        keys = [shown(key) for key in content][:6] if isinstance(content, dict) else []
+        keys = [shown(key) for key in islice(content, 6)] if isinstance(content, dict) else []
         found = ", ".join(keys) or f"a {type(content).__name__}"
         raise CheckpointError(f"{path}: no 'G_ema' in the pickle (found {found}); expected NVIDIA's StyleGAN format")
     tree = ModuleTree.walk(path, content["G_ema"])
@@ -46,10 +50,27 @@ def read_nvidia(path: Path) -> Reading:
     _refuse_unsupported(tree)
     state = tree.tensors()
     check_tensors(path, state)
-    infer = infer_stylegan3 if is_stylegan3 else infer_stylegan2
-    generator = build(path, infer(tree, state), state)
+    config = (infer_stylegan3 if is_stylegan3 else infer_stylegan2)(tree, state)
+    lacks_mean = MEAN_W not in state and stated([tree.modules["mapping"]], "w_avg_beta") == {None}
+    noiseless = {} if is_stylegan3 else _without_noise(tree, config)
+    mean = {MEAN_W: torch.zeros(config.w_dim)} if lacks_mean else {}
+    generator = build(path, config, {**state, **noiseless, **mean})
+    if lacks_mean:
+        measure_mean_w(generator)
     networks = [name for name, net in content.items() if isinstance(net, InertModule) and table(net, "_modules")]
-    return Reading(generator=generator, networks=tuple(networks))
+    told = {MEAN_MEASURED: lacks_mean, NO_NOISE: bool(noiseless)}
+    supplied = tuple(sentence for sentence, is_so in told.items() if is_so)
+    return Reading(generator=generator, networks=tuple(networks), chosen="G_ema", supplied=supplied)
+
+
+def _without_noise(tree: ModuleTree, config: Architecture) -> dict[str, Tensor]:
+    """Noise of no strength for the layers that say `use_noise` False: they were built without its tensors."""
+    found: dict[str, Tensor] = {}
+    for layer in config.style_layers():
+        name, side = f"synthesis.{layer.name}", layer.resolution
+        if stated(tree.matching(re.escape(name)), "use_noise") == {False}:
+            found |= {f"{name}.noise_strength": torch.zeros([]), f"{name}.noise_const": torch.zeros(side, side)}
+    return found
 
 
 def infer_stylegan2(tree: ModuleTree, state: Mapping[str, Tensor]) -> Architecture:

@@ -25,6 +25,8 @@ from nada.generators.mapping_network import MAPPING_LR_MULTIPLIER
 NETWORK = "dnnlib.tflib.network.Network"
 """The class of a network; `Closed` answers to it."""
 NAMES = ("G", "D", "Gs")
+SIDES = ("resolution_w", "resolution_h")
+"""Arguments of a fork for pictures of any shape; a generator of square ones is like any other."""
 VERSION = 4  # of the networks; StyleGAN's have 3
 ONLY: dict[str, Any] = {
     "label_size": 0,
@@ -40,7 +42,7 @@ ONLY: dict[str, Any] = {
 """Arguments of which one value is supported, the default."""
 NEUTRAL = {
     "latent_size", "dlatent_size", "resolution", "fmap_base", "fmap_decay", "fmap_min", "fmap_max", "num_fp16_res",
-    "mapping_layers", "mapping_fmaps", "label_fmaps", "w_avg_beta", "dlatent_avg_beta", "truncation_psi",
+    *SIDES, "mapping_layers", "mapping_fmaps", "label_fmaps", "w_avg_beta", "dlatent_avg_beta", "truncation_psi",
     "truncation_cutoff", "truncation_psi_val", "truncation_cutoff_val", "style_mixing_prob", "structure",
     "conditioning", "fused_modconv", "randomize_noise", "dtype", "func_name", "is_training", "is_validation",
     "conv_clamp",
@@ -60,18 +62,20 @@ def read_tensorflow(path: Path, content: tuple[Closed, Closed, Closed]) -> Readi
         CheckpointError: no StyleGAN2, or one that is not supported; says which.
     """
     network = content[NAMES.index("Gs")].state
-    if not isinstance(network, Mapping) or network.get("version") != VERSION:
-        found = network.get("version") if isinstance(network, Mapping) else network
-        raise CheckpointError(f"{path}: TensorFlow network of version {shown(found)}; StyleGAN2's have {VERSION}")
+    version = network.get("version") if isinstance(network, Mapping) else network
+    if not isinstance(network, Mapping) or not _is(version, VERSION):
+        raise CheckpointError(f"{path}: TensorFlow network of version {shown(version)}; StyleGAN2's have {VERSION}")
     arguments = network.get("static_kwargs")
     _refuse_unsupported(path, arguments if isinstance(arguments, Mapping) else {})
-    variables = _variables(network)
+    variables = _variables(path, network)
     sizes = [
         int(match[1]) for match in map(re.compile(r"synthesis/(\d{1,4})x\1/ToRGB/weight").fullmatch, variables) if match
     ]
     depth = sum(1 for name in variables if re.fullmatch(r"mapping/Dense\d+/weight", name))
-    if not sizes or max(sizes) & (max(sizes) - 1):
+    if not sizes:
         raise CheckpointError(f"{path}: no StyleGAN2 of configuration E or F; only those are supported")
+    if max(sizes) & (max(sizes) - 1):
+        raise CheckpointError(f"{path}: pictures of {max(sizes)} px; only powers of two are supported")
     table = list(variable_table(max(sizes), depth))
     missing = [pair.theirs for pair in table if pair.theirs not in variables]
     if missing:
@@ -80,7 +84,8 @@ def read_tensorflow(path: Path, content: tuple[Closed, Closed, Closed]) -> Readi
     check_tensors(path, state)
     clamp = arguments.get("conv_clamp") if isinstance(arguments, Mapping) else None
     config = infer_config(path, state, clamp if isinstance(clamp, int | float) else None)
-    return Reading(generator=build(path, config, {**config.fixed_tensors(), **state}), networks=NAMES)
+    generator = build(path, config, {**config.fixed_tensors(), **state})
+    return Reading(generator=generator, networks=NAMES, chosen="Gs")
 
 
 @dataclass(frozen=True)
@@ -151,12 +156,27 @@ def _refuse_unsupported(path: Path, arguments: Mapping[Any, Any]) -> None:
     for name, value in arguments.items():
         if name not in ONLY and name not in NEUTRAL:
             raise CheckpointError(f"{path}: TensorFlow network with argument {shown(name)}, which no StyleGAN2 has")
-        if name in ONLY and value != ONLY[name]:
+        if name in ONLY and not _is(value, ONLY[name]):
             raise CheckpointError(f"{path}: {name} is {shown(value)}; only {ONLY[name]!r}, the default, is supported")
+    sides = [arguments.get(name, arguments.get("resolution")) for name in SIDES]
+    if not _is(*sides):
+        raise CheckpointError(
+            f"{path}: pictures of {shown(sides[0])} x {shown(sides[1])} px; only square ones are supported"
+        )
 
 
-def _variables(network: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The variables of a network and of its components, by name; what is no array of float32 is left out."""
+def _is(value: Any, expected: Any) -> bool:
+    """Whether plain values are equal; what is none, such as a tensor, is equal to nothing."""
+    kinds = (bool, int, float, str, list, type(None))
+    return isinstance(value, kinds) and isinstance(expected, kinds) and value == expected
+
+
+def _variables(path: Path, network: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """The variables of a network and of its components, by name; what is no array of float32 is left out.
+
+    Raises:
+        CheckpointError: together they claim more than the file holds.
+    """
     components = network.get("components")
     parts = {"": network}
     for name in ("mapping", "synthesis"):
@@ -164,14 +184,25 @@ def _variables(network: Mapping[Any, Any]) -> dict[str, Tensor]:
         if isinstance(part, Closed) and isinstance(part.state, Mapping):
             parts[f"{name}/"] = part.state
     found = {}
+    bytes_left = path.stat().st_size  # the bytes of one array may stand in many
     for prefix, part in parts.items():
         pairs = part.get("variables")
         for pair in pairs if isinstance(pairs, list) else []:
             if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str):
-                value = open_array(pair[1])
-                if value is not None:
-                    found[f"{prefix}{pair[0]}"] = value
+                name, value = pair
+                bytes_left -= _array_bytes(value)
+                if bytes_left < 0:
+                    raise CheckpointError(f"{path}: its arrays claim more bytes than the file has; fetch it again")
+                if (tensor := open_array(value)) is not None:
+                    found[f"{prefix}{name}"] = tensor
     return found
+
+
+def _array_bytes(value: Any) -> int:
+    match value.state if isinstance(value, Closed) else None:
+        case (_, _, _, _, bytes(content)):
+            return len(content)
+    return 0
 
 
 def open_array(value: Any) -> Tensor | None:

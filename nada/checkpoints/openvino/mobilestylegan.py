@@ -17,6 +17,7 @@ from torch import Tensor
 from nada.checkpoints.architecture import Bounds, Reading, build, channel_fields, conv_widths, mapping_fields
 from nada.checkpoints.openvino.ir import Graph, Layer, read_graph
 from nada.checkpoints.openvino.wheel import file_names, read_files
+from nada.checkpoints.supplied import MEAN_MEASURED
 from nada.errors import CheckpointError, shown
 from nada.generators.mapping_network import MAPPING_LR_MULTIPLIER, MappingNetwork
 from nada.generators.mobilestylegan.ops import LRELU_SLOPE
@@ -57,7 +58,7 @@ def read_mobilestylegan(path: Path) -> Reading:
     _check_slopes(mapping)
     _check_slopes(synthesis)
     generator.mapping.w_avg.copy_(mean_w(generator.mapping, generator.z_dim))
-    return Reading(generator=generator, networks=("generator",), is_mean_measured=True)
+    return Reading(generator=generator, networks=("generator",), supplied=(MEAN_MEASURED,))
 
 
 @torch.no_grad()

@@ -22,6 +22,10 @@ PLAIN_NUMBER = re.compile(r"[biuf][1248]")  # numpy's short names of bool, integ
 MAX_DIMENSIONS = 16
 MAX_SIZE = 1 << 48  # of a dimension: no memory has it
 PLAIN_KEYS = (str, int, float, bytes, type(None))  # hashing these is cheap; nested tuples can hang for ever
+SMALL_KEYS = range(1 << 16)
+MAX_SPREAD_KEYS = 1024
+"""Keys of a dict beyond which one that is a number must be small: hashes of others can be chosen to collide, and then
+cost the square of their count. An optimiser of torch before 1.5 has one for each of its few hundred tensors."""
 WAY_OUT = "nothing was executed; use a checkpoint from a source you trust"
 
 
@@ -144,13 +148,17 @@ def _flattened(pairs: list[Any]) -> list[Any]:
 
 def new_set(items: list[Any] | None = None) -> set[Any]:
     """A set of plain items."""
-    return {_plain(item) for item in items or []}
+    return fill_set(set(), items or [])
 
 
-def _plain(key: Any) -> Any:
-    if not isinstance(key, PLAIN_KEYS):
-        raise RefusedError(f"a {type(key).__name__} as a key; {WAY_OUT}")
-    return key
+def fill_set(target: Any, items: list[Any]) -> set[Any]:
+    """Put items into a set; anything but a set with plain items is refused."""
+    if not isinstance(target, set):
+        raise RefusedError(f"items for a {type(target).__name__}; {WAY_OUT}")
+    for item in items:
+        _check_key(item, len(target))
+        target.add(item)
+    return target
 
 
 def fill(target: Any, items: list[Any]) -> dict[Any, Any]:
@@ -158,8 +166,17 @@ def fill(target: Any, items: list[Any]) -> dict[Any, Any]:
     if not isinstance(target, dict):
         raise RefusedError(f"items for a {type(target).__name__}; {WAY_OUT}")
     for key, value in zip(items[::2], items[1::2], strict=True):
-        target[_plain(key)] = value
+        _check_key(key, len(target))
+        target[key] = value
     return target
+
+
+def _check_key(key: Any, num_keys: int) -> None:
+    """Refuse keys whose hashing or comparing is not cheap."""
+    if not isinstance(key, PLAIN_KEYS):
+        raise RefusedError(f"a {type(key).__name__} as a key; {WAY_OUT}")
+    if num_keys >= MAX_SPREAD_KEYS and isinstance(key, int | float) and key not in SMALL_KEYS:
+        raise RefusedError(f"more than {MAX_SPREAD_KEYS} keys, and a number of any size among them; {WAY_OUT}")
 
 
 STORAGE_DTYPES: dict[str, torch.dtype] = {

@@ -14,8 +14,9 @@ from nada.checkpoints.pickles.allowlist import InertModule
 from nada.errors import CheckpointError, shown
 
 MAX_MODULES = 1000  # a 1024 px generator has 79; a damaged tree may contain itself
-MAX_TENSORS = 10_000  # and 173 tensors
-MAX_NAME = 64  # characters of a part of a dotted name: L13_1024_32 has 11
+MAX_ENTRIES = 10_000  # and some 1000 entries in all of its tables; one table may stand in many modules
+MAX_NAME = 64  # characters of a dotted name: synthesis.L13_1024_32.affine.weight has 35
+TABLES = ("_modules", "_parameters", "_buffers", "_init_kwargs")
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,14 @@ class ModuleTree:
             CheckpointError: there are too many to be a network.
         """
         found: dict[str, InertModule] = {}
-        waiting = [("", root)]
+        waiting, num_entries = [("", root)], 0
         while waiting:
             prefix, module = waiting.pop()
+            num_entries += sum(len(table(module, name)) for name in TABLES)
+            if num_entries > MAX_ENTRIES:
+                raise CheckpointError(f"{path}: more than {MAX_ENTRIES} entries in 'G_ema'; the file is damaged")
             for name, child in table(module, "_modules").items():
-                if isinstance(child, InertModule) and _is_short(name):
+                if isinstance(child, InertModule) and _is_short(prefix, name):
                     found[f"{prefix}{name}"] = child
                     waiting.append((f"{prefix}{name}.", child))
             if len(found) > MAX_MODULES:
@@ -46,23 +50,13 @@ class ModuleTree:
         return cls(path, root, found)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every parameter and buffer by its dotted name.
-
-        Raises:
-            CheckpointError: there are too many to be those of a network.
-        """
-        groups = [
-            (prefix, table(module, group))
-            for prefix, module in self.modules.items()
-            for group in ("_parameters", "_buffers")
-        ]
-        if sum(len(group) for _, group in groups) > MAX_TENSORS:
-            raise CheckpointError(f"{self.path}: more than {MAX_TENSORS} tensors in 'G_ema'; the file is damaged")
+        """Every parameter and buffer by its dotted name."""
         return {
             f"{prefix}.{name}": tensor
-            for prefix, group in groups
-            for name, tensor in group.items()
-            if isinstance(tensor, Tensor) and _is_short(name)
+            for prefix, module in self.modules.items()
+            for group in ("_parameters", "_buffers")
+            for name, tensor in table(module, group).items()
+            if isinstance(tensor, Tensor) and _is_short(prefix, name)
         }
 
     def matching(self, pattern: str) -> list[InertModule]:
@@ -70,8 +64,8 @@ class ModuleTree:
         return [module for name, module in self.modules.items() if re.fullmatch(pattern, name)]
 
 
-def _is_short(name: object) -> bool:
-    return isinstance(name, str) and len(name) <= MAX_NAME
+def _is_short(prefix: str, name: object) -> bool:
+    return isinstance(name, str) and len(prefix) + len(name) <= MAX_NAME
 
 
 def table(module: InertModule, key: str) -> Mapping[Any, Any]:

@@ -21,6 +21,7 @@ from nada.checkpoints.pickles.allowlist import (
     RefusedError,
     StandIn,
     fill,
+    fill_set,
     new_set,
 )
 from nada.errors import CheckpointError, shown
@@ -29,6 +30,7 @@ WORK_PER_BYTE = 4  # bytes travel through up to three calls; a short file that a
 WORK_PER_ITEM = 4  # an item is in one call
 TEXTS, CONTAINERS = (str, bytes, bytearray), (list, tuple, dict, set, frozenset)
 MAX_INT_BITS = 128  # the magic number of torch has 77
+LONG_INDEX_BYTES = 4
 
 
 def load_pickle(path: Path, further: Mapping[str, Callable[..., Any]]) -> Any:
@@ -78,6 +80,9 @@ class InertUnpickler(pickle._Unpickler):
     """
 
     stack: list[Any]
+    memo: dict[int, Any]
+    read: Callable[[int], bytes]
+    readline: Callable[[], bytes]
     append: Callable[[Any], None]
     pop_mark: Callable[[], list[Any]]
 
@@ -89,6 +94,7 @@ class InertUnpickler(pickle._Unpickler):
         find_storage: Callable[[Any], Any] = _no_storages,
     ) -> None:
         super().__init__(file)
+        self.size_bytes = size_bytes
         self.work_left = WORK_PER_BYTE * size_bytes
         self.admitted = {**ADMITTED, **(further or {})}
         self.find_storage = find_storage
@@ -136,9 +142,7 @@ class InertUnpickler(pickle._Unpickler):
 
     def _additems(self) -> None:
         items = self.pop_mark()
-        if not isinstance(self.stack[-1], set):
-            raise RefusedError(f"items for a {type(self.stack[-1]).__name__}; {WAY_OUT}")
-        self.stack[-1].update(new_set(items))
+        fill_set(self.stack[-1], items)
 
     def _frozenset(self) -> None:
         self.append(frozenset(new_set(self.pop_mark())))
@@ -153,6 +157,18 @@ class InertUnpickler(pickle._Unpickler):
         if type(self.stack[-1]) is not list:
             raise RefusedError(f"items for a {type(self.stack[-1]).__name__}; {WAY_OUT}")
         self.stack[-1].extend(items)
+
+    def _memoize(self, index: int) -> None:
+        """Python's pickler counts its entries; those of any index could be chosen to collide."""
+        if not 0 <= index <= self.size_bytes:
+            raise RefusedError(f"an entry of the memo that no pickle of this size has; {WAY_OUT}")
+        self.memo[index] = self.stack[-1]
+
+    def _put(self) -> None:
+        self._memoize(int(self.readline()[:-1]))
+
+    def _long_binput(self) -> None:
+        self._memoize(int.from_bytes(self.read(LONG_INDEX_BYTES), "little"))
 
     def _refuse(self) -> None:
         raise RefusedError(f"the pickle uses an instruction that no checkpoint needs; {WAY_OUT}")
@@ -181,6 +197,8 @@ _INSTRUCTIONS: dict[int, Callable[[Any], None]] = {
     pickle.ADDITEMS[0]: InertUnpickler._additems,
     pickle.FROZENSET[0]: InertUnpickler._frozenset,
     pickle.BYTEARRAY8[0]: pickle._Unpickler.dispatch[pickle.BINBYTES8[0]],  # no more memory than the file has bytes
+    pickle.PUT[0]: InertUnpickler._put,
+    pickle.LONG_BINPUT[0]: InertUnpickler._long_binput,
     pickle.APPEND[0]: InertUnpickler._append,
     pickle.APPENDS[0]: InertUnpickler._appends,
 }

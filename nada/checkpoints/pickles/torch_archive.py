@@ -22,8 +22,13 @@ ELSEWHERE_16, ELSEWHERE_32 = 0xFFFF, 0xFFFFFFFF  # the number is in the 64-bit e
 ENCRYPTED_FLAG = 0x1
 
 
-def check_archive(file: BinaryIO, archive: zipfile.ZipFile) -> str:
+def check_archive(file: BinaryIO, archive: zipfile.ZipFile, may_have_code: bool = False) -> str:
     """The folder that all records lie in.
+
+    Args:
+        file: the archive, opened.
+        archive: the same.
+        may_have_code: it may be a TorchScript program, whose code torch compresses.
 
     Raises:
         RefusedError: compressed, encrypted, repeated, overlapping or misnamed records; content that is no record.
@@ -40,7 +45,7 @@ def check_archive(file: BinaryIO, archive: zipfile.ZipFile) -> str:
         raise RefusedError("a record twice in the archive; fetch it again")
     end = 0
     for info in records:
-        problem = _problem(info)
+        problem = _problem(info, may_be_compressed=may_have_code and is_code(info.filename))
         if problem:
             raise RefusedError(f"{problem} {shown(info.filename)}; torch writes none, fetch it again")
         if info.header_offset < end:
@@ -63,9 +68,16 @@ def _is_sound_end(file: BinaryIO, archive: zipfile.ZipFile) -> bool:
     )
 
 
-def _problem(info: zipfile.ZipInfo) -> str:
+def is_code(name: str) -> bool:
+    """Whether a record is code of a TorchScript program."""
+    return name.split("/", 2)[1:2] == ["code"]
+
+
+def _problem(info: zipfile.ZipInfo, may_be_compressed: bool) -> str:
     """What is wrong with a record by the archive's directory; empty: nothing."""
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+    if may_be_compressed:
+        pass
+    elif info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
         return "compressed member"  # it could unpack to any size
     if info.flag_bits & ENCRYPTED_FLAG:
         return "encrypted member"
@@ -89,5 +101,5 @@ def _check_local_header(file: BinaryIO, info: zipfile.ZipInfo) -> int:
     name = file.read(name_bytes)
     if magic != LOCAL_MAGIC or method != info.compress_type or name != info.orig_filename.encode():
         raise RefusedError("a record differs from the archive's directory; fetch it again")
-    end: int = info.header_offset + LOCAL_HEADER.size + name_bytes + padding_bytes + info.file_size
+    end: int = info.header_offset + LOCAL_HEADER.size + name_bytes + padding_bytes + info.compress_size
     return end

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from nada.checkpoints.pickles.allowlist import STORAGE_DTYPES, WAY_OUT, RefusedError, StandIn, Storage
+from nada.checkpoints.pickles.allowlist import STORAGE_DTYPES, WAY_OUT, RefusedError, StandIn, Storage, closed
 from nada.checkpoints.pickles.restricted import InertUnpickler
 from nada.checkpoints.pickles.torch_archive import check_archive
 from nada.errors import CheckpointError
@@ -24,6 +24,7 @@ ZIP_MAGIC = b"PK\x03\x04"
 STREAM_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch's magic number, pickled
 STREAM_VERSION = 1001
 LENGTH_BYTES = 8
+PROGRAM_PREFIX = "__torch__"  # of the modules whose classes a TorchScript program brings
 LOAD_STORAGE = "torch.storage._load_from_bytes"
 """The function by which a plain pickle refers to a nested torch file; `load_storage` answers to it."""
 
@@ -37,11 +38,33 @@ def load_torch(path: Path) -> Any:
     Raises:
         CheckpointError: it cannot be read, is truncated or damaged, or asks for anything that is no data.
     """
+    return _load(path, InertUnpickler)
+
+
+def load_program(path: Path) -> Any:
+    """The modules of a TorchScript program, each `Closed` around its attributes; its code is not looked at.
+
+    Raises:
+        CheckpointError: as for `load_torch`.
+    """
+    return _load(path, ProgramUnpickler)
+
+
+class ProgramUnpickler(InertUnpickler):
+    """Also admits a program's own classes, each as an object that is kept closed."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.startswith(PROGRAM_PREFIX):
+            return StandIn(f"{module}.{name}", closed)
+        return super().find_class(module, name)
+
+
+def _load(path: Path, unpickler: type[InertUnpickler]) -> Any:
     try:
         with path.open("rb") as file:
             is_zip = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
             file.seek(0)
-            return _load_zip(file) if is_zip else _load_stream(file, path.stat().st_size)
+            return _load_zip(file, unpickler) if is_zip else _load_stream(file, path.stat().st_size)
     except RefusedError as err:
         raise CheckpointError(f"{path}: {err}") from err
     except (Exception, MemoryError) as err:  # a damaged file can fail in any way at all
@@ -87,9 +110,9 @@ class _Storages:
         return storage
 
 
-def _load_zip(file: BinaryIO) -> Any:
+def _load_zip(file: BinaryIO, unpickler: type[InertUnpickler]) -> Any:
     with zipfile.ZipFile(file) as archive:
-        folder = check_archive(file, archive)
+        folder = check_archive(file, archive, may_have_code=unpickler is ProgramUnpickler)
         if f"{folder}/byteorder" in archive.namelist() and archive.read(f"{folder}/byteorder") != b"little":
             raise RefusedError("numbers in another byte order than little-endian; save the file on another machine")
 
@@ -100,15 +123,18 @@ def _load_zip(file: BinaryIO) -> Any:
             return _flat(numbers, dtype)
 
         content = archive.read(f"{folder}/data.pkl")
-        return InertUnpickler(io.BytesIO(content), len(content), find_storage=_Storages(make).find).load()
+        return unpickler(io.BytesIO(content), len(content), find_storage=_Storages(make).find).load()
 
 
 def _load_stream(file: BinaryIO, size_bytes: int) -> Any:
     """Magic number, version, system, the content, the keys of its storages; then, for each, count and numbers."""
     buffers: dict[str, bytearray] = {}
+    bytes_left = size_bytes
 
     def make(key: str, dtype: torch.dtype, count: int) -> Tensor:
-        if count * dtype.itemsize + sum(map(len, buffers.values())) > size_bytes:
+        nonlocal bytes_left
+        bytes_left -= count * dtype.itemsize + LENGTH_BYTES
+        if bytes_left < 0:
             raise RefusedError("storages that claim more than the file holds; fetch the file again")
         buffers[key] = bytearray(count * dtype.itemsize)  # filled once the pickles are over
         return _flat(buffers[key], dtype)
@@ -121,7 +147,9 @@ def _load_stream(file: BinaryIO, size_bytes: int) -> Any:
     _, version, system, content, keys = load(), load(), load(), load(), load()
     if version != STREAM_VERSION or not isinstance(system, dict) or system.get("little_endian") is not True:
         raise RefusedError("a torch file of another version or byte order; save the file anew")
-    if not isinstance(keys, list) or sorted(keys) != sorted(buffers):
+    # Compared by hash: sorting would compare texts, and one long text may stand in a short file many times.
+    is_list = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not is_list or len(keys) != len(buffers) or set(keys) != buffers.keys():
         raise RefusedError("other storages than its content asks for; fetch the file again")
     for key in keys:
         count = int.from_bytes(file.read(LENGTH_BYTES), "little")

@@ -76,19 +76,22 @@ def test_a_missing_tensor_is_named(saved: Path) -> None:
 
 def test_an_absurd_architecture_is_refused_before_memory_is_taken(saved: Path) -> None:
     save_file(load_file(saved), saved, header({**TINY.model_dump(), "resolution": 1 << 30}))
-    with pytest.raises(CheckpointError, match="architecture field 'resolution': Input should be less than or equal"):
+    with pytest.raises(CheckpointError, match=r"architecture: 'resolution' is \d+; expected 2048 or less"):
         load_generator(saved)
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"family": "biggan"}, "architecture: Input tag 'biggan' found using 'family' does not match"),
-        ({**TINY.model_dump(), "depth": 3}, "architecture field 'depth': Extra inputs are not permitted (3)"),
-        ({**TINY3.model_dump(), "num_critical": 6}, "architecture: Value error, num_critical is 6; it must be below"),
-        ({**TINY3.model_dump(), "first_cutoff": 7}, "architecture: Value error, first_cutoff is 7.0; it must not"),
-        ({**TINY3.model_dump(), "channel_base": 3}, "architecture: Value error, channel_base is 3; the last layers"),
-        ({**TINY3.model_dump(), "output_scale": float("nan")}, "architecture field 'output_scale': Input should be"),
+        ({"family": "biggan"}, "architecture: the family is 'biggan'; known are stylegan2, stylegan3"),
+        ({**TINY.model_dump(), "depth": 3}, "architecture: 'depth' is 3; no such field is known"),
+        ({**TINY3.model_dump(), "num_critical": 6}, "architecture: num_critical is 6; it must be below"),
+        ({**TINY3.model_dump(), "first_cutoff": 7}, "architecture: first_cutoff is 7.0; it must not"),
+        ({**TINY3.model_dump(), "channel_base": 3}, "architecture: channel_base is 3; the last layers"),
+        (
+            {**TINY3.model_dump(), "output_scale": float("nan")},
+            "architecture: 'output_scale' is nan; expected a finite",
+        ),
     ],
 )
 def test_impossible_architectures_are_refused_with_the_reason(
