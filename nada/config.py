@@ -6,7 +6,7 @@ A section travels whole to whoever uses it. Nothing here reads files' contents.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -22,6 +22,7 @@ def _on_one_line(text: str) -> str:
 
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_on_one_line)]
 """What people name: files, models, recipes; it is told in lines of a terminal, and stands in records."""
+Activation = Literal["gelu", "quickgelu"]
 WEIGHTS_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz"}
 
 
@@ -47,6 +48,9 @@ class ClipConfig(Section):
     """Architecture, as open_clip lists it: `ViT-B-32`, or a JSON file in `guide.config_dir`."""
     weights: Name
     """A pretrained tag of open_clip (`openai`), or the path of a weights file."""
+    activation: Activation | None = None
+    """What a file's weights were trained with, where neither the file nor the name says it: `gelu` for LAION's
+    `ViT-B-32`. It is checked against the model and changes nothing; `ViT-B-32-quickgelu` needs none."""
 
 
 class GuideClipConfig(ClipConfig):

@@ -6,10 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from nada.clip.activation import check_activation
 from nada.clip.guide import Guide
+from nada.clip.hub import check_reachable, first_line, unfetched
 from nada.clip.model import ClipModel
 from nada.clip.open_clip_import import open_clip
+from nada.clip.weights import load_weights
 from nada.config import ClipConfig, GuideConfig, names_a_file
 from nada.errors import CheckpointError, GuideError, closest
 
@@ -19,24 +23,65 @@ def load_clip(config: ClipConfig, config_dir: str | None, antialias: bool, devic
 
     Raises:
         GuideError: open_clip has no such architecture, or cannot fetch the tag.
-        CheckpointError: the weights file is missing, damaged, or of another architecture.
+        CheckpointError: the weights file is missing, damaged, or of another architecture or activation.
+    """
+    check_clip(config, config_dir)
+    path = Path(config.weights) if names_a_file(config.weights) else None
+    with _quiet():
+        model = _fetched(config, device) if path is None else _built(config.name)
+        if path is not None:
+            load_weights(path, config.name, model)
+        tokenizer = open_clip.get_tokenizer(config.name)
+    return ClipModel(config.name, model.to(device), tokenizer, antialias, path)
+
+
+def check_clip(config: ClipConfig, config_dir: str | None) -> None:
+    """Find what is wrong with a model's name, tag or file, short of reading the tensors.
+
+    Raises:
+        GuideError, CheckpointError: as for `load_clip`.
     """
     if config_dir is not None:
         if not Path(config_dir).is_dir():
             raise GuideError(f"guide.config_dir: no folder {config_dir!r}; expected open_clip JSON configs")
         open_clip.add_model_config(Path(config_dir))
-    _check(config)
-    is_file = names_a_file(config.weights)
-    with _quiet():
-        try:
-            model = open_clip.create_model(config.name, config.weights, device=device, output_dict=True)
-        except Exception as err:  # open_clip raises whatever its readers raise
-            reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
-            if is_file:
-                raise CheckpointError(f"{config.weights}: not weights of {config.name} ({reason})") from err
-            raise GuideError(f"{config.name}: tag {config.weights!r} cannot be fetched ({reason})") from err
-        tokenizer = open_clip.get_tokenizer(config.name)
-    return ClipModel(config.name, model, tokenizer, antialias, Path(config.weights) if is_file else None)
+    _check_names(config)
+    check_activation(config, config_dir is not None and Path(config_dir, f"{config.name}.json").is_file())
+    if not names_a_file(config.weights):
+        check_reachable(config.name, config.weights)
+
+
+def try_clip(config: ClipConfig, config_dir: str | None) -> bool:
+    """Whether a model's weights are here and sound; a tag that is yet to be fetched is not, and no error.
+
+    Raises:
+        GuideError, CheckpointError: as for `load_clip`, which would fail.
+    """
+    check_clip(config, config_dir)
+    if not names_a_file(config.weights):
+        return False
+    load_clip(config, config_dir, antialias=True, device="cpu")
+    return True
+
+
+def _built(name: str) -> Any:
+    """A model of random weights; nothing is fetched for its parts.
+
+    Raises:
+        GuideError: open_clip cannot build it.
+    """
+    try:
+        return open_clip.create_model(name, pretrained_text=False, output_dict=True)
+    except Exception as err:  # open_clip raises whatever its parts raise
+        raise GuideError(f"{name}: open_clip cannot build it ({first_line(err)})") from err
+
+
+def _fetched(config: ClipConfig, device: str) -> Any:
+    """A model with the weights of a tag, which open_clip fetches where they are not here."""
+    try:
+        return open_clip.create_model(config.name, config.weights, device=device, output_dict=True)
+    except Exception as err:  # open_clip raises whatever its readers raise
+        raise unfetched(config.name, config.weights, first_line(err)) from err
 
 
 def load_guide(config: GuideConfig, device: str) -> Guide:
@@ -45,7 +90,7 @@ def load_guide(config: GuideConfig, device: str) -> Guide:
     return Guide(models, [clip.weight for clip in config.models], config.views)
 
 
-def _check(config: ClipConfig) -> None:
+def _check_names(config: ClipConfig) -> None:
     """Find what is not there before open_clip, which would answer it in its own words."""
     if config.name not in open_clip.list_models():
         known = ", ".join(closest(config.name, open_clip.list_models(), count=5, cutoff=0))

@@ -104,6 +104,11 @@ class Project:
         return self.root / ".cache" / "texts"
 
     @property
+    def clip_cache(self) -> Path:
+        """Which files of CLIPs were found sound."""
+        return self.root / ".cache" / "clips"
+
+    @property
     def network_cache(self) -> Path:
         """Published networks that were fetched."""
         return self.root / ".cache" / "networks"

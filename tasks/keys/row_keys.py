@@ -30,7 +30,7 @@ KEY_FORMAT = 2  # raise it when results change for a reason that the keys do not
 NEUTRAL_PATH = Path(__file__).with_name("neutral_values.json")
 """Section -> option -> the value at which it is left out of keys: its default on the day on which it was added. It
 stays when the default changes, so that rows that relied on the old one are made anew."""
-WHERE_FILES_LIE = ("config_dir", "weights")  # their contents are in the keys
+NO_OPTIONS = ("config_dir", "weights", "activation")  # contents of files are in the keys; the last is a statement
 SPEED_ALONE = ("batch_size", "inception", "lpips")  # of the judge; the networks are in the key by their bytes
 
 
@@ -46,9 +46,9 @@ class KeyMaker:
         self.params = params
         self.guides = guide_hashes(params.guide)
         self.judges = judge_hashes(params.judge, params.guide.config_dir)
-        self._guide = {"options": options(params.guide, WHERE_FILES_LIE), "networks": self.guides}
+        self._guide = {"options": options(params.guide, NO_OPTIONS), "networks": self.guides}
         self._judge = {
-            "options": options(params.judge, (*WHERE_FILES_LIE, *SPEED_ALONE)),
+            "options": options(params.judge, (*NO_OPTIONS, *SPEED_ALONE)),
             "networks": self.judges,
             "antialias": params.guide.antialias,
             "samples": options(params.samples),

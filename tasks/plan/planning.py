@@ -20,6 +20,7 @@ from tasks.config.prompts import load_prompts
 from tasks.config.row import Row
 from tasks.keys.row_keys import KeyMaker, retrieval_key
 from tasks.plan.capacity import Need, largest_need, models_bytes
+from tasks.plan.clip_checks import check_clips
 from tasks.plan.devices import check_runner, find_workers
 from tasks.plan.estimate import (
     CostEstimate,
@@ -75,6 +76,8 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, p
             with_state = replace(one, state=state, retrieves=found == "judged")
             planned.append(replace(with_state, estimate=prices.of(with_state)))
     check_followers(planned, missing, params)
+    if not here and any(one.state in ("train", "judge") for one in planned):
+        check_clips(params, resolver.keys.networks)
     return Plan(
         params_path=params_path,
         params=params,

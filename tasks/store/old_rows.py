@@ -24,7 +24,7 @@ from tasks.caches import reference_pictures
 from tasks.config.project import HERE
 from tasks.config.row import Row
 from tasks.keys.inputs import OPEN_CLIP, hashed, making_code, open_clip_version
-from tasks.keys.row_keys import WHERE_FILES_LIE, KeyMaker, options
+from tasks.keys.row_keys import NO_OPTIONS, KeyMaker, options
 from tasks.plan.planned_row import PlannedRow
 from tasks.store.old_record import OldRecord, read_old
 from tasks.store.record import MAKING_NAME, Making, write_entry
@@ -103,7 +103,7 @@ class OldRows:
         """The key that the older version would give a row today; None where an option says what it did not know."""
         params, row = self.params, planned.row
         adapt, guide = _as_it_was(planned.config, OLD_ADAPT), _as_it_was(params.guide, OLD_GUIDE)
-        if not (_covers(adapt, options(planned.config)) and _covers(guide, options(params.guide, WHERE_FILES_LIE))):
+        if not (_covers(adapt, options(planned.config)) and _covers(guide, options(params.guide, NO_OPTIONS))):
             return None
         references = row.reference_images
         content = {

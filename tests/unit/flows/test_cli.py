@@ -118,16 +118,14 @@ def test_a_truncated_generator_is_refused(project: Project) -> None:
     assert not (project.folder / "weights" / "adapted").exists()
 
 
-def test_damaged_clip_weights_are_found_by_a_worker_before_training(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("flows.context.PrefectServer", lambda: None)  # never asked whether it is ready
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_damaged_clip_weights_are_found_before_the_plan(project: Project, command: str) -> None:
     path = project.folder / "world" / "tiny-judge.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    outcome = project.nada("run")
-    assert outcome.status == 2
-    assert outcome.err.startswith("world/tiny-judge.safetensors: not weights of tiny-judge")
-    assert list((project.folder / "weights" / "adapted").iterdir()) == []
+    outcome = project.nada(command)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("world/tiny-judge.safetensors: not a whole safetensors file")
+    assert len(outcome.err.splitlines()) == 1 and not (project.folder / "weights" / "adapted").exists()
 
 
 def test_an_unwritable_output_is_refused(project: Project) -> None:

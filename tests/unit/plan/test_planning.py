@@ -16,7 +16,7 @@ from tasks.plan import planning
 from tasks.plan.planning import plan_to_run
 from tasks.plan.wording import left_out
 from tasks.store.record import EVALUATION_NAME, MAKING_NAME, RETRIEVAL_NAME
-from tests.conftest import tiny_stylegan3
+from tests.conftest import tiny_stylegan3, write_tiny_clip
 from tests.plans import PARAMS_PATH, change, finish, making_keys, plan, prompts, states
 from tests.project import ROBOT, SKETCH, Project, project
 from tests.rows import publish_made
@@ -46,7 +46,7 @@ def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
 
 JUDGINGS: dict[str, Callable[[], object]] = {
     "more pictures": lambda: change("num_images: 16", "num_images: 32"),
-    "another judge": lambda: Path("world/tiny-judge.safetensors").write_bytes(b"other"),
+    "another judge": lambda: write_tiny_clip(Path("world"), "tiny-judge", seed=9),
     "a network beside it": lambda: change("  num_images: 16", "  num_images: 16\n  inception: web"),
     "more pictures shown": lambda: change("count: 6", "count: 7"),
     "another truncation": lambda: change("count: 6", "count: 6\n  truncation_psi: 0.5"),
