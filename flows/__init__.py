@@ -2,4 +2,5 @@
 
 from tasks.config.environment import settle_environment
 
-settle_environment()
+NOTES = settle_environment()
+"""What of the user's environment was left out, a line each."""
