@@ -13,6 +13,7 @@ from tasks.context import NightContext, night_name
 from tasks.make import RETRIES_OF_A_DEAD_WORKER
 from tasks.plan.devices import open_pool
 from tasks.plan.plan import Plan
+from tasks.record import open_outbox
 from tasks.report.files import check_reports_writable
 from tasks.status import webhook
 from tasks.status.summary import announce, summary_of
@@ -27,7 +28,8 @@ def open_context(plan: Plan, display: Display) -> Iterator[tuple[NightContext, P
     """Lock the project, clean up, start the workers, and load every model once before any training.
 
     Raises:
-        InputError: the output cannot be written, the disk is too full, models cannot be loaded, or no Ray is there.
+        InputError: the output cannot be written, the disk is too full, models cannot be loaded, MLflow's store refuses
+            for good, or no Ray is there.
         ServerError: Prefect's server does not answer.
     """
     started = datetime.now().astimezone()
@@ -50,8 +52,10 @@ def open_context(plan: Plan, display: Display) -> Iterator[tuple[NightContext, P
         for path in plan.rebuilt_from:
             base_models.keep(path)
         waiting = plan.waiting(started)
+        context = NightContext(plan, pool, display, status_writer, waiting, started)
+        open_outbox(context)
         status_writer.running(waiting, len(pool.workers), len(plan.rows) - len(plan.working))
-        yield NightContext(plan, pool, display, status_writer, waiting, started), server
+        yield context, server
 
 
 def check_models(plan: Plan, pool: Pool) -> None:

@@ -8,7 +8,7 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from nada.errors import NadaError, OutputError
+from nada.errors import NadaError, OutputError, one_line
 from tasks.config.project import HERE
 from tasks.context import NightContext
 from tasks.plan.planned_row import PlannedRow
@@ -19,9 +19,13 @@ from tasks.report.page import Failure, Night
 from tasks.status.prefect_errors import PREFECT_ERRORS
 from tasks.store.record import Record
 from tasks.tracking import mlflow_store
+from tasks.tracking.address import without_secrets
+from tasks.tracking.refusals import StoreRefusedError
 from tasks.workers.pool import RowFailedError
 
 BOARD_LINES = 100  # of the leaderboard in Prefect's pages
+AGAIN = "not recorded now, tried again in minutes, at the end, and by the next night"
+AT_THE_END = "not recorded now, the next night tries again"
 REASON_LENGTH = 600  # of a failure in tables and report; the whole of it is in MLflow and Prefect
 
 
@@ -63,17 +67,32 @@ def _judging(record: Record) -> float:
     return sum(record.evaluation.seconds.values())
 
 
+def open_outbox(context: NightContext) -> None:
+    """Open the night's run in MLflow before anything is made. A store that may take it later is no reason to wait.
+
+    Raises:
+        StoreRefusedError: it will not, until somebody does what the message says.
+    """
+    try:
+        for note in context.outbox.open():
+            context.listener.say(f"MLflow: {note}", "yellow")
+    except StoreRefusedError:
+        raise
+    except NadaError as err:
+        context.listener.say(f"MLflow: {AGAIN} ({err})", "yellow")
+
+
 @task(name="record in MLflow", cache_policy=NO_CACHE)
 def write_outbox(context: NightContext, last: bool = False) -> None:
-    """Write to MLflow what waits for it. A store that refuses costs nothing else: the night matters more."""
+    """Write to MLflow what waits for it. Whatever goes wrong costs nothing else: the night matters more."""
     try:
         if last:
             context.outbox.write_last()
         else:
             context.outbox.write()
-    except NadaError as err:
-        when = "the next night will" if last else "tried again in minutes, at the end, and by the next night"
-        context.listener.say(f"MLflow: not recorded now, {when} ({err})", "yellow")
+    except Exception as err:
+        said = str(err) if isinstance(err, NadaError) else f"{type(err).__name__}: {one_line(err)}"
+        context.listener.say(f"MLflow: {AT_THE_END if last else AGAIN} ({without_secrets(said)})", "yellow")
         if last:
             context.status_writer.not_recorded()
 

@@ -17,7 +17,7 @@ from tasks.report import metrics
 from tasks.report.page import NIGHT_NAME, REPORT_NAME, Night, load_night, save_night, write_report
 from tasks.store import row_folder
 from tasks.store.record import Record, RecordError
-from tasks.tracking import mlflow_client
+from tasks.tracking.address import ui_command as mlflow_ui_command
 
 
 def check_reports_writable() -> None:
@@ -112,4 +112,4 @@ def current_records(plan: Plan) -> list[Record]:
 
 def ui_commands() -> dict[str, str]:
     """What -> the line that opens it."""
-    return {"MLflow": mlflow_client.ui_command(), "Prefect": prefect_ui_command()}
+    return {"MLflow": mlflow_ui_command(), "Prefect": prefect_ui_command()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import math
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ Point = tuple[str, float, int, int]
 """Name, value, milliseconds since 1970, step."""
 
 STEP_COLUMN = "step"
+NAME_LENGTH = 200  # MLflow's limit is 250
 
 
 def curves(path: Path, group: str, started: int, ended: int) -> Iterator[Point]:
@@ -91,8 +93,14 @@ def milliseconds(moment: str) -> int:
 
 
 def _name(text: str) -> str:
-    """A name that MLflow accepts."""
-    return re.sub(r"[^\w/.: -]", "_", text)
+    """A name that MLflow accepts: of some characters, not too long, and no path that could be shorter.
+
+    >>> [_name("recipes.a//b.k"), _name("train/loss"), _name("layers[0]")]
+    ['recipes.a__b.k', 'train/loss', 'layers_0_']
+    """
+    name = re.sub(r"[^\w/.: -]", "_", text)[:NAME_LENGTH]
+    is_short = posixpath.normpath(name) == name and not name.startswith(("/", ".."))
+    return name if is_short else name.replace("/", "_")
 
 
 def _number(text: str | None) -> float | None:

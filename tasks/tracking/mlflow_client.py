@@ -1,16 +1,11 @@
-"""MLflow's client: where the store is, one writer at a time, its errors as ours, and the tags by which runs are known.
-
-The store is `.mlflow/` beside params.yaml, or whatever MLFLOW_TRACKING_URI names.
-"""
+"""MLflow's client: one writer at a time, its errors as ours, and the tags by which runs are known."""
 
 from __future__ import annotations
 
 import getpass
 import logging
 import os
-import re
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,15 +14,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nada.errors import OutputError
+from nada.errors import NadaError
 from tasks.config.project import HERE
+from tasks.tracking.address import SQLITE, is_own, sqlite_path
 from tasks.tracking.entities import Point, flat
-from tasks.tracking.sqlite import check_database
+from tasks.tracking.refusals import deleted_experiment, refusal
+from tasks.tracking.sqlite import check_database, make_database, move_artifacts, move_half_made
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EXPERIMENT = "nada"
+EXPERIMENT, ARTIFACTS = "nada", "artifacts"
 METRICS_PER_BATCH = 1000  # MLflow's limit; one call a batch is a hundred times faster than one a step
 PARAMS_PER_BATCH = 100  # MLflow's limit
 VALUE_LENGTH = 6000  # MLflow's limit for a parameter
@@ -42,36 +39,70 @@ SETTINGS = {
 _WRITER = threading.Lock()  # SQLite has one writer; rows finish on several threads
 
 
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or the project's own SQLite store."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{HERE.mlflow.resolve() / 'mlflow.db'}"
+@contextmanager
+def opened_store(uri: str) -> Iterator[MlflowClient]:
+    """The client, one writer at a time.
 
-
-def ui_command() -> str:
-    """The line that opens MLflow's pages on this store."""
-    return f"mlflow ui --backend-store-uri {_without_secret(tracking_uri())}"
+    Raises:
+        StoreError: whatever went wrong inside the block, but for errors that are ours already.
+    """
+    with asked(uri):
+        if (path := sqlite_path(uri)) is not None:
+            check_database(path)
+        yield _client(uri)
 
 
 @contextmanager
-def opened_store(uri: str) -> Iterator[MlflowClient]:
-    """The client, one writer at a time; its errors become ours, without what a URI may hold of secrets."""
+def asked(uri: str) -> Iterator[None]:
+    """One writer at a time; whatever a store and its drivers raise is a refusal of the store's.
+
+    Raises:
+        StoreError: see `opened_store`.
+    """
     for setting, value in SETTINGS.items():  # what the user has set in the environment stays
         os.environ.setdefault(setting, value)
-    import sqlalchemy.exc
-    from mlflow.exceptions import MlflowException
+    import mlflow.exceptions  # noqa: F401 (seconds; it sets levels of its own)
 
-    for noisy in ("alembic", "mlflow"):  # after the import, which sets levels of its own
+    for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # every error reaches us as an exception
     with _WRITER:
         try:
-            if uri == f"sqlite:///{HERE.mlflow.resolve() / 'mlflow.db'}":
-                HERE.mlflow.mkdir(parents=True, exist_ok=True)
-            if uri.startswith("sqlite:///"):
-                check_database(Path(uri.removeprefix("sqlite:///")))
-            yield _client(uri)
-        except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as err:
-            lines = str(err).strip().splitlines() or [type(err).__name__]
-            raise OutputError(f"MLflow at {_without_secret(uri)}: {_without_secret(lines[0])}") from err
+            yield
+        except NadaError:
+            raise
+        except Exception as err:
+            raise refusal(err, uri) from err
+
+
+def prepare_store(uri: str) -> tuple[str, ...]:
+    """Make a database that is not there yet, whole; heal the project's own where it was cut short, or moved.
+
+    Returns:
+        What it did that somebody may want to know.
+
+    Raises:
+        StoreError: it cannot.
+    """
+    path, notes = sqlite_path(uri), []
+    if path is None:
+        return ()
+    with asked(uri):
+        check_database(path)
+        if is_own() and path.is_file() and (aside := move_half_made(path)) is not None:
+            notes.append(f"{path}: was cut short while it was made, and holds nothing; moved to {aside}, and made anew")
+        if not path.is_file():
+            make_database(path, _create_database)
+        if is_own():
+            move_artifacts(path, artifact_location())
+    return tuple(notes)
+
+
+def _create_database(path: Path) -> None:
+    """Fill a new SQLite database with MLflow's tables: seconds."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(f"{SQLITE}{path}", artifact_location())  # type: ignore[no-untyped-call]
+    store.engine.dispose()  # the file will have another name
 
 
 @cache
@@ -81,14 +112,23 @@ def _client(uri: str) -> MlflowClient:
     return MlflowClient(uri)
 
 
-def experiment_of(client: MlflowClient) -> str:
-    """Id of the experiment that nights are recorded in, made at the first one."""
+def experiment_of(client: MlflowClient, uri: str) -> str:
+    """Id of the experiment that nights are recorded in, made at the first one.
+
+    Raises:
+        StoreRefusedError: it was deleted.
+    """
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
-    if (found := client.get_experiment_by_name(name)) is not None:
-        return str(found.experiment_id)
-    own = "MLFLOW_TRACKING_URI" not in os.environ
-    location = (HERE.mlflow.resolve() / "artifacts").as_uri() if own else None
-    return client.create_experiment(name, artifact_location=location)
+    if (found := client.get_experiment_by_name(name)) is None:
+        return client.create_experiment(name, artifact_location=artifact_location() if is_own() else None)
+    if found.lifecycle_stage != "active":
+        raise deleted_experiment(uri, name, found.experiment_id)
+    return str(found.experiment_id)
+
+
+def artifact_location() -> str:
+    """Where the project's own store keeps artifacts; absolute, as MLflow makes whatever it is given."""
+    return (HERE.mlflow.resolve() / ARTIFACTS).as_uri()
 
 
 def having(tags: Mapping[str, str]) -> str:
@@ -104,7 +144,8 @@ def remove_runs(client: MlflowClient, experiment_id: str, query: str) -> None:
 
 def place_tags() -> dict[str, str]:
     """Where this project is."""
-    return {"nada.host": socket.gethostname(), "nada.project": Path.cwd().as_posix()}
+    project = Path.cwd().as_posix().encode(errors="backslashreplace").decode()  # names of files need not be UTF-8
+    return {"nada.host": socket.gethostname(), "nada.project": project.replace("'", "%27")}  # filters quote with '
 
 
 def own_tags(kind: str) -> dict[str, str]:
@@ -120,7 +161,12 @@ def log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> 
     """Nested sections as parameters with dotted names."""
     from mlflow.entities import Param
 
-    entries = [Param(name, value[:VALUE_LENGTH]) for name, value in flat(params)]
+    named: dict[str, str] = {}
+    for name, value in flat(params):
+        while name in named:  # names that differ in what MLflow does not accept
+            name += "_"
+        named[name] = value[:VALUE_LENGTH]
+    entries = [Param(name, value) for name, value in named.items()]
     for start in range(0, len(entries), PARAMS_PER_BATCH):
         client.log_batch(run_id, params=entries[start : start + PARAMS_PER_BATCH])
 
@@ -137,12 +183,3 @@ def log_points(client: MlflowClient, run_id: str, points: Sequence[Point]) -> No
 def now_ms() -> int:
     """Milliseconds since 1970."""
     return round(1000 * time.time())
-
-
-def _without_secret(uri: str) -> str:
-    """A URI without user name and password.
-
-    >>> _without_secret("https://me:secret@host/path")
-    'https://***@host/path'
-    """
-    return re.sub(r"//[^/@\s]+@", "//***@", uri)

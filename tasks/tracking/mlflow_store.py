@@ -21,6 +21,7 @@ from tasks.config.project import HERE
 from tasks.config.row import Row
 from tasks.store.record import Record
 from tasks.store.row_folder import METRICS_NAME, SAMPLES_NAME, process_lives
+from tasks.tracking.address import tracking_uri
 from tasks.tracking.entities import curves, final_points, hash_tags, milliseconds
 from tasks.tracking.mlflow_client import (
     experiment_of,
@@ -31,8 +32,8 @@ from tasks.tracking.mlflow_client import (
     opened_store,
     own_tags,
     place_tags,
+    prepare_store,
     remove_runs,
-    tracking_uri,
 )
 from tasks.tracking.recorded_runs import forget, known_rows, note_end, noted_ends, remember, row_id, store_name
 
@@ -53,6 +54,8 @@ class NightRun:
     tracking_uri: str
     store: str
     """`tasks.tracking.recorded_runs.store_name` of its experiment."""
+    notes: tuple[str, ...] = ()
+    """What happened to the store on the way."""
 
 
 def start_night(
@@ -64,7 +67,7 @@ def start_night(
 ) -> NightRun:
     """Open the night's parent run; runs whose process is gone are closed first, as KILLED or as `end_night` said.
 
-    The first call creates the database (seconds), so it comes before anything runs in parallel.
+    The first call makes the database (seconds).
 
     Args:
         params: logged key by key.
@@ -74,11 +77,13 @@ def start_night(
         started: when the night began, if not now.
 
     Raises:
-        OutputError: the store cannot be reached or written; calling again makes no second run.
+        StoreRefusedError: the store takes no run until somebody does what the message says.
+        StoreError: the store cannot be reached or written now; calling again makes no second run.
     """
     uri = tracking_uri()
+    notes = prepare_store(uri)
     with opened_store(uri) as client:
-        experiment_id = experiment_of(client)
+        experiment_id = experiment_of(client, uri)
         _sweep(client, experiment_id)
         own = own_tags("night")
         unfinished = f"attributes.run_name = '{name}' and attributes.status = 'RUNNING'"
@@ -88,14 +93,16 @@ def start_night(
         log_params(client, run.info.run_id, params.model_dump(mode="json"))
         _log_prompts(client, run.info.run_id, params.night.prompts, rows)
         store = store_name(uri, experiment_id, client.get_experiment(experiment_id).creation_time)
-    return NightRun(run_id=run.info.run_id, experiment_id=experiment_id, name=name, tracking_uri=uri, store=store)
+    return NightRun(
+        run_id=run.info.run_id, experiment_id=experiment_id, name=name, tracking_uri=uri, store=store, notes=notes
+    )
 
 
 def unrecorded(night: NightRun, records: Iterable[Record]) -> list[Record]:
     """Those of the rows that no finished run tells of, as a killed night or `dvc pull` leaves them.
 
     Raises:
-        OutputError: the store cannot be read.
+        StoreError: the store cannot be read.
     """
     known = known_rows(HERE.mlflow, night.store)
     missing = []
@@ -112,7 +119,7 @@ def is_recorded(night: NightRun, record: Record) -> bool:
     """Whether the store holds a finished run of this domain, made and judged like this, from whichever night.
 
     Raises:
-        OutputError: the store cannot be read.
+        StoreError: the store cannot be read.
     """
     with opened_store(night.tracking_uri) as client:
         query = f"{having(_row_tags(record))} and attributes.status = 'FINISHED'"
@@ -126,7 +133,7 @@ def record_row(night: NightRun, record: Record, folder: Path) -> str:
     was judged anew has a run for each time.
 
     Raises:
-        OutputError: the store cannot be written; calling again makes no second run.
+        StoreError: the store cannot be written; calling again makes no second run.
     """
     making, row = record.making, row_id(record)
     ended = milliseconds(record.finished)
@@ -152,7 +159,7 @@ def record_failure(night: NightRun, row: Row, key: str, error: str) -> str:
     """One FAILED child run, with the reason as tag and note. Returns its id.
 
     Raises:
-        OutputError: the store cannot be written; calling again makes no second run.
+        StoreError: the store cannot be written; calling again makes no second run.
     """
     reason = {"nada.error": error[:REASON_LENGTH], "mlflow.note.content": error[:REASON_LENGTH]}
     with opened_store(night.tracking_uri) as client:
@@ -177,7 +184,7 @@ def finish_night(
         artifacts: files to keep with the night, such as its report.
 
     Raises:
-        OutputError: the store cannot be written.
+        StoreError: the store cannot be written.
     """
     with opened_store(night.tracking_uri) as client:
         if leaderboard:

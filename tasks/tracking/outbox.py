@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from nada.errors import NadaError
 from tasks.tracking.mlflow_store import NightRun
 
 REST_SECONDS = 300.0  # after a refusal; every attempt may block for seconds
@@ -24,6 +23,17 @@ class Outbox:
         self._entries: deque[Entry] = deque()
         self._rested = 0.0
 
+    def open(self) -> tuple[str, ...]:
+        """Open the night's run, so that a store that refuses does so before anything is made; what happened to it.
+
+        Raises:
+            NadaError: it refuses.
+        """
+        self._rested = time.monotonic() + REST_SECONDS
+        self._night = self._open_night()
+        self._rested = 0.0
+        return self._night.notes
+
     def add(self, entry: Entry) -> None:
         """Remember one more entry; nothing is written yet. An entry may be tried again, so it must bear that."""
         self._entries.append(entry)
@@ -32,7 +42,7 @@ class Outbox:
         """Write what waits, unless the store refused a short while ago.
 
         Raises:
-            NadaError: the store refuses; what was not written waits.
+            Exception: the store refuses, or an entry cannot be written at all; what was not written waits.
         """
         if time.monotonic() >= self._rested:
             self._try(attempts=1)
@@ -41,20 +51,20 @@ class Outbox:
         """Write everything that can be written, at the end of the night.
 
         Raises:
-            NadaError: the last refusal; what was not written is lost to this night.
+            Exception: the last refusal; what was not written is lost to this night.
         """
         self._try(attempts=len(self._entries) + 1, seconds=LAST_SECONDS)
 
     def _try(self, attempts: int, seconds: float = float("inf")) -> None:
         """Write until so many refusals; a refused entry goes to the end, so that it alone waits for ever."""
         deadline = time.monotonic() + seconds
-        refusals: list[NadaError] = []
+        refusals: list[Exception] = []
         while self._entries and len(refusals) < attempts and time.monotonic() < deadline:
             try:
                 self._night = self._night or self._open_night()
                 self._entries[0](self._night)
                 self._entries.popleft()
-            except NadaError as err:
+            except Exception as err:  # of whatever kind: it costs this entry alone
                 refusals.append(err)
                 self._entries.rotate(-1)
         if refusals:

@@ -6,12 +6,13 @@ import errno
 import json
 import math
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from tasks.config.model import Params
 from tasks.config.row import Row
 from tasks.store.record import FileEntry, Record
 from tasks.tracking import mlflow_client, mlflow_store
+from tasks.tracking.address import ui_command
+from tasks.tracking.refusals import StoreRefusedError
 from tests.records import EVALUATION_KEY, KEY, make_record, make_score
 
 ROW = Row(line=2, domain="sketch", source="a portrait", target="a pencil sketch", recipe="style")
@@ -87,7 +90,7 @@ def client(night: mlflow_store.NightRun) -> Any:
 
 def test_the_store_lies_in_the_project(project: Path, night: mlflow_store.NightRun) -> None:
     assert night.tracking_uri == f"sqlite:///{project}/.mlflow/mlflow.db"
-    assert mlflow_client.ui_command() == f"mlflow ui --backend-store-uri {night.tracking_uri}"
+    assert ui_command() == f"mlflow ui --backend-store-uri {night.tracking_uri}"
     assert (project / ".mlflow" / "mlflow.db").is_file()
     assert not (project / "mlruns").exists()
 
@@ -336,6 +339,75 @@ def refuse(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def test_names_that_mlflow_does_not_accept_are_recorded_under_others(
+    project: Path, night: mlflow_store.NightRun
+) -> None:
+    odd = {f"{'long' * 100}": {"k": 0}, "a//b": {"k": 1}, "a?b": {"k": 2}, "a*b": {"k": 3}, "../c/": {"k": 4}}
+    run_id = client(night).create_run(night.experiment_id).info.run_id
+    mlflow_client.log_params(client(night), run_id, {"recipes": odd})
+    recorded = client(night).get_run(run_id).data.params
+    assert sorted(recorded.values()) == ["0", "1", "2", "3", "4"]
+    assert recorded["recipes.a__b.k"] == "1"
+
+
+def test_a_deleted_experiment_is_refused_with_the_line_that_brings_it_back(
+    night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "dropped")
+    dropped = mlflow_store.start_night(params(), [ROW], "night")
+    client(night).delete_experiment(dropped.experiment_id)
+    with pytest.raises(
+        StoreRefusedError, match=f"'dropped' was deleted; .*restore --experiment-id {dropped.experiment_id}"
+    ):
+        mlflow_store.start_night(params(), [ROW], "night")
+
+
+def test_a_store_that_a_kill_left_half_made_is_moved_aside_and_one_is_made_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = tmp_path / ".mlflow" / "mlflow.db"
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.store.db.utils._upgrade_db", refuse)  # with the first tables made, as MLflow makes them
+        patch.setattr("tasks.tracking.sqlite.TemporaryDirectory", lambda **_: nullcontext(tmp_path / "killed"))
+        (tmp_path / "killed").mkdir()
+        with pytest.raises(OutputError, match="No space left"):
+            mlflow_store.start_night(params(), [ROW], "night")
+    assert not store.exists()
+    (tmp_path / "killed" / "mlflow.db").rename(store)  # as older versions left it
+    made = mlflow_store.start_night(params(), [ROW], "night")
+    (note,) = made.notes
+    assert f"{store}: was cut short while it was made, and holds nothing; moved to {store}.half-made" in note
+    again = mlflow_store.start_night(params(), [ROW], "another night")
+    assert again.notes == ()
+    assert client(again).get_run(made.run_id).info.run_name == "night"
+
+
+def test_a_copy_of_a_project_keeps_its_artifacts_to_itself(
+    project: Path, night: mlflow_store.NightRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "it's a copy"
+    shutil.copytree(project / ".mlflow", copy / ".mlflow")
+    before = sorted((project / ".mlflow").rglob("*"))
+    monkeypatch.chdir(copy)
+    there = mlflow_store.start_night(params(), [ROW], "night of the copy")
+    mlflow_store.record_row(there, record(), folder_of_a_row(copy))
+    assert sorted((project / ".mlflow").rglob("*")) == before
+    assert (copy / ".mlflow" / "artifacts" / there.run_id / "artifacts" / "prompts.json").is_file()
+    assert [file.path for file in client(there).list_artifacts(night.run_id)] == ["prompts.json"]  # of before, too
+    assert client(there).get_run(night.run_id).info.artifact_uri.startswith((copy / ".mlflow").as_uri())
+
+
+@pytest.mark.parametrize(
+    "uri", ["./mlruns", "mysql://me@127.0.0.1:9/runs?password=secret", "sqlite:////proc/no/runs.db"]
+)
+def test_a_store_that_cannot_be_used_is_refused_for_good(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(StoreRefusedError, match=r"or unset MLFLOW_TRACKING_URI for the project's own store$") as caught:
+        mlflow_store.start_night(params(), [ROW], "night")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_damaged_store_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = tmp_path / "mlflow.db"
     database.write_bytes(b"no database at all" * 100)
@@ -357,4 +429,4 @@ def test_an_unknown_kind_of_store_hides_the_secret_in_its_address(monkeypatch: p
         mlflow_store.start_night(params(), [ROW], "night")
     assert "secret" not in str(caught.value)
     assert "odd://***@host/path" in str(caught.value)
-    assert "secret" not in mlflow_client.ui_command()
+    assert "secret" not in ui_command()

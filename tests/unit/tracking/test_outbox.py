@@ -15,7 +15,7 @@ class Store:
 
     def __init__(self) -> None:
         self.shut = False
-        self.disliked = ""
+        self.disliked = self.odd = ""
         self.opened = 0
         self.written: list[str] = []
 
@@ -25,7 +25,11 @@ class Store:
         self.opened += 1
         return self
 
+    notes = ("made anew",)
+
     def take(self, night: Any, entry: str) -> None:
+        if entry == self.odd:
+            raise KeyError(entry)
         if self.shut or entry == self.disliked:
             raise OutputError(f"MLflow: {entry} refused")
         self.written.append(entry)
@@ -75,6 +79,33 @@ def test_one_bad_entry_keeps_back_none_of_the_others(store: Store, books: Outbox
     with pytest.raises(OutputError, match="a refused"):
         books.write_last()
     assert store.written == ["b"]
+
+
+def test_an_entry_that_breaks_off_in_any_way_keeps_back_none_of_the_others(store: Store, books: Outbox) -> None:
+    store.odd = "a"
+    with pytest.raises(KeyError, match="a"):
+        books.write_last()
+    assert store.written == ["b"]
+
+
+def test_a_night_that_is_opened_before_its_entries_is_opened_once(store: Store, books: Outbox) -> None:
+    assert (books.open(), store.opened, store.written) == (("made anew",), 1, [])
+    books.write()
+    assert (store.opened, store.written) == (1, ["a", "b"])
+
+
+def test_a_store_that_is_shut_at_the_opening_is_left_alone_for_a_while(
+    store: Store, books: Outbox, clock: list[float]
+) -> None:
+    store.shut = True
+    with pytest.raises(OutputError, match="locked"):
+        books.open()
+    store.shut = False
+    books.write()
+    assert store.written == []
+    clock[0] += outbox.REST_SECONDS
+    books.write()
+    assert store.written == ["a", "b"]
 
 
 def test_the_end_of_the_night_does_not_wait_for_ever(store: Store, books: Outbox, clock: list[float]) -> None:
