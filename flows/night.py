@@ -8,14 +8,15 @@ only after everything else is done and reported.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 
-from flows.cli.display import Display, make_display
+from flows.cli.display import Display, clock, make_display
+from flows.cli.terminal import unexpected
 from flows.context import open_context
 from flows.server import UNREACHABLE, ServerError
 from nada.errors import NadaError
@@ -59,6 +60,7 @@ def night(
             context = opened()
         else:
             display = make_display()
+            stack.enter_context(told(display))
             plan = plan_or_tell(Path(params_path), display)
             context, _ = stack.enter_context(open_context(plan, display))
         stack.enter_context(context.pool)  # ends the workers before Prefect waits for the threads that use them
@@ -119,6 +121,17 @@ def outcome(future: PrefectFuture[Any]) -> Any:
         return future.result(raise_on_failure=False)
     except Exception as err:
         return err
+
+
+@contextmanager
+def told(display: Display) -> Iterator[None]:
+    """Say in a line why a night breaks off that nobody started by hand; Prefect keeps the traceback."""
+    try:
+        yield
+    except Exception as err:
+        why = str(err) if isinstance(err, NadaError) else unexpected(err)
+        display.say(f"{clock()} the night broke off: {why}", "bold red")
+        raise
 
 
 def plan_or_tell(params_path: Path, display: Display) -> Plan:

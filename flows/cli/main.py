@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from flows import NOTES
 from flows.cli import night, pictures, pipeline, run, weights
-from flows.cli.terminal import PlainConsole
+from flows.cli.terminal import PlainConsole, settle_streams, threads_spare, unexpected
 from nada.errors import InputError, NadaError
 
 EXIT_ROWS_FAILED, EXIT_BAD_INPUT = 1, 2
@@ -73,14 +74,21 @@ def main() -> None:
     """Entry point of the console script."""
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)
+    settle_streams()
     errors = PlainConsole(stderr=True, highlight=False, soft_wrap=True)
+    for note in NOTES:
+        errors.print(Text(note, style="yellow"))
     try:
-        app(prog_name="nada")
+        with threads_spare(sys.stderr):
+            app(prog_name="nada")
     except InputError as err:
         errors.print(Text(str(err), style="red"))
         sys.exit(EXIT_BAD_INPUT)
     except NadaError as err:
         errors.print(Text(str(err), style="red"))
+        sys.exit(EXIT_ROWS_FAILED)
+    except Exception as err:
+        errors.print(Text(unexpected(err), style="bold red"))
         sys.exit(EXIT_ROWS_FAILED)
 
 

@@ -1,18 +1,26 @@
 """The edge where text is shown: it is shown and never obeyed, and nobody need be left to read it: the terminal may be
-closed, the pipe broken, the disk full.
+closed, the pipe broken, the disk full, its letters few. Of an error that nobody foresaw it gets one line.
 """
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterable
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from nada.errors import printable
+from nada.errors import one_line, printable
 
 
 class PlainConsole(Console):
@@ -62,3 +70,57 @@ class LastingOutput:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def settle_streams() -> None:
+    """Let standard output take any text: letters that its encoding lacks are escaped, and a closed one drops it."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (lives as long as the process)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def unexpected(err: BaseException) -> str:
+    """An error that nobody foresaw, in one line; its traceback is written to a file, which the line names."""
+    kind = "Memory ran out" if isinstance(err, MemoryError) else type(err).__name__
+    said = f"{kind}: {one_line(err)}" if str(err) else kind
+    path = _keep_traceback(err)
+    where = "" if path is None else f"; where it happened is written in {path}"
+    return f"nada broke off on an error that it does not know ({_without_secrets(said)}){where}"
+
+
+@contextmanager
+def threads_spare(errors: TextIO) -> Iterator[None]:
+    """Threads that break off say so in one line, too."""
+
+    def tell(broken: threading.ExceptHookArgs) -> None:
+        if broken.exc_value is not None:
+            print(unexpected(broken.exc_value), file=errors)
+
+    before, threading.excepthook = threading.excepthook, tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _keep_traceback(err: BaseException) -> Path | None:
+    """Write it into the project's folder, or where temporary files go; None where nothing can be written."""
+    from tasks.config.project import HERE
+
+    text = _without_secrets("".join(traceback.format_exception(err)))
+    name = f"nada-{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}.txt"
+    for folder in (HERE.errors, Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        except OSError:
+            continue
+        return folder / name
+    return None
+
+
+def _without_secrets(text: str) -> str:
+    from tasks.tracking.address import without_secrets
+
+    return without_secrets(text)

@@ -114,9 +114,19 @@ class Project:
         return self.root / ".cache" / "networks"
 
     @property
+    def errors(self) -> Path:
+        """Tracebacks of errors that nobody foresaw."""
+        return self.root / ".cache" / "errors"
+
+    @property
     def mlflow(self) -> Path:
         """MLflow's own store, where no other is named."""
         return self.root / ".mlflow"
+
+    @property
+    def dvc_cache(self) -> Path:
+        """Every version of what DVC versions, unless its settings say otherwise."""
+        return self.root / ".dvc" / "cache"
 
     @property
     def prefect(self) -> Path:

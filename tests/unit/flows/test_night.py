@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,15 +15,16 @@ import flows.night
 from flows.cli.display import make_display
 from flows.context import check_models
 from flows.night import run_night
-from nada.errors import OutputError
+from nada.errors import InputError, OutputError
 from tasks.config.project import HERE
 from tasks.context import NightContext
 from tasks.evaluate import retrieve_rows
 from tasks.make import make_row
 from tasks.plan.queue import RowQueue
-from tasks.record import write_outbox, write_report
+from tasks.record import open_outbox, write_outbox, write_report
 from tasks.status.writer import StatusWriter
 from tasks.store.record import EVALUATION_NAME, MAKING_NAME, RETRIEVAL_NAME, Record, write_entry
+from tasks.tracking.refusals import StoreError, StoreRefusedError
 from tasks.workers.pool import RETRIEVE_ROWS, WorkerDiedError
 from tests.records import make_record
 
@@ -60,8 +62,54 @@ def test_a_lost_mlflow_store_is_told_and_the_night_goes_on(tmp_path: Path, monke
     assert context.listener.lines == [  # type: ignore[attr-defined]
         "MLflow: not recorded now, tried again in minutes, at the end, and by the next night "
         "(mlflow: database is locked)",
-        "MLflow: not recorded now, the next night will (mlflow: database is locked)",
+        "MLflow: not recorded now, the next night tries again (mlflow: database is locked)",
     ]
+
+
+class Odd:
+    """An outbox with an entry that breaks off as nobody foresaw."""
+
+    def write(self) -> None:
+        raise KeyError("an entry's own mistake")
+
+
+def test_whatever_goes_wrong_while_a_row_is_recorded_costs_its_record_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    context = NightContext(None, None, Heard(), None, RowQueue({}), NOW)  # type: ignore[arg-type]
+    context.outbox = Odd()  # type: ignore[assignment]
+    write_outbox.fn(context)
+    (line,) = context.listener.lines  # type: ignore[attr-defined]
+    assert line.startswith(
+        "MLflow: not recorded now, tried again in minutes, at the end, and by the next night (KeyError"
+    )
+
+
+class Opening:
+    """An outbox whose store does as told when the night begins."""
+
+    def __init__(self, answer: Exception | tuple[str, ...]) -> None:
+        self.answer = answer
+
+    def open(self) -> tuple[str, ...]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def test_the_store_is_opened_before_anything_is_made_and_only_a_refusal_for_good_ends_the_night() -> None:
+    context = NightContext(None, None, Heard(), None, RowQueue({}), NOW)  # type: ignore[arg-type]
+    for answer in (("made anew",), StoreError("MLflow: no answer")):
+        context.outbox = Opening(answer)  # type: ignore[assignment]
+        open_outbox(context)
+    assert context.listener.lines == [  # type: ignore[attr-defined]
+        "MLflow: made anew",
+        "MLflow: not recorded now, tried again in minutes, at the end, and by the next night (MLflow: no answer)",
+    ]
+    context.outbox = Opening(StoreRefusedError("MLflow: no driver; install it"))  # type: ignore[assignment]
+    with pytest.raises(InputError, match="no driver; install it"):
+        open_outbox(context)
 
 
 class Changing(dict[str, Any]):
@@ -203,3 +251,15 @@ def test_a_row_that_a_killed_night_left_without_its_retrieval_is_told_by_the_nex
     assert context.records == ({} if failed else {"sketch": record})
     told = ["sketch: its pictures did not find their prompts anew (damaged); the next night tries again"]
     assert context.listener.lines == (told if failed else [])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("err", [InputError("prompts.csv:7: 'target' is empty"), ZeroDivisionError("odd")])
+def test_a_night_that_nobody_started_by_hand_says_in_a_line_why_it_breaks_off(
+    err: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    heard = Heard()
+    with pytest.raises(type(err)), flows.night.told(heard):  # type: ignore[arg-type]
+        raise err
+    (line,) = heard.lines
+    assert re.fullmatch(rf"\d\d:\d\d:\d\d the night broke off: .*{re.escape(str(err))}.*", line)
