@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from prefect.runner import Runner
 from prefect.schedules import Cron, Schedule
 from prefect.settings import (
-    PREFECT_API_URL,
     PREFECT_SERVER_UI_API_URL,
     get_current_settings,
     temporary_settings,
@@ -21,10 +21,13 @@ from prefect.settings import (
 from prefect.types.entrypoint import EntrypointType
 
 from flows.night import night
-from flows.server import EmbeddedServer, ServerError, answers
+from flows.server import EmbeddedServer, ServerError, answers, new_secret
+from nada.atomic import writing
 from nada.errors import ParamsError
+from tasks.tracking.address import without_secrets
 
 NAME = "nightly"
+SECRET_NAME = "serve.secret"
 LOCAL_TIME = Path("/etc/localtime")
 ZONES = "zoneinfo/"
 
@@ -45,8 +48,9 @@ def serve(cron: str, params_path: Path, port: int, say: Callable[[str], None]) -
         ServerError: the server does not answer, or its port is taken.
     """
     schedule = schedule_of(cron)
-    with api(port) as url:
-        say(f"Prefect  {url.removesuffix('/api')}")
+    with api(port) as (url, secret_path):
+        where = "" if secret_path is None else f"    (asks for the secret in {secret_path})"
+        say(f"Prefect  {without_secrets(url).removesuffix('/api')}{where}")
         say(f"Nights   {cron} ({schedule.timezone}); nada status shows the one that runs; Ctrl-C ends")
         runner = Runner(name=NAME, limit=1)
         runner.add_flow(
@@ -94,33 +98,66 @@ def schedule_of(cron: str) -> Schedule:
 
 
 def local_zone() -> str:
-    """The name of this machine's time zone; UTC where it has none."""
+    """The name of this machine's time zone; UTC where it has none.
+
+    Raises:
+        ParamsError: TZ names none.
+    """
     if name := os.environ.get("TZ", "").removeprefix(":"):
-        return name
+        try:
+            return ZoneInfo(name).key
+        except (ZoneInfoNotFoundError, ValueError, OSError) as err:  # no such file, a path, a folder
+            raise ParamsError(f"TZ: {name!r} names no time zone; expected one such as Europe/Berlin") from err
     _, found, name = LOCAL_TIME.resolve().as_posix().partition(ZONES)
     return name if found else "UTC"
 
 
 @contextmanager
-def api(port: int) -> Iterator[str]:
+def api(port: int) -> Iterator[tuple[str, Path | None]]:
     """The address of a Prefect server with its scheduler: the one that the settings name, or one of our own.
 
+    With it the file that holds the secret of our own, for whoever may read this user's files.
+
     Raises:
+        OutputError: that file cannot be written.
         ServerError: it does not answer, or the port is taken.
     """
     if url := get_current_settings().api.url:
         if not answers():
-            raise ServerError(f"{url}: Prefect does not answer; start it, or unset PREFECT_API_URL to start one here")
-        yield url
+            raise ServerError(
+                f"{without_secrets(url)}: Prefect does not answer; start it, or unset PREFECT_API_URL to start one here"
+            )
+        yield url, None
         return
-    url = f"http://127.0.0.1:{port}/api"
-    with temporary_settings({PREFECT_API_URL: url, PREFECT_SERVER_UI_API_URL: url}):
-        try:
-            server = EmbeddedServer(port, settings={"PREFECT_SERVER_UI_API_URL": url})
-        except OSError as err:
-            raise ServerError(f"127.0.0.1:{port}: {os.strerror(err.errno or 0)}; choose another --port") from err
+    url, (secret, secret_path) = f"http://127.0.0.1:{port}/api", kept_secret()
+    try:
+        server = EmbeddedServer(port, settings={"PREFECT_SERVER_UI_API_URL": url}, secret=secret)
+    except OSError as err:
+        raise ServerError(f"127.0.0.1:{port}: {os.strerror(err.errno or 0)}; choose another --port") from err
+    with temporary_settings({**server.access, PREFECT_SERVER_UI_API_URL: url}):
         try:
             server.ready()
-            yield url
+            yield url, secret_path
         finally:
             server.stop()
+
+
+def kept_secret() -> tuple[str, Path | None]:
+    """The secret of the project's own server: what Prefect's settings say, or the one of a file, which comes with it.
+
+    The file is for this user alone, and keeps the secret for the next start.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if given := get_current_settings().server.api.auth_string:
+        return given.get_secret_value(), None
+    path = Path(os.environ["PREFECT_HOME"]) / SECRET_NAME
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            if not (secret := file.read().strip()):
+                secret = new_secret()
+                file.write(secret)
+    return secret, path

@@ -19,7 +19,7 @@ def main() -> None:
 
     import uvicorn  # after the watchdog: the application takes seconds to import
 
-    config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, lifespan="on", log_level="critical")
+    config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, lifespan="on", log_level="error")
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -72,13 +72,15 @@ def serve(
     """Stay, and run a night whenever the schedule says so; start a Prefect server for it, with its pages.
 
     Everything is checked now, so that a mistake does not wait for the night. A server that PREFECT_API_URL names is
-    used in place of one of its own. Set night.deadline for the morning, and night.webhook to be told how it went.
+    used in place of one of its own, which answers only whoever has the secret in .prefect/serve.secret. Set
+    night.deadline for the morning, and night.webhook to be told how it went.
 
     \b
     Examples:
       nada serve                                every night at ten
       nada serve --cron "30 21 * * 1-5"         on weekdays at half past nine
-      prefect deployment run night/nightly      one now (PREFECT_API_URL=http://127.0.0.1:4200/api)
+      export PREFECT_API_URL=http://127.0.0.1:4200/api PREFECT_API_AUTH_STRING=$(cat .prefect/serve.secret)
+      prefect deployment run night/nightly      one now
     """
     from flows.cli.tables import plan_summary
     from tasks.plan.planning import make_plan

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING, temporary_settings
 
-from flows.serve import api, local_zone, schedule_of
+from flows.serve import SECRET_NAME, api, kept_secret, local_zone, schedule_of
 from flows.server import ServerError
 from nada.errors import ParamsError
 from tasks.status.status_file import load_status
@@ -60,13 +60,19 @@ def test_a_served_night_trains_sends_one_summary_and_leaves_no_process(project: 
                 wait_for(lambda: "Nights   0 3 1 1 *" in said(log.name), process)
                 deployments: list[dict[str, str]] = []
 
+                secret = Path(".prefect", SECRET_NAME)
+                assert secret.stat().st_mode & 0o077 == 0
+                user, password = secret.read_text().split(":")
+
                 def deployed() -> bool:
-                    deployments[:] = httpx.post(f"{api}/deployments/filter", json={}).json()
+                    deployments[:] = httpx.post(f"{api}/deployments/filter", json={}, auth=(user, password)).json()
                     return bool(deployments)
 
                 wait_for(deployed, process)
                 url = f"{api}/deployments/{deployments[0]['id']}/create_flow_run"
-                assert httpx.post(url, json={"state": {"type": "SCHEDULED"}}).status_code == 201
+                assert httpx.post(url, json={"state": {"type": "SCHEDULED"}}).status_code == 401
+                answer = httpx.post(url, json={"state": {"type": "SCHEDULED"}}, auth=(user, password))
+                assert answer.status_code == 201
                 wait_for(lambda: bool(received), process)
                 children = descendants(process.pid)
                 process.send_signal(signal.SIGTERM)
@@ -76,6 +82,7 @@ def test_a_served_night_trains_sends_one_summary_and_leaves_no_process(project: 
     out = said(log.name)
     assert process.returncode == 0, out
     assert "Traceback" not in out
+    assert password not in out
     deadline = time.monotonic() + 20  # Python's resource tracker sees its parent go, and then goes itself
     while any(map(lives, children)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -109,12 +116,34 @@ def descendants(pid: int) -> list[int]:
     return found + [below for child in found for below in descendants(child)]
 
 
+def test_the_secret_is_the_same_for_every_start_and_for_this_user_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "new"))
+    secret, path = kept_secret()
+    assert path is not None
+    path.chmod(0o644)
+    assert kept_secret() == (secret, path)
+    assert (path.read_text(), path.stat().st_mode & 0o777) == (secret, 0o600)
+    path.write_text("")
+    assert kept_secret()[0] not in ("", secret)
+    with temporary_settings({PREFECT_SERVER_API_AUTH_STRING: "me:mine"}):
+        assert kept_secret() == ("me:mine", None)
+
+
 def test_a_schedule_is_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Europe/Berlin")
     schedule = schedule_of("0 22 * * *")
     assert (schedule.cron, schedule.timezone) == ("0 22 * * *", "Europe/Berlin")
     monkeypatch.delenv("TZ")
     assert local_zone()
+
+
+@pytest.mark.parametrize("zone", ["Not/AZone", "CET-1CEST", "/etc/localtime", "Europe", "../x"])
+def test_a_time_zone_that_is_none_is_refused(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    with pytest.raises(ParamsError, match=rf"^TZ: '{zone}' names no time zone; expected one such as Europe/Berlin$"):
+        schedule_of("0 22 * * *")
 
 
 def test_a_schedule_that_cannot_be_read_is_refused() -> None:

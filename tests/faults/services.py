@@ -36,7 +36,7 @@ def shared_services(folder: Path) -> Iterator[dict[str, str]]:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     MlflowClient(uri).search_experiments()
     server.ready()
-    yield {"PREFECT_API_URL": server.url, "MLFLOW_TRACKING_URI": uri}
+    yield {**{setting.name: value for setting, value in server.access.items()}, "MLFLOW_TRACKING_URI": uri}
     server.stop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -11,11 +12,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
 
 import flows  # noqa: F401 (settles Prefect's settings before its import)
-from flows.server import EmbeddedServer
+from flows.server import EmbeddedServer, PrefectServer, ServerError
 from tasks.config.project import HERE
 from tests.faults.harness import SERVER, WORKER, NightProcess, finished_rows
 from tests.project import PARAMS, Project
@@ -68,6 +75,48 @@ def test_nights_end_with_all_that_they_started_and_outlive_servers_and_terminal(
     assert json.loads((project.folder / HERE.status).read_text())["unrecorded"]
 
 
+QUESTIONS = {
+    "a page of another origin": {"Origin": "https://example.org"},
+    "a page without one": {"Origin": "null", "Content-Type": "text/plain"},
+    "a name that means this machine for now": {"Host": "example.org"},
+    "another user": {},
+    "one who guesses": {"Authorization": f"Basic {base64.b64encode(b'admin:pass').decode()}"},
+}
+
+
+def test_a_server_answers_nobody_who_does_not_know_its_secret(services: dict[str, str]) -> None:
+    url, (user, password) = services["PREFECT_API_URL"], services["PREFECT_API_AUTH_STRING"].split(":")
+    for name, headers in QUESTIONS.items():
+        for path in ("deployments/filter", "flow_runs/filter", "admin/database/clear"):
+            answer = httpx.post(f"{url}/{path}", content=b"{}", headers=headers)
+            assert answer.status_code == 401, (name, path)
+            assert "access-control-allow-origin" not in answer.headers, name
+    known = httpx.post(f"{url}/flow_runs/filter", json={}, auth=(user, password))
+    assert known.status_code == 200
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: f"{user}:{password}"}):
+        PrefectServer()
+    with (
+        temporary_settings({PREFECT_API_URL: url}),
+        pytest.raises(
+            ServerError, match=rf"^{url}: Prefect asks who we are; set PREFECT_API_AUTH_STRING to its secret"
+        ),
+    ):
+        PrefectServer()
+    preflight = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
+    assert "access-control-allow-origin" not in httpx.options(f"{url}/flow_runs/filter", headers=preflight).headers
+
+
+def test_a_server_that_cannot_start_says_why_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "prefect.db").write_text("no database at all " * 100)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setattr("flows.server.RESTARTS", 0)
+    server = EmbeddedServer()
+    said = r"^Prefect's embedded server did not start \(its process ends at once: .*not a database"
+    with pytest.raises(ServerError, match=said):
+        server.ready()
+    server.stop()
+
+
 class Idlers(contextlib.nullcontext[Any]):
     """Workers that have every model and nothing else to do."""
 
@@ -86,7 +135,8 @@ def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
     monkeypatch.setenv("PREFECT_HOME", str(home))
     server = EmbeddedServer()
     server.ready()
-    named = {**services, "PREFECT_API_URL": server.url, "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    access = {setting.name: value for setting, value in server.access.items()}
+    named = {**services, **access, "PREFECT_CLIENT_MAX_RETRIES": "0"}
     with NightProcess(project.folder, **named) as night:
         night.wait_for("loading models")
         server.stop()
@@ -96,7 +146,7 @@ def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
     assert "Report   " in outcome.out
     assert list(finished_rows(project.folder)) == ["robot", "sketch"]
 
-    with temporary_settings({PREFECT_API_URL: server.url, PREFECT_CLIENT_MAX_RETRIES: 0}):
+    with temporary_settings({**server.access, PREFECT_CLIENT_MAX_RETRIES: 0}):
         assert "Nothing to train" in project.nada("run", "--only", "sketch").out
         project.prompts("new,portrait,a new one,style,")
         monkeypatch.setattr("tasks.plan.devices.WorkerPool", lambda _: pytest.fail("workers were started"))
