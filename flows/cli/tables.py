@@ -53,9 +53,9 @@ def plan_summary(plan: Plan) -> str:
     slow = [planned.row.domain for planned in plan.to_train if planned.cost.seconds > 60 * limit]
     warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
     warning += _deadline_warning(plan) + _noise_warning(plan)
-    warning += " The disk is too small: free some space." if plan.disk_bytes > plan.free_bytes else ""
+    warning += " The disk is too small: free some space." if any(disk.need > disk.free for disk in plan.disks) else ""
     shared = f" {capacity_in_words(plan.capacity)}" if plan.capacity else ""
-    return f"{counts}. {cost} ({plan.free_bytes / 1e9:.0f} GB free).{shared}{warning}"
+    return f"{counts}. {cost} ({plan.disks[0].free / 1e9:.0f} GB free).{shared}{warning}"
 
 
 def _deadline_warning(plan: Plan) -> str:

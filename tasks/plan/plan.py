@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,10 +20,10 @@ from tasks.plan.planned_row import PlannedRow
 from tasks.plan.queue import Forecast, RowQueue, forecast
 from tasks.row.job import CheckJob, EvaluateJob, GroupJob, RetrieveJob, RowJob
 from tasks.store import pretrained
+from tasks.store.disk import Disk, disks
 from tasks.store.old_rows import OldRow
 from tasks.workers.pool import WorkerSpec
 
-COPIES = 2  # the working copy and DVC's cache
 START_UP_SECONDS = 15.0  # models, Prefect and MLflow
 MAX_CANDIDATES = 200  # prompts among which retrieval is judged: each costs 79 texts, once a worker
 
@@ -122,13 +121,13 @@ class Plan:
 
     @property
     def disk_bytes(self) -> int:
-        """Expected growth on disk."""
-        return COPIES * sum(planned.cost.num_bytes for planned in self.to_train)
+        """Expected growth on all disks."""
+        return sum(disk.need for disk in self.disks)
 
-    @property
-    def free_bytes(self) -> int:
-        """Free space where the results go."""
-        return shutil.disk_usage(Path.cwd()).free
+    @cached_property
+    def disks(self) -> list[Disk]:
+        """What the results need of each disk that they go to, and what is free there."""
+        return disks(sum(planned.cost.num_bytes for planned in self.to_train))
 
     @cached_property
     def targets(self) -> dict[str, str]:
@@ -185,12 +184,13 @@ class Plan:
         Raises:
             OutputError: less space than their results need.
         """
-        need, free = COPIES * sum(planned.cost.num_bytes for planned in rows), self.free_bytes
-        if need > free:
-            what = rows[0].domain if len(rows) == 1 else f"{len(rows)} rows"
-            raise OutputError(
-                f"{Path.cwd()}: {free / 1e6:.0f} MB free; {what} needs {need / 1e6:.0f} MB; free some space"
-            )
+        for disk in disks(sum(planned.cost.num_bytes for planned in rows)):
+            if disk.need > disk.free:
+                what = rows[0].domain if len(rows) == 1 else f"{len(rows)} rows"
+                raise OutputError(
+                    f"{disk.folder}: {disk.free / 1e6:.0f} MB free; {what} needs {disk.need / 1e6:.0f} MB there; "
+                    "free some space"
+                )
 
 
 def candidates(rows: Sequence[PlannedRow]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from nada.paths import is_file, is_folder
 from tasks.config.project import HERE
 from tasks.report.metrics import METRICS_NAME
 from tasks.report.score_catalogue import MAIN_SCORES
+from tasks.store.versioning import refusal_of_git
 
 LATEST = "now"
 
@@ -70,11 +71,11 @@ def _at_revision(revision: str) -> str:
     nothing = f"{revision!r}: no night of {HERE.reports}/ and no git revision with {path}; {known}"
     command = ["git", "show", "--end-of-options", f"{revision}:./{path}"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     except (OSError, ValueError) as err:  # no git; a NUL byte
         raise ParamsError(nothing) from err
     if result.returncode != 0:
-        raise ParamsError(nothing)
+        raise ParamsError(refusal_of_git(result.stderr) or nothing)
     return result.stdout
 
 

@@ -5,6 +5,7 @@ python -m tasks.store.versioning     prepares a fresh checkout (`make setup` cal
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,8 @@ def prepare_checkout(root: Path) -> list[str]:
     """Make `dvc repro`, `dvc push` and `dvc pull` work in a fresh checkout; what it changed, one line each.
 
     A clone of a local checkout shares the remote of that checkout, so that `dvc pull` finds its weights. A copy
-    without git works without it. Both are written to .dvc/config.local, which git ignores; a choice that is there
-    already is kept.
+    without git works without it, until it is a repository. Both are written to .dvc/config.local, which git ignores;
+    a remote that is there already is kept. A repository that git itself refuses is told of, and left as it is.
 
     Raises:
         InputError: no .dvc folder, or dvc refuses.
@@ -32,7 +33,13 @@ def prepare_checkout(root: Path) -> list[str]:
         raise InputError(f"{root / '.dvc'}: no such folder; run this in the project's folder")
     done: list[str] = []
     config = _local_config(root)
-    if not _is_git(root) and "no_scm" not in config:
+    is_git, refusal = _ask_git(root)
+    if refusal is not None:
+        done.append(refusal)
+    elif is_git and "no_scm" in config:
+        _dvc(root, "config", "--local", "--unset", "core.no_scm")
+        done.append("a git repository now: DVC works with it again")
+    elif not is_git and "no_scm" not in config:
         _dvc(root, "config", "--local", "core.no_scm", "true")
         done.append("no git repository: DVC works without it, but nothing ties weights to the code that made them")
     origin = _origin_remote(root)
@@ -86,7 +93,7 @@ def commit(root: Path) -> dict[str, str]:
 
 def _dvc(root: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "dvc", *arguments]
-    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if result.returncode != 0:
         lines = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
         reason = next((line for line in lines if line.startswith("ERROR: ")), "".join(lines[:1]) or "no reason given")
@@ -104,15 +111,38 @@ def _local_config(root: Path) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
+    result = _call_git(root, *arguments)
+    return result.stdout.strip() if result is not None and result.returncode == 0 else None
+
+
+def _call_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+    """None where there is no git."""
+    command, environment = ["git", *arguments], {**os.environ, "LC_ALL": "C"}  # English, which we read
     try:
-        result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=root, env=environment, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except FileNotFoundError:
         return None
-    return result.stdout.strip() if result.returncode == 0 else None
 
 
-def _is_git(root: Path) -> bool:
-    return _git(root, "rev-parse", "--is-inside-work-tree") == "true"
+def _ask_git(root: Path) -> tuple[bool, str | None]:
+    """Whether this is a git repository, and what to do where it is one that git refuses."""
+    result = _call_git(root, "rev-parse", "--is-inside-work-tree")
+    if result is None:
+        return False, None
+    return result.stdout.strip() == "true", refusal_of_git(result.stderr)
+
+
+def refusal_of_git(said: str) -> str | None:
+    """What to do where git does not work in a repository of another owner, by what it said; None where it does."""
+    if "safe.directory" not in said:
+        return None
+    command = next((line.strip() for line in said.splitlines() if line.strip().startswith("git config")), "")
+    return (
+        "this git repository belongs to another user, so git refuses it, and nothing ties weights to the code that "
+        f"made them; trust it with: {command or 'git config --global --add safe.directory PATH'}"
+    )
 
 
 def _origin_remote(root: Path) -> Path | None:
