@@ -35,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder or the file cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = path.parent / f"{path.name}.partial"  # of a folder such as `.`, too, which the system then refuses
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

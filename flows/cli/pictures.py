@@ -19,7 +19,7 @@ SeedOption = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Of the latents: the same seed gives the same faces in any domain.")
 ]
 PsiOption = Annotated[float, typer.Option(min=0.0, max=2.0, help="Truncation: 1 is all variety, less is tamer.")]
-OutOption = Annotated[Path | None, typer.Option(help="One picture with all of them in a grid.")]
+OutOption = Annotated[Path | None, typer.Option(help="One picture with all of them in a grid: .png or .jpg.")]
 FolderOption = Annotated[Path | None, typer.Option(help="One file each, in this folder, instead of a grid.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, or cuda:0.")]
 ParamsOption = Annotated[
@@ -56,7 +56,7 @@ def strip(
     count: FewOption = 8,
     seed: SeedOption = 0,
     psi: PsiOption = 0.7,
-    out: Annotated[Path, typer.Option(help="The picture.")] = Path("strip.png"),
+    out: Annotated[Path, typer.Option(help="The picture: .png or .jpg.")] = Path("strip.png"),
     device: DeviceOption = "cpu",
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
@@ -67,8 +67,10 @@ def strip(
       nada strip                          every finished domain, in strip.png
       nada strip sketch sepia --count 5 --seed 3
     """
+    from tasks.library.sample import check_picture
     from tasks.library.sample import strip as draw
 
+    check_picture("--out", out)
     draw(domains or [], params, count, seed, psi, device, out)
     echo(str(out))
 
@@ -102,8 +104,10 @@ def mix(
         raise typer.BadParameter("give --out or --folder, not both")
     from nada.checkpoints import save_generator
     from tasks.library.domains import open_domain, open_generator, open_mix, parse_part
-    from tasks.library.sample import sample_folder, sample_grid
+    from tasks.library.sample import check_picture, sample_folder, sample_grid
 
+    target = out or Path("mix.png")
+    check_picture("--out", target)
     read = [parse_part(part) for part in parts]
     is_whole = len(read) == 1 and read[0][1] == 1.0
     name = read[0][0]
@@ -115,7 +119,6 @@ def mix(
         sample_folder(domain, count, seed, psi, folder)
         echo(f"{count} pictures in {folder}")
     else:
-        target = out or Path("mix.png")
         sample_grid(domain, count, seed, psi, target)
         echo(str(target))
 

@@ -145,7 +145,7 @@ def fetch(
 def inspect(
     what: Annotated[str, typer.Argument(help="A file, a fetched name, a finished domain, or 'source'.")],
     picture: Annotated[
-        Path | None, typer.Option(help="Also draw samples into this PNG.", metavar="PNG", show_default=False)
+        Path | None, typer.Option(help="Also draw samples into this picture.", metavar="PNG", show_default=False)
     ] = None,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
@@ -164,6 +164,10 @@ def inspect(
     from nada.checkpoints import inspect as inspect_file
     from tasks.library.convert import weights_of
 
+    if picture is not None:
+        from tasks.library.sample import check_picture
+
+        check_picture("--picture", picture)
     path = weights_of(what, params)
     make_console().print(inspection_table(path, inspect_file(path)))
     if picture is not None:
@@ -222,6 +226,8 @@ def export(
         raise typer.BadParameter("name a domain, or give --all FOLDER")
     from flows.cli.display import make_display
     from flows.cli.weights_display import converted_lines
+    from nada.errors import InputError
+    from tasks.config.project import HERE
     from tasks.download.registry import SUFFIXES
     from tasks.library.convert import convert as convert_file
     from tasks.library.domains import find_weights, finished_generators
@@ -234,8 +240,8 @@ def export(
         files = {name: all_ / f"{name}{suffix}" for name in names}
         if others:
             display.say(f"Left no generator, so not exported: {', '.join(others)}.", "yellow")
-        elif not files:
-            display.say("No finished domain yet: nada run", "yellow")
+        if not files:
+            raise InputError(f"{HERE.adapted}: no finished domain to export; nada run makes them")
     for name, file in files.items():
         display.say(converted_lines(convert_file(find_weights(name, params), file, _format(to), force=force)))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from nada.atomic import replacing
 from nada.errors import ParamsError
 from nada.generators.domain import Domain
 from nada.images import BACKGROUND, GAP_PX, grid, save_png
@@ -19,7 +21,34 @@ from tasks.library.domains import SOURCE, finished_domains, open_domain
 
 CHUNK = 16  # latents are drawn in chunks of this size, so that a larger count begins with the same pictures
 MAX_GRID_PIXELS = 100_000_000
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {"optimize": True}),
+    ".jpg": ("JPEG", {"quality": 95}),
+    ".jpeg": ("JPEG", {"quality": 95}),
+}
+"""How a picture's name ends -> its format, and what Pillow is to know."""
 MIN_LABEL_PX, LABEL_SHARE = 12, 6  # a label's height: a part of its row's, and never too small to read
+
+
+def check_picture(option: str, path: Path) -> None:
+    """Refuse a picture whose format is unknown, before anything is rendered.
+
+    Raises:
+        ParamsError: its name ends in none of `FORMATS`.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ParamsError(f"{option}: {str(path)!r} names no picture; its name ends in {', '.join(FORMATS)}")
+
+
+def save_picture(image: Image.Image, path: Path) -> None:
+    """Write a picture in the format that its name says, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    kind, options = FORMATS[path.suffix.lower()]
+    with replacing(path) as partial:
+        image.save(partial, format=kind, **options)
 
 
 def sample_grid(generator: Domain, count: int, seed: int, psi: float, out: Path) -> None:
@@ -31,7 +60,7 @@ def sample_grid(generator: Domain, count: int, seed: int, psi: float, out: Path)
     """
     _check_size("--count", count, generator.resolution, "use --folder")
     img_u8 = torch.cat(list(samples(generator, count, seed, psi)))
-    save_png(grid(img_u8, math.ceil(math.sqrt(count))), out)
+    save_picture(grid(img_u8, math.ceil(math.sqrt(count))), out)
 
 
 def sample_folder(generator: Domain, count: int, seed: int, psi: float, folder: Path) -> None:
@@ -57,7 +86,7 @@ def strip(domains: Sequence[str], params_path: Path, count: int, seed: int, psi:
         seed: of the latents.
         psi: truncation.
         device: where to render.
-        out: the PNG.
+        out: the picture; `check_picture` passes its name.
 
     Raises:
         CheckpointError, ParamsError: see `open_domain`.
@@ -69,7 +98,7 @@ def strip(domains: Sequence[str], params_path: Path, count: int, seed: int, psi:
         generator = open_domain(name, params_path, device)
         _check_size("--count", count * len(shown), generator.resolution, f"with {len(shown)} domains, fewer latents")
         rows.append(grid(torch.cat(list(samples(generator, count, seed, psi))), count))
-    save_png(labelled(shown, rows), out)
+    save_picture(labelled(shown, rows), out)
 
 
 def labelled(labels: Sequence[str], rows: Sequence[Image.Image]) -> Image.Image:

@@ -306,7 +306,9 @@ def test_a_domain_is_exported_for_other_tools(project: Project) -> None:
 
 
 def test_every_finished_domain_is_exported_at_once(project: Project) -> None:
-    assert project.nada("weights", "export", "--all", "out").out == "No finished domain yet: nada run\n"
+    outcome = project.nada("weights", "export", "--all", "out")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "weights/adapted: no finished domain to export; nada run makes them\n"
     finish("sketch")
     finish("robot")
     outcome = project.nada("weights", "export", "--all", "out", "--to", "rosinality")

@@ -57,6 +57,41 @@ def test_a_strip_keeps_the_order_that_was_asked_for(domains: Project) -> None:
     assert Path("a.png").read_bytes() != Path("b.png").read_bytes()
 
 
+@pytest.mark.parametrize(("out", "kind"), [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.JPEG", "JPEG")])
+def test_a_picture_is_of_the_format_that_its_name_says(domains: Project, out: str, kind: str) -> None:
+    commands = (
+        ("sample", "sketch", "--out"),
+        ("strip", "--out"),
+        ("mix", "sketch:0.5", "--out"),
+        ("weights", "inspect", "sketch", "--picture"),
+    )
+    for command in commands:
+        assert out in done(domains, *command, out)
+        with Image.open(out) as picture:
+            assert picture.format == kind
+        Path(out).unlink()
+
+
+@pytest.mark.parametrize("out", [".", "..", "/", "a", "a.webp", "a.png/", "a.tiff"])
+def test_a_name_that_is_no_pictures_is_refused_before_rendering(
+    domains: Project, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if out == "a.png/":
+        Path(out).mkdir()
+    else:
+        monkeypatch.setattr("tasks.library.sample.render", lambda *_: pytest.fail("rendered"))
+    for command in (("sample", "sketch", "--out"), ("strip", "--out"), ("mix", "sketch:0.5", "--out")):
+        said = refusal(domains, *command, out)
+        assert "\n" not in said
+        assert "cannot be written" in said or said.endswith("names no picture; its name ends in .png, .jpg, .jpeg")
+    assert not list(Path().rglob("*.partial"))
+
+
+@pytest.mark.parametrize("out", [".", "..", "/"])
+def test_weights_cannot_take_the_place_of_a_folder(domains: Project, out: str) -> None:
+    assert refusal(domains, "mix", "sketch:0.5", "--weights", out).startswith(f"{out}: cannot be written (")
+
+
 def test_a_mix_of_one_whole_domain_shows_that_domain(domains: Project) -> None:
     done(domains, "sample", "sketch", "--out", "sample.png")
     assert done(domains, "mix", "sketch:1") == "mix.png"
