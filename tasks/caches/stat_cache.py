@@ -20,6 +20,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from nada.atomic import replacing
 from nada.errors import InputError, OutputError
+from tasks.store.plain_data import read_json
 
 FORMAT = 2
 SETTLED_NS = 2_000_000_000  # a file that changed later than this before it was read could change again within one tick
@@ -90,7 +91,7 @@ class StatCache(Generic[Found]):
 
     def _kept(self) -> dict[str, tuple[str, Found]]:
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
+            content = read_json(self._path)
             known = content["known"] if content["format"] == FORMAT else {}
             return {name: (str(digest), self._revived(found)) for name, (digest, found) in known.items()}
         except (OSError, ValueError, TypeError, LookupError, AttributeError):

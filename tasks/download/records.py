@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nada.atomic import replacing
+from tasks.store.plain_data import read_json
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def record_path(path: Path) -> Path:
 def read_record(path: Path) -> Mapping[str, Any]:
     """A file's record; empty where there was none, or it is damaged."""
     try:
-        record = json.loads(record_path(path).read_text(encoding="utf-8"))
+        record = read_json(record_path(path))
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -22,6 +22,7 @@ from nada.errors import FetchError, OutputError
 from nada.hashing import sha256_file
 from tasks.download.http import PassingError, ask, continues, is_encoded
 from tasks.store.locks import sole_writer
+from tasks.store.plain_data import read_json
 
 PAGE_STARTS = (b"<", b"{")  # HTML, XML, JSON; no weights begin so
 
@@ -180,7 +181,7 @@ class _Transfer:
     def _validator(self, address: str) -> str | None:
         """The strong ETag or Last-Modified of the bytes that are there, if they came from this address."""
         try:
-            version = json.loads(version_path(self._target).read_text(encoding="utf-8"))
+            version = read_json(version_path(self._target))
             return str(version["validator"]) if version["address"] == address else None
         except (OSError, ValueError, TypeError, KeyError):
             return None  # absent or damaged: the file is fetched from its start

@@ -17,6 +17,7 @@ from nada.atomic import replacing
 from nada.config import Section
 from nada.methods.base import Method
 from tasks.config.project import HERE
+from tasks.store.plain_data import read_json
 from tasks.store.record import EVALUATION_NAME, MAKING_NAME, Evaluation, Making, RecordError, read_entry
 from tasks.workers.pool import WorkerSpec
 
@@ -140,7 +141,7 @@ def _preferred(samples: Sequence[MeasuredRow], fits: Callable[[MeasuredRow], boo
 
 def _measured() -> list[MeasuredRow]:
     try:
-        return [MeasuredRow(**entry) for entry in json.loads(HERE.speeds.read_text(encoding="utf-8"))]
+        return [MeasuredRow(**entry) for entry in read_json(HERE.speeds)]
     except (OSError, ValueError, TypeError):
         return []
 

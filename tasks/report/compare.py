@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from nada.errors import ParamsError
 from nada.paths import is_file, is_folder
 from tasks.config.project import HERE
 from tasks.report.metrics import METRICS_NAME
 from tasks.report.score_catalogue import MAIN_SCORES
+from tasks.store.plain_data import parse_json, read_json
 from tasks.store.versioning import refusal_of_git
 
 LATEST = "now"
+SCORES = TypeAdapter(dict[str, dict[str, float | None]])
+INTERVALS = TypeAdapter(dict[str, dict[str, tuple[float, float]]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +47,9 @@ def load_night_metrics(night: str) -> dict[str, Any]:
     for path in (HERE.reports / METRICS_NAME if night == LATEST else HERE.reports / night / METRICS_NAME, Path(night)):
         found = path / METRICS_NAME if is_folder(path) else path
         if is_file(found):
-            return _checked(found.read_text(encoding="utf-8"), str(found))
-    return _checked(_at_revision(night), f"{night}:{HERE.reports / METRICS_NAME}")
+            return _checked(lambda: read_json(found), str(found))
+    text = _at_revision(night)
+    return _checked(lambda: parse_json(text), f"{night}:{HERE.reports / METRICS_NAME}")
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
@@ -79,11 +84,11 @@ def _at_revision(revision: str) -> str:
     return result.stdout
 
 
-def _checked(text: str, where: str) -> dict[str, Any]:
+def _checked(read: Callable[[], Any], where: str) -> dict[str, Any]:
     try:
-        content = json.loads(text)
-        domains = {name: {**scores} for name, scores in content["domains"].items()}
-        intervals = {name: {**ends} for name, ends in content.get("intervals", {}).items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as err:
+        content = read()
+        domains = SCORES.validate_python(content["domains"])
+        intervals = INTERVALS.validate_python(content.get("intervals", {}))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as err:
         raise ParamsError(f"{where}: not the metrics of a night; run nada report to write them again") from err
     return {**content, "domains": domains, "intervals": intervals}

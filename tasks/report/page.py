@@ -20,6 +20,7 @@ from tasks.report.score_catalogue import MAIN_SCORES, SCORES, ScoreInfo
 from tasks.report.thumbnails import read_sheet, sheet_uri, strip_uris
 from tasks.report.triage import KINDS, triage
 from tasks.report.wording import STORED, facts, lasted, steps, stored
+from tasks.store.plain_data import read_json
 from tasks.store.record import Making, Record, ScoreEntry
 from tasks.store.row_folder import SAMPLES_NAME
 
@@ -77,7 +78,7 @@ def load_night(folder: Path) -> Night:
     """
     path = folder / NIGHT_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         content["failures"] = tuple(Failure(**failure) for failure in content["failures"])
         lists = {name: tuple(content.get(name, ())) for name in ("trained", "current", "left")}
         return Night(**{**content, **lists})

@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nada.atomic import replacing
+from nada.atomic import replacing, sweep_partials
 from nada.checkpoints.canonical import METADATA_KEY
 from nada.errors import OutputError, StateError
 from nada.hashing import sha256_tensors
@@ -96,7 +96,7 @@ def remove(group: Sequence[RowJob]) -> None:
     path = state_path(group[0].domain)
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
-        path.with_name(path.name + ".partial").unlink(missing_ok=True)  # of a process killed while it wrote
+        sweep_partials(path)
         path.parent.rmdir()  # the last one takes the folder along
 
 

@@ -10,6 +10,7 @@ from nada.atomic import replacing
 from nada.errors import NadaError
 from tasks.config.project import HERE
 from tasks.store.locks import night_lives
+from tasks.store.plain_data import read_json
 
 FORMAT = 1
 
@@ -79,7 +80,7 @@ def load_status() -> Status | None:
         NadaError: the file is not what a night writes.
     """
     try:
-        content: dict[str, Any] = json.loads(HERE.status.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(HERE.status)
         if content.pop("format") != FORMAT:
             raise ValueError("another format")
         status = Status(**{**content, "running": [RunningRow(**row) for row in content["running"]]})

@@ -11,12 +11,13 @@ from collections.abc import Collection
 
 from nada.atomic import replacing
 from tasks.config.project import HERE
+from tasks.store.plain_data import read_json
 
 
 def load_attempts() -> dict[str, int]:
     """Domain -> nights; nothing of a domain that no night owes or owed, or where the file is damaged."""
     try:
-        content = json.loads(HERE.attempts.read_text(encoding="utf-8"))
+        content = read_json(HERE.attempts)
         return {str(domain): int(nights) for domain, nights in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

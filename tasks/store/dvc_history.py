@@ -7,13 +7,13 @@ cache is plain files named by their md5, and a version of a folder is a JSON lis
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nada.errors import InputError
 from tasks.store import row_folder, versioning
+from tasks.store.plain_data import read_json
 from tasks.store.record import MAKING_NAME
 
 Files = dict[str, Path]
@@ -50,7 +50,7 @@ def _rows(cache: Path, domains: set[str]) -> Iterator[tuple[str, Files]]:
     for listing in sorted(objects.glob("??/*.dir"), key=lambda path: -path.stat().st_mtime):
         rows: dict[str, Files] = {}
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # not one of ours, or damaged
-            for entry in json.loads(listing.read_bytes()):
+            for entry in read_json(listing):
                 domain, _, name = entry["relpath"].partition("/")
                 if domain in domains and name and "/" not in name:
                     rows.setdefault(domain, {})[name] = objects / entry["md5"][:2] / entry["md5"][2:]
@@ -60,7 +60,7 @@ def _rows(cache: Path, domains: set[str]) -> Iterator[tuple[str, Files]]:
 def _publish(domain: str, key: str, files: Files) -> bool:
     """Copy a row's files into place, if they are all there and make up a whole row with this key."""
     try:
-        if json.loads(files[MAKING_NAME].read_bytes())["key"] != key:
+        if read_json(files[MAKING_NAME])["key"] != key:
             return False
     except (OSError, ValueError, TypeError, KeyError):
         return False

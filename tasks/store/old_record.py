@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nada.methods.adapt.record import Rounding
 from nada.methods.base import Storage
+from tasks.store.plain_data import read_json
 from tasks.store.record import MAKING_NAME, MOST_BYTES, FileEntry
 
 
@@ -73,10 +74,7 @@ class OldRecord(OldEntry):
 
 def read_old(folder: Path) -> OldRecord | None:
     """A folder's record, if it is one of format 1."""
-    path = folder / MAKING_NAME
     try:
-        if path.stat().st_size > MOST_BYTES:
-            return None
-        return OldRecord.model_validate_json(path.read_bytes())
+        return OldRecord.model_validate(read_json(folder / MAKING_NAME, MOST_BYTES))
     except (OSError, ValueError):
         return None

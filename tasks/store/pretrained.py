@@ -17,6 +17,7 @@ from nada.hashing import sha256_file
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.config.row import Row
+from tasks.store.plain_data import read_json
 
 METADATA_KEY = "nada"  # as `nada.checkpoints.canonical` has it, which imports torch
 
@@ -106,7 +107,7 @@ def makes_noise(path: Path) -> bool:
 def _current(path: Path, origin: Path, source_hash: str) -> str | None:
     """sha256 of a copy that was made from these bytes and has not changed since; None where there is none."""
     try:
-        content = json.loads(origin.read_text(encoding="utf-8"))
+        content = read_json(origin)
         sha256: str = content["sha256"]
         return sha256 if content["source_sha256"] == source_hash and sha256_file(path) == sha256 else None
     except (OSError, ValueError, TypeError, KeyError):

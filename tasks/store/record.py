@@ -28,6 +28,7 @@ from nada.errors import NadaError
 from nada.methods.base import Method, RecordPart, Storage
 from nada.methods.registry import METHODS, find_method
 from tasks.config.row import Row
+from tasks.store.plain_data import read_json
 
 MAKING_NAME, EVALUATION_NAME, RETRIEVAL_NAME = "row.json", "evaluation.json", "retrieval.json"
 FORMAT: Literal[2] = 2
@@ -235,9 +236,7 @@ def read_entry(path: Path, model: type[Part]) -> Part:
         RecordError: missing, damaged, edited, or of another format.
     """
     try:
-        if not path.is_file() or path.stat().st_size > MOST_BYTES:
-            raise RecordError(f"{path}: no record")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, MOST_BYTES)
         if not isinstance(content, dict) or content.pop("sha256", None) != digest(content):
             raise RecordError(f"{path}: not as it was written")
         return model.model_validate(content)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nada.atomic import writing
+from nada.atomic import process_lives, writing
 from nada.hashing import sha256_file
 from tasks.config.project import HERE
 from tasks.store.record import (
@@ -217,21 +217,6 @@ def check_writable() -> None:
     with writing(HERE.adapted):
         probe.mkdir(parents=True, exist_ok=True)
         probe.rmdir()
-
-
-def process_lives(pid: int) -> bool:
-    """Whether a process of this machine has this id.
-
-    >>> process_lives(os.getpid())
-    True
-    """
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def _folders() -> list[Path]:

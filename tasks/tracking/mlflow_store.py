@@ -15,12 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nada.atomic import process_lives
 from nada.methods.base import PROBES_NAME, TRACE_NAME
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.config.row import Row
 from tasks.store.record import Record
-from tasks.store.row_folder import METRICS_NAME, SAMPLES_NAME, process_lives
+from tasks.store.row_folder import METRICS_NAME, SAMPLES_NAME
 from tasks.tracking.address import tracking_uri
 from tasks.tracking.entities import curves, final_points, hash_tags, milliseconds
 from tasks.tracking.mlflow_client import (
