@@ -40,7 +40,7 @@ def main() -> None:
                     if isinstance(news, Progress):
                         told.setdefault(news.phase, time.monotonic())
 
-                pool.run(MAKE_ROWS, plan.group_job([short]), heard)
+                pool.run(MAKE_ROWS, plan.group_job([short]), heard, timeout_seconds=plan.row_seconds)
                 kind = "known pictures" if index >= ROWS else "warm worker" if index else "cold worker"
                 print(f"  {kind}, {planned.domain:<20} first step after {told['make'] - started:6.2f} s", flush=True)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from flows.cli.display import Display
 from flows.server import PrefectServer
+from nada.errors import WorkerError
 from tasks.caches import cache_size
 from tasks.context import NightContext, night_name
 from tasks.make import RETRIES_OF_A_DEAD_WORKER
@@ -20,7 +21,10 @@ from tasks.status.summary import announce, summary_of
 from tasks.status.writer import StatusWriter
 from tasks.store import base_models, row_folder
 from tasks.store.locks import only_night
+from tasks.workers.idle import RowTimeoutError
 from tasks.workers.pool import CHECK_MODELS, Pool, WorkerDiedError
+
+LOADING_SECONDS = 1800.0  # for all models, also where some come from the web: what arrived is kept for a second try
 
 
 @contextmanager
@@ -59,16 +63,20 @@ def open_context(plan: Plan, display: Display) -> Iterator[tuple[NightContext, P
 
 
 def check_models(plan: Plan, pool: Pool) -> None:
-    """Load every model once in a worker; as with rows, one that was killed meanwhile is no reason to give up.
+    """Load every model once in a worker; one that was killed or held up meanwhile is no reason to give up.
 
     Raises:
         InputError: models cannot be loaded.
-        WorkerError: the worker died twice.
+        WorkerError: the worker died twice, or twice came to no end.
     """
+    limit = min(LOADING_SECONDS, plan.row_seconds)
     for attempts_left in reversed(range(RETRIES_OF_A_DEAD_WORKER + 1)):
         try:
-            pool.run(CHECK_MODELS, plan.check_job())
+            pool.run(CHECK_MODELS, plan.check_job(), timeout_seconds=limit)
             return
+        except RowTimeoutError as err:
+            if not attempts_left:
+                raise WorkerError(f"the models were not loaded within {limit:g} s, twice; try again") from err
         except WorkerDiedError:
             if not attempts_left:
                 raise

@@ -28,7 +28,7 @@ def measure(plan: Plan, display: Display) -> None:
     worker = plan.workers[0]
     with open_pool(plan.params.night, plan.workers[:1]) as pool:
         for recipe, planned in unknown.items():
-            per_step, judge = pool.run(MEASURE, plan.job(planned))
+            per_step, judge = pool.run(MEASURE, plan.job(planned), timeout_seconds=plan.row_seconds)
             sample = MeasuredRow(
                 device=worker.device.split(":")[0],
                 threads=worker.threads,

@@ -85,7 +85,7 @@ def _remade(plan: Plan, pool: WorkerPool, planned: PlannedRow, record: Record, d
     Raises:
         NadaError: as rows raise.
     """
-    limit = plan.params.night.row_timeout_minutes * 60
+    limit = plan.row_seconds
     with TemporaryDirectory(prefix="nada-verify-") as folder:
         group = [plan.by_domain[domain] for domain in record.making.group if domain in plan.by_domain]
         rows = [other for other in group if other == planned or may_ride_along(plan, planned, other)]
@@ -93,7 +93,7 @@ def _remade(plan: Plan, pool: WorkerPool, planned: PlannedRow, record: Record, d
         remade = RowGroup(pool, job, limit, display.progress).result(planned.domain)
         place = Path(folder) / planned.domain
         judged = plan.evaluate_job(planned, place)
-        pool.run(EVALUATE_ROW, judged, display.progress, limit, about=planned.domain)
+        pool.run(EVALUATE_ROW, judged, display.progress, timeout_seconds=limit, about=planned.domain)
         return compare(record.making, record.evaluation, remade, place)
 
 

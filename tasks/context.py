@@ -22,6 +22,8 @@ from tasks.workers.group import RowGroup
 from tasks.workers.news import Progress
 from tasks.workers.pool import Pool
 
+TRIES_TOGETHER = 2  # of the rows of a pass
+
 
 class Listener(Protocol):
     """Whoever shows a night to a person."""
@@ -73,7 +75,7 @@ class NightContext:
         """Whether everything is done, recorded and reported."""
         self.prefect_lost = False
         """Whether Prefect's server was gone at the end; waiting for it at exit would take minutes and help nobody."""
-        self._groups: dict[str, RowGroup] = {}
+        self._groups: dict[tuple[str, int], RowGroup] = {}
         self._grouping = threading.Lock()
 
     @property
@@ -100,7 +102,7 @@ class NightContext:
     @property
     def row_seconds(self) -> float:
         """A row may take."""
-        return self.plan.params.night.row_timeout_minutes * 60
+        return self.plan.row_seconds
 
     def progress(self, progress: Any) -> None:
         """News of a running row; called from many threads."""
@@ -109,16 +111,24 @@ class NightContext:
 
     def gather(self, rows: Sequence[PlannedRow]) -> None:
         """Let these rows be made in one pass."""
-        group = RowGroup(self.pool, self.plan.group_job(rows), self.row_seconds, self.progress)
         with self._grouping:
-            self._groups |= {planned.domain: group for planned in rows}
+            self._gather(rows, tries=1)
 
-    def group_of(self, planned: PlannedRow, anew: bool) -> RowGroup:
-        """The pass that a row rides in; `anew`, one of its own, for the other was lost."""
-        if anew:
-            self.gather([planned])
+    def group_of(self, domain: str, tries: int) -> RowGroup:
+        """The pass that a row rides in when it is tried so often.
+
+        The rows that a worker lost ride together again, so that they go on from the state that they left together;
+        should that one die too, each alone, for one of them may be what kills it.
+        """
         with self._grouping:
-            return self._groups[planned.domain]
+            if (domain, tries) not in self._groups:
+                lost = self._groups[domain, tries - 1].lost if tries <= TRIES_TOGETHER else ()
+                self._gather([self.plan.by_domain[name] for name in lost or (domain,)], tries)
+            return self._groups[domain, tries]
+
+    def _gather(self, rows: Sequence[PlannedRow], tries: int) -> None:
+        group = RowGroup(self.pool, self.plan.group_job(rows), self.row_seconds, self.progress)
+        self._groups |= {(planned.domain, tries): group for planned in rows}
 
 
 def night_name(started: datetime) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
-from nada.errors import WorkerError
+from nada.errors import NadaError
 from tasks.context import NightContext
 from tasks.make import RETRIES_OF_A_DEAD_WORKER, worker_died
 from tasks.store import row_folder
@@ -25,15 +25,19 @@ RETRIEVED_AT_ONCE = 1000  # rows in one job: what it has done is kept when the n
     cache_policy=NO_CACHE,
 )
 def evaluate_row(domain: str, context: NightContext) -> Record:
-    """Judge one made row on a worker: on the one that made it where that is free, for it holds the result."""
+    """Judge one made row on a worker: on the one that made it where that is free, for it holds the result.
+
+    What lies there whole in the end counts, whatever kept the worker from telling of it.
+    """
     planned = context.plan.by_domain[domain]
     try:
         job = context.plan.evaluate_job(planned)
-        context.pool.run(EVALUATE_ROW, job, context.progress, context.row_seconds, about=domain)
-    except WorkerDiedError as err:
-        if runtime.task_run.run_count <= RETRIES_OF_A_DEAD_WORKER:
-            context.listener.again(domain, str(err))
-        raise
+        context.pool.run(EVALUATE_ROW, job, context.progress, timeout_seconds=context.row_seconds, about=domain)
+    except NadaError as err:
+        if row_folder.state_of(domain, planned.keys) != "whole":
+            if isinstance(err, WorkerDiedError) and runtime.task_run.run_count <= RETRIES_OF_A_DEAD_WORKER:
+                context.listener.again(domain, str(err))
+            raise
     return row_folder.read_record(domain)
 
 
@@ -50,8 +54,8 @@ def retrieve_rows(context: NightContext) -> None:
             failed = context.pool.run(
                 RETRIEVE_ROWS, context.plan.retrieve_job(some), timeout_seconds=context.row_seconds
             )
-        except WorkerError as err:
-            failed = {planned.domain: str(err) for planned in some}
+        except Exception as err:  # the rows are whole; the night goes on to its report
+            failed = {planned.domain: str(err) or type(err).__name__ for planned in some}
         for domain, reason in failed.items():
             what = f"{domain}: its pictures did not find their prompts anew ({reason}); the next night tries again"
             context.listener.say(what, "yellow")

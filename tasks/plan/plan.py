@@ -175,6 +175,11 @@ class Plan:
         rows = sources.values() or self.working[:1]
         return CheckJob(rows=tuple(self.job(planned) for planned in rows), settings=tuple(settings), **self._worker())
 
+    @property
+    def row_seconds(self) -> float:
+        """A row may take."""
+        return self.params.night.row_timeout_minutes * 60
+
     def _worker(self) -> dict[str, Any]:
         return {"device": self.workers[0].device, "threads": self.workers[0].threads}
 

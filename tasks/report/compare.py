@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,8 @@ def load_night_metrics(night: str) -> dict[str, Any]:
     for path in (HERE.reports / METRICS_NAME if night == LATEST else HERE.reports / night / METRICS_NAME, Path(night)):
         found = path / METRICS_NAME if is_folder(path) else path
         if is_file(found):
-            return _checked(lambda: read_json(found), str(found))
-    text = _at_revision(night)
-    return _checked(lambda: parse_json(text), f"{night}:{HERE.reports / METRICS_NAME}")
+            return _checked(partial(read_json, found), str(found))
+    return _checked(partial(parse_json, _at_revision(night)), f"{night}:{HERE.reports / METRICS_NAME}")
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:

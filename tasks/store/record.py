@@ -240,6 +240,8 @@ def read_entry(path: Path, model: type[Part]) -> Part:
         if not isinstance(content, dict) or content.pop("sha256", None) != digest(content):
             raise RecordError(f"{path}: not as it was written")
         return model.model_validate(content)
+    except FileNotFoundError as err:
+        raise RecordError(f"{path}: no record") from err
     except (OSError, ValueError, RecursionError, ValidationError) as err:
         raise RecordError(f"{path}: no record ({type(err).__name__})") from err
 

@@ -10,7 +10,7 @@ from typing import Any
 from nada.errors import WorkerError
 from tasks.row.job import GroupJob
 from tasks.workers.news import RowEnded
-from tasks.workers.pool import MAKE_ROWS, Pool, rebuilt_error
+from tasks.workers.pool import MAKE_ROWS, Pool, WorkerDiedError, rebuilt_error
 
 
 class RowGroup:
@@ -30,6 +30,13 @@ class RowGroup:
         self._ends: dict[str, Future[Any]] = {domain: Future() for domain in job.domains}
         self._lock = threading.Lock()
         self._started = False
+        self.lost: tuple[str, ...] = ()
+        """Rows that had not ended when their worker died; known before any thread hears of it."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is of several rows."""
+        return len(self._ends) > 1
 
     def result(self, domain: str) -> Any:
         """A row's record.
@@ -49,10 +56,12 @@ class RowGroup:
         lost: Exception = WorkerError("the pass ended without a word of this row")
         try:
             limit = self._timeout * len(self._ends)
-            self._pool.run(MAKE_ROWS, self._job, self._hear, limit, about=self._job.domains[0])
+            self._pool.run(MAKE_ROWS, self._job, self._hear, timeout_seconds=limit, about=self._job.domains[0])
         except Exception as err:
             lost = err
         finally:  # also when this thread is broken off: the others must not wait for ever
+            if isinstance(lost, WorkerDiedError):
+                self.lost = tuple(domain for domain, end in self._ends.items() if not end.done())
             for end in self._ends.values():
                 if not end.done():
                     end.set_exception(lost)

@@ -22,6 +22,9 @@ CPU_THREADS = 1
 class WorkerDiedError(WorkerError):
     """The process ended in the middle of a row: killed, out of memory, or crashed in native code."""
 
+    is_last = False
+    """Whether the row was tried often enough."""
+
 
 class RowFailedError(WorkerError):
     """The row itself raised; the worker lives on. `details` holds the traceback of the worker."""
@@ -81,10 +84,11 @@ class Pool(ABC):
         function: str,
         job: Any,
         on_news: Callable[[Any], None] = ...,
-        timeout_seconds: float = ...,
+        *,
+        timeout_seconds: float,
         about: str = ...,
     ) -> Any:
-        """Run one job on an idle worker; see `WorkerPool.run`."""
+        """Run one job on an idle worker; see `WorkerPool.run`. Nothing is waited for without a limit."""
 
     @abstractmethod
     def close(self) -> None:

@@ -36,6 +36,12 @@ def row(job, progress):
         os.kill(os.getpid(), 9)
     if job.name == "hang":
         time.sleep(600)
+    if job.name == "stop":
+        os.kill(os.getpid(), 19)
+    if job.name == "break off":
+        pipe = progress.__closure__[0].cell_contents
+        os.write(pipe.fileno(), (1000).to_bytes(4, "big") + b"half a message")
+        os._exit(3)
     if job.name == "fail":
         raise ValueError("no such colour")
     if job.name == "input":
@@ -44,6 +50,7 @@ def row(job, progress):
 """
 FUNCTION = "fake_rows:row"
 SPEC = WorkerSpec(device="cpu", threads=1)
+LONG = 120.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerPool]:
             yield pool
 
 
-def run(pool: WorkerPool, name: str, timeout_seconds: float = 120.0) -> dict[str, object]:
+def run(pool: WorkerPool, name: str, timeout_seconds: float = LONG) -> dict[str, object]:
     result: dict[str, object] = pool.run(FUNCTION, Job(name), timeout_seconds=timeout_seconds)
     return result
 
@@ -71,7 +78,7 @@ def run(pool: WorkerPool, name: str, timeout_seconds: float = 120.0) -> dict[str
 def test_a_worker_keeps_its_memory_between_rows_and_tells_its_progress(pool: WorkerPool) -> None:
     heard: list[Progress] = []
     first = run(pool, "a")
-    second = pool.run(FUNCTION, Job("b"), heard.append)
+    second = pool.run(FUNCTION, Job("b"), heard.append, timeout_seconds=LONG)
     assert second["pid"] == first["pid"] == pool.workers[0].process.pid
     assert second["seen"][-2:] == ["a", "b"]
     assert (second["device"], second["threads"]) == ("cpu", 1)
@@ -86,7 +93,7 @@ def test_a_job_goes_to_the_worker_that_did_the_last_one_about_the_same_and_any_o
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def pid(about: str) -> int:
-        found: int = pool.run(FUNCTION, Job(about), about=about)["pid"]
+        found: int = pool.run(FUNCTION, Job(about), timeout_seconds=LONG, about=about)["pid"]
         return found
 
     with WorkerPool([SPEC, SPEC]) as pool:
@@ -136,12 +143,44 @@ def test_a_hanging_row_is_killed_at_its_limit(pool: WorkerPool) -> None:
     assert run(pool, "b")["seen"] == ["b"]
 
 
+def test_a_stopped_worker_is_ended_at_its_limit_also_before_it_takes_its_job(pool: WorkerPool) -> None:
+    """Its pipe has no room for the job, so that whoever sends it waits as well."""
+    run(pool, "a")
+    pid = pool.workers[0].process.pid
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(RowTimeoutError, match=r"^no result within 0\.5 s; the worker was killed$"):
+        run(pool, "b" * 10_000_000, timeout_seconds=0.5)
+    assert not lives(pid)
+    with pytest.raises(RowTimeoutError):
+        run(pool, "stop", timeout_seconds=5.0)
+    assert run(pool, "b")["seen"] == ["b"]
+
+
+def test_an_answer_that_was_given_before_the_limit_counts(pool: WorkerPool) -> None:
+    """The reader is late, as on a machine that has other things to do."""
+    limit = 2.0
+
+    def is_late(_: Progress) -> None:
+        assert pool.workers[0].pipe.poll(60)  # the answer is there
+        time.sleep(limit)
+
+    run(pool, "a")
+    assert pool.run(FUNCTION, Job("c"), is_late, timeout_seconds=limit)["seen"][-1] == "c"
+    assert run(pool, "b")["seen"] == ["b"]
+
+
+def test_a_worker_that_ends_in_the_middle_of_a_message_has_died(pool: WorkerPool) -> None:
+    with pytest.raises(WorkerDiedError, match=r"^the worker process died \(exit status 3\)$"):
+        run(pool, "break off")
+    assert run(pool, "b")["seen"] == ["b"]
+
+
 def test_a_caller_that_breaks_off_does_not_confuse_the_next(pool: WorkerPool) -> None:
     def interrupt(_: Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pool.run(FUNCTION, Job("a"), interrupt)
+        pool.run(FUNCTION, Job("a"), interrupt, timeout_seconds=LONG)
     assert run(pool, "b")["seen"] == ["b"]
 
 
@@ -154,7 +193,7 @@ def test_closing_the_pool_frees_threads_that_run_and_wait(tmp_path: Path, monkey
 
     def call(name: str) -> None:
         try:
-            pool.run(FUNCTION, Job(name), lambda _: running.set())
+            pool.run(FUNCTION, Job(name), lambda _: running.set(), timeout_seconds=LONG)
         except WorkersStoppedError:
             ends.append(name)
 
@@ -185,7 +224,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 
         pool = WorkerPool([WorkerSpec(device="cpu", threads=1)])
         print(pool.workers[0].process.pid, flush=True)
-        pool.run("fake_rows:row", Job("hang"))
+        pool.run("fake_rows:row", Job("hang"), timeout_seconds=600)
         """
     )
     (tmp_path / "parent.py").write_text(parent)

@@ -139,7 +139,7 @@ class RowActor:
                 if isinstance(job, GroupJob):
                     self._forget_made()
                 try:
-                    result = self._pool.run(function, job, tell, timeout_seconds)
+                    result = self._pool.run(function, job, tell, timeout_seconds=timeout_seconds)
                     last = ("done", result, _contents([path for path in map(_inside, results) if path.is_file()]))
                 finally:
                     _remove([*results, *passing])

@@ -14,12 +14,13 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from nada.errors import NadaError, ParamsError
 from nada.hashing import sha256_file
-from tasks.workers.idle import POLL_SECONDS, IdleWorkers, WorkersStoppedError
+from tasks.workers.idle import POLL_SECONDS, IdleWorkers, RowTimeoutError, WorkersStoppedError
 from tasks.workers.pool import Pool, WorkerDiedError, WorkerSpec
 from tasks.workers.ray import cluster, results, transfer
 from tasks.workers.ray.cluster import last_words, ray
@@ -67,13 +68,11 @@ class RayPool(Pool):
         function: str,
         job: Any,
         on_news: Callable[[Any], None] = lambda _: None,
-        timeout_seconds: float = float("inf"),
+        *,
+        timeout_seconds: float,
         about: str = "",
     ) -> Any:
-        """As `WorkerPool.run`; what a job made or judged is in its row's folder here before it is told of.
-
-        The limit holds for the wait for a worker as well: machines may have left the cluster.
-        """
+        """As `WorkerPool.run`; what a job made or judged is in its row's folder here before it is told of."""
 
         def hear(news: Any, files: Files) -> None:
             on_news(results.publish(job, news, files) if files else news)
@@ -82,10 +81,13 @@ class RayPool(Pool):
         in_step = True  # whether the worker waits for its next job, and is not in the middle of this one
         try:
             packed = transfer.pack(job, worker.place.pid)
-            worker.send(packed, self._sha256)
+            worker.send(packed, self._sha256, timeout_seconds)
             in_step = False
             kind, said, files = worker.converse(function, packed, hear, timeout_seconds)
             in_step = True
+        except RowTimeoutError:
+            in_step = False
+            raise
         except ray().exceptions.RayError as err:
             refusal = getattr(err, "cause", None)
             in_step = isinstance(refusal, NadaError)
@@ -101,18 +103,21 @@ class RayPool(Pool):
         return results.unpack(job, said, files)
 
     def _has_started(self, worker: RayWorker) -> bool:
-        """Whether it has. One whose machine left the cluster waits for another; one that cannot start is given up.
+        """Whether it has. One whose machine left the cluster waits for another; one that cannot start is begun anew.
 
         Raises:
-            ParamsError: none is left.
+            WorkerDiedError: see `Restarts`.
         """
         try:
-            return worker.is_ready()
-        except ray().exceptions.RayError as err:
-            self._idle.waiting.remove(worker)
-            self.workers.remove(worker)
-            if not self.workers:
-                raise ParamsError(f"night.runner: no worker can start on Ray ({_reason(err)})") from err
+            if worker.is_lost and worker.restarts.is_due:
+                worker.start()
+            if worker.is_lost or not worker.is_ready():
+                return False
+            worker.restarts.succeeded()
+            return True
+        except Exception as err:  # Ray's own, or whatever a Ray that is gone answers
+            worker.kill()
+            worker.restarts.failed(_reason(err))
             return False
 
     def _await_workers(self) -> None:
@@ -130,11 +135,11 @@ class RayPool(Pool):
 
     def _take_back(self, worker: RayWorker, in_step: bool) -> None:
         with self._idle.changing:
-            stopped = self._idle.stopped.is_set()
-            if not in_step or stopped:
+            if not in_step or self._idle.stopped.is_set():
                 worker.kill()
-            if not in_step and not stopped:
-                worker.start()
+            if not self._idle.stopped.is_set():
+                with suppress(WorkerDiedError):
+                    self._has_started(worker)  # another is asked for at once
             self._idle.give_back(worker)
 
     def close(self) -> None:

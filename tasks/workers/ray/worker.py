@@ -13,7 +13,7 @@ from typing import Any
 
 from nada.errors import CheckpointError
 from tasks.workers.environment import installed
-from tasks.workers.idle import POLL_SECONDS, check
+from tasks.workers.idle import POLL_SECONDS, Restarts, check
 from tasks.workers.pool import WorkerSpec
 from tasks.workers.ray.actor import Place, RowActor
 from tasks.workers.ray.cluster import ray
@@ -35,10 +35,15 @@ class RayWorker:
 
     def __init__(self, spec: WorkerSpec, gpu_share: float, stopped: threading.Event) -> None:
         self.spec, self.gpu_share, self.stopped = spec, gpu_share, stopped
+        self.restarts = Restarts()
         self.start()
 
     def start(self) -> None:
-        """Ask for an actor; it is there when a machine is free."""
+        """Ask for an actor; it is there when a machine is free.
+
+        Raises:
+            ray.exceptions.RayError: the cluster is gone.
+        """
         is_gpu = self.spec.device != "cpu"
         actor = ray().remote(RowActor).options(num_gpus=self.gpu_share * is_gpu, num_cpus=0 if is_gpu else 1)
         project = hashlib.sha256(f"{socket.gethostname()}:{Path.cwd()}".encode()).hexdigest()[:16]
@@ -47,6 +52,8 @@ class RayWorker:
         self.place = SOMEWHERE
         self.actor = actor.remote()
         self.opened = self.actor.open.remote(project, self.spec, installed())
+        self.is_lost = False
+        """Whether its actor is gone, and another is to be asked for."""
 
     def is_ready(self) -> bool:
         """Whether it has started.
@@ -58,19 +65,21 @@ class RayWorker:
             self.place = ray().get(self.opened)
         return self.place is not SOMEWHERE
 
-    def send(self, packed: Packed, sha256_of: Callable[[Path], str]) -> None:
+    def send(self, packed: Packed, sha256_of: Callable[[Path], str], limit_seconds: float) -> None:
         """Have every file that a job reads in the worker's mirror.
 
         Raises:
             CheckpointError: a file cannot be read.
+            RowTimeoutError: not all were there in time.
             WorkersStoppedError: see there.
             ray.exceptions.RayError: the actor is lost, or refuses a file; its `cause` says why.
         """
+        deadline = time.monotonic() + limit_seconds
         try:
             sha256s = {name: sha256_of(path) for name, path in packed.files.items()}
-            for name in self._answer(self.actor.missing.remote(sha256s, *packed.pictures)):
+            for name in self._answer(self.actor.missing.remote(sha256s, *packed.pictures), deadline):
                 content = packed.files[name].read_bytes()
-                self._answer(self.actor.receive.remote(name, sha256s[name], content))
+                self._answer(self.actor.receive.remote(name, sha256s[name], content), deadline)
         except OSError as err:
             raise CheckpointError(f"{err.filename}: cannot be read ({err.strerror})") from err
 
@@ -106,10 +115,11 @@ class RayWorker:
 
     def kill(self) -> None:
         """End the actor at once; what it started follows it."""
+        self.is_lost = True
         with suppress(Exception):  # it is gone already, and Ray perhaps too
             ray().kill(self.actor)
 
-    def _answer(self, reference: Any) -> Any:
+    def _answer(self, reference: Any, deadline: float) -> Any:
         while not ray().wait([reference], timeout=POLL_SECONDS)[0]:
-            check(self.stopped)
+            check(self.stopped, deadline, "its files did not arrive in time; the worker was killed")
         return ray().get(reference)

@@ -138,7 +138,7 @@ class Dying:
 
 
 def test_a_worker_that_dies_while_it_loads_the_models_is_given_a_second_try() -> None:
-    plan: Any = SimpleNamespace(check_job=lambda: "every model")
+    plan: Any = SimpleNamespace(check_job=lambda: "every model", row_seconds=60.0)
     check_models(plan, Dying(deaths=1))  # type: ignore[arg-type]
     with pytest.raises(WorkerDiedError):
         check_models(plan, Dying(deaths=2))  # type: ignore[arg-type]
@@ -242,7 +242,7 @@ def test_a_row_that_a_killed_night_left_without_its_retrieval_is_told_by_the_nex
     write_entry(HERE.adapted / "sketch" / MAKING_NAME, record.making)
     write_entry(HERE.adapted / "sketch" / EVALUATION_NAME, record.evaluation)
     plan: Any = SimpleNamespace(
-        params=SimpleNamespace(night=SimpleNamespace(row_timeout_minutes=1)),
+        row_seconds=60.0,
         to_retrieve=[SimpleNamespace(domain="sketch")],
         retrieve_job=lambda rows: [row.domain for row in rows],
     )

@@ -28,8 +28,8 @@ class Scripted:
         self.calls: list[tuple[Any, ...]] = []
         self.everybody_waits = threading.Event()
 
-    def run(self, function: str, job: Any, hear: Callable[[Any], None], limit: float, about: str) -> None:
-        self.calls.append((function, job, limit, about))
+    def run(self, function: str, job: Any, hear: Callable[[Any], None], *, timeout_seconds: float, about: str) -> None:
+        self.calls.append((function, job, timeout_seconds, about))
         assert self.everybody_waits.wait(60)
         for news in self.news:
             hear(news)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tasks.workers.idle import IdleWorkers, RowTimeoutError, WorkersStoppedError
+from tasks.workers.pool import WorkerDiedError
 
 
 @dataclass
@@ -56,4 +57,20 @@ def test_a_pool_that_closes_gives_no_worker_away_and_asks_none() -> None:
     idle = IdleWorkers([Worker("a")], lambda _: pytest.fail("it may be gone"))
     idle.stopped.set()
     with pytest.raises(WorkersStoppedError, match=r"^the workers were stopped$"):
+        idle.take()
+
+
+def test_a_worker_that_is_at_work_is_waited_for_though_the_others_cannot_be_started() -> None:
+    def is_ready(worker: Worker) -> bool:
+        if not worker.is_ready:
+            raise WorkerDiedError("no worker can be started (no memory)")
+        return True
+
+    idle = IdleWorkers([Worker("a"), Worker("b", is_ready=False)], is_ready)
+    first = idle.take()
+    threading.Timer(0.05, idle.give_back, [first]).start()
+    assert idle.take(timeout_seconds=60.0) is first
+    idle.give_back(first)
+    first.is_ready = False
+    with pytest.raises(WorkerDiedError, match=r"^no worker can be started \(no memory\)$"):
         idle.take()
