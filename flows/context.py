@@ -29,7 +29,7 @@ LOADING_SECONDS = 1800.0  # for all models, also where some come from the web: w
 
 @contextmanager
 def open_context(plan: Plan, display: Display) -> Iterator[tuple[NightContext, PrefectServer]]:
-    """Lock the project, clean up, start the workers, and load every model once before any training.
+    """Clean up, start the workers, and load every model once before any training; nobody else writes meanwhile.
 
     Raises:
         InputError: the output cannot be written, the disk is too full, models cannot be loaded, MLflow's store refuses

@@ -24,10 +24,10 @@ from tasks.config.params import load_params
 from tasks.context import NightContext
 from tasks.evaluate import evaluate_row, retrieve_rows
 from tasks.make import make_row
+from tasks.plan.beginning import only_writer, plan_to_run
 from tasks.plan.groups import together
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
-from tasks.plan.planning import plan_to_run
 from tasks.record import record_night, record_row, write_report
 from tasks.report.files import current_records
 from tasks.status.prefect_errors import PREFECT_ERRORS
@@ -61,7 +61,7 @@ def night(
         else:
             display = make_display()
             stack.enter_context(told(display))
-            plan = plan_or_tell(Path(params_path), display)
+            plan = stack.enter_context(planned_or_told(Path(params_path), display))
             context, _ = stack.enter_context(open_context(plan, display))
         stack.enter_context(context.pool)  # ends the workers before Prefect waits for the threads that use them
         for planned, result in work_through(context):
@@ -134,14 +134,18 @@ def told(display: Display) -> Iterator[None]:
         raise
 
 
-def plan_or_tell(params_path: Path, display: Display) -> Plan:
+@contextmanager
+def planned_or_told(params_path: Path, display: Display) -> Iterator[Plan]:
     """The plan of a night that nobody started by hand: that it cannot begin is sent like the summary of any other."""
-    try:
-        return plan_to_run(params_path)[0]
-    except NadaError as err:
-        with suppress(NadaError):  # params.yaml itself cannot be read
-            announce(load_params(params_path).night.webhook, summary_of_refusal(str(err)), display.say)
-        raise
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_writer(params_path))
+            plan = plan_to_run(params_path).plan
+        except NadaError as err:
+            with suppress(NadaError):  # params.yaml itself cannot be read
+                announce(load_params(params_path).night.webhook, summary_of_refusal(str(err)), display.say)
+            raise
+        yield plan
 
 
 def run_night(plan: Plan, display: Display) -> NightContext:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from tasks.plan import pipeline
+from tasks.plan.beginning import plan_to_run
 from tasks.plan.plan import Plan
-from tasks.plan.planning import plan_to_run
 from tasks.report import metrics
 from tasks.row.evaluate import evaluate_row
 from tasks.row.make import make_rows
@@ -65,7 +65,7 @@ def logged(folder: Path) -> list[str]:
 if __name__ == "__main__":
     torch.set_num_threads(1)  # as workers do; spinning threads cost minutes on a busy machine
     log(NIGHT)
-    night, *_ = plan_to_run(Path("params.yaml"))
+    night = plan_to_run(Path("params.yaml")).plan
     if NEXT.exists():
         NEXT.replace("prompts.csv")
     run_plan(night, set(LEFT.read_text().split() if LEFT.exists() else []))

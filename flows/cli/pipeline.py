@@ -30,11 +30,13 @@ def pretrained(params: ParamsOption = Path("params.yaml")) -> None:
     """
     from tasks.config.params import load_params
     from tasks.config.prompts import load_prompts
+    from tasks.plan.beginning import only_writer
     from tasks.store.pretrained import prepare_all
 
-    settings = load_params(params)
-    for one in prepare_all(settings, load_prompts(Path(settings.night.prompts), settings)).values():
-        echo(str(one.path))
+    with only_writer(params):
+        settings = load_params(params)
+        for one in prepare_all(settings, load_prompts(Path(settings.night.prompts), settings)).values():
+            echo(str(one.path))
 
 
 @app.command(short_help="Write down what a night would be made from.")
@@ -48,9 +50,11 @@ def inputs(params: ParamsOption = Path("params.yaml")) -> None:
     Example:
       nada inputs
     """
+    from tasks.plan.beginning import only_writer
     from tasks.plan.pipeline import write_inputs
 
-    echo(str(write_inputs(params)))
+    with only_writer(params):
+        echo(str(write_inputs(params)))
 
 
 @app.command(short_help="Say whether every row is finished.")

@@ -69,8 +69,10 @@ def plan(
     if measure:
         from flows.cli.display import Display
         from flows.measure import measure as measure_recipes
+        from tasks.store.locks import only_night
 
-        measure_recipes(planned, Display(console))
+        with only_night():
+            measure_recipes(planned, Display(console))
         planned = make_plan(params, only or [], prompts=prompts)
     console.print(plan_table(planned))
     console.print()
@@ -109,14 +111,23 @@ def run(
     Exit status: 0 all rows finished, 1 a row failed, 2 bad input (nothing was trained), 3 the deadline left rows for
     the next night, 130 interrupted.
     """
+    from tasks.plan.beginning import only_writer
+
+    with only_writer(params, prompts):
+        outcome = _run_alone(params, only or [], prompts, prune, settle)
+    _leave(_status_of(outcome, settle), outcome.prefect_lost)
+
+
+def _run_alone(params: Path, only: list[str], prompts: Path | None, prune: bool, settle: bool) -> Outcome:
     from flows.cli.display import make_display
     from flows.cli.telling import tell_leftovers, tell_outcome, tell_plan
-    from tasks.plan.planning import plan_to_run
+    from tasks.plan import pipeline
+    from tasks.plan.beginning import plan_to_run
     from tasks.status.status_file import last_night_is_closed
 
-    planned, restored, taken = plan_to_run(params, only or [], prompts)
-    display = make_display()
-    tell_plan(display, planned, restored, taken)
+    beginning = plan_to_run(params, only, prompts)
+    planned, display = beginning.plan, make_display()
+    tell_plan(display, beginning)
     if prune:
         _prune(display, planned)
     tell_leftovers(display, planned)
@@ -126,10 +137,8 @@ def run(
     outcome = _run_night(planned, display) if planned.has_work or not closed else _report_again(planned)
     tell_outcome(display, outcome)
     if settle and outcome.report_path is not None:
-        from tasks.plan import pipeline
-
         pipeline.settle(planned)
-    _leave(_status_of(outcome, settle), outcome.prefect_lost)
+    return outcome
 
 
 def _status_of(outcome: Outcome, settle: bool) -> int:
@@ -147,15 +156,13 @@ def _leave(status: int, prefect_lost: bool) -> None:
 
 
 def _prune(display: Display, planned: Plan) -> None:
-    """Remove what left the CSV; under the lock, for a night may be running."""
+    """Remove what left the CSV."""
     from tasks.store import base_models, row_folder
-    from tasks.store.locks import only_night
 
-    with only_night():
-        for domain in row_folder.prune(set(planned.by_domain)):
-            display.say(f"{domain}: no longer in {planned.params.night.prompts}; its results were removed")
-        for path in base_models.prune():
-            display.say(f"{path}: no domain rebuilds from it any more; removed")
+    for domain in row_folder.prune(set(planned.by_domain)):
+        display.say(f"{domain}: no longer in {planned.params.night.prompts}; its results were removed")
+    for path in base_models.prune():
+        display.say(f"{path}: no domain rebuilds from it any more; removed")
 
 
 def _run_night(planned: Plan, display: Display) -> Outcome:
@@ -199,15 +206,17 @@ def report(params: ParamsOption = Path("params.yaml")) -> None:
     from flows.cli.display import make_display
     from flows.cli.tables import leaderboard_table
     from flows.cli.telling import say_where
+    from tasks.plan.beginning import only_writer
     from tasks.plan.planning import make_plan
     from tasks.plan.wording import count
     from tasks.report import metrics
     from tasks.report.files import current_records, refresh_report
 
-    planned = make_plan(params, here=True)
     display = make_display()
-    records = current_records(planned)
-    path, night = refresh_report(planned, records)
+    with only_writer(params):
+        planned = make_plan(params, here=True)
+        records = current_records(planned)
+        path, night = refresh_report(planned, records)
     failures = {failure.domain: failure.reason for failure in night.failures}
     display.console.print(leaderboard_table(metrics.leaderboard(records), failures))
     say_where(display, path)

@@ -45,14 +45,14 @@ def plan_summary(plan: Plan) -> str:
     counts += f"{len(plan.rows) - num - judged - left_out} current"
     counts += f", {left_out} left out" if left_out else ""
     if not plan.working:
-        return f"{counts}. Nothing to train."
+        return f"{counts}. Nothing to train.{_copies_warning(plan)}"
     basis = BASES[max((planned.cost.basis for planned in plan.working), key=list(BASES).index)]
     used = workers_in_words(plan)
     cost = f"About {minutes(plan.forecast.seconds / 60)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
     limit = plan.params.night.row_timeout_minutes
     slow = [planned.row.domain for planned in plan.to_train if planned.cost.seconds > 60 * limit]
     warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
-    warning += _deadline_warning(plan) + _noise_warning(plan)
+    warning += _deadline_warning(plan) + _noise_warning(plan) + _copies_warning(plan)
     warning += " The disk is too small: free some space." if any(disk.need > disk.free for disk in plan.disks) else ""
     shared = f" {capacity_in_words(plan.capacity)}" if plan.capacity else ""
     return f"{counts}. {cost} ({plan.disks[0].free / 1e9:.0f} GB free).{shared}{warning}"
@@ -74,6 +74,17 @@ def _noise_warning(plan: Plan) -> str:
     return (
         f" {plan.params.generator.weights} has no noise of its own, and guide.views are all zero: edits may vanish; "
         "set them, such as crop: 0.2, flip: true, noise: 0.05."
+    )
+
+
+def _copies_warning(plan: Plan) -> str:
+    if not plan.lost_copies:
+        return ""
+    verb = "is" if len(plan.lost_copies) == 1 else "are"
+    paths = listed([str(path) for path in plan.lost_copies])
+    return (
+        f" Finished domains rebuild from {paths}, which {verb} missing or damaged: nada run copies the generator there "
+        "again. Keep that generator until then."
     )
 
 

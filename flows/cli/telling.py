@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flows.cli.display import Display
 from flows.cli.tables import leaderboard_table, plan_summary, plan_table
+from tasks.plan.beginning import Beginning
 from tasks.plan.plan import Plan
 from tasks.plan.wording import left_out, listed
 from tasks.report import metrics
@@ -27,8 +28,9 @@ class Outcome:
     prefect_lost: bool = False
 
 
-def tell_plan(display: Display, planned: Plan, restored: list[str], taken: list[str]) -> None:
-    """What this night will do."""
+def tell_plan(display: Display, beginning: Beginning) -> None:
+    """What this night will do, and what was done for it already."""
+    planned, restored, taken, healed = beginning
     display.console.print(plan_table(planned))
     display.console.print()
     display.say(plan_summary(planned), "bold")
@@ -38,6 +40,10 @@ def tell_plan(display: Display, planned: Plan, restored: list[str], taken: list[
         display.say(f"Brought back from DVC's cache, where an earlier night left them: {', '.join(restored)}.")
     if taken:
         display.say(f"Taken over from an older version, to be judged anew: {listed(taken)}.")
+    for path in healed:
+        display.say(
+            f"{path}: was missing or damaged, and finished domains rebuild from it; the generator is there again."
+        )
 
 
 def tell_leftovers(display: Display, planned: Plan) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nada.atomic import replacing
-from nada.errors import NadaError, OutputError
+from nada.errors import NadaError
 from nada.hashing import sha256_file
 from tasks.caches.whole_rows import whole_rows
 from tasks.config.params import load_params
@@ -26,7 +26,7 @@ from tasks.plan.planning import Resolver
 from tasks.status.status_file import load_status
 from tasks.store import pretrained
 from tasks.store.attempts import count_attempts, load_attempts
-from tasks.store.locks import night_lives
+from tasks.store.locks import refuse_during_a_night
 from tasks.store.row_folder import RowState
 
 FORMAT = 1
@@ -50,8 +50,7 @@ def write_inputs(params_path: Path) -> Path:
         InputError: params, prompts, weights or reference pictures cannot be used; a file cannot be written; or a night
             runs, whose results are of what was written before.
     """
-    if night_lives():
-        raise OutputError(f"{HERE.inputs}: a night runs here; wait for it")
+    refuse_during_a_night(HERE.inputs)
     resolver = _resolver(params_path)
     attempts = load_attempts()
     rows = {

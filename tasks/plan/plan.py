@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -19,9 +20,10 @@ from tasks.plan.deadline import deadline_after
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.queue import Forecast, RowQueue, forecast
 from tasks.row.job import CheckJob, EvaluateJob, GroupJob, RetrieveJob, RowJob
-from tasks.store import pretrained
+from tasks.store import base_models, pretrained, row_folder
 from tasks.store.disk import Disk, disks
 from tasks.store.old_rows import OldRow
+from tasks.store.record import RecordError
 from tasks.workers.pool import WorkerSpec
 
 START_UP_SECONDS = 15.0  # models, Prefect and MLflow
@@ -87,13 +89,30 @@ class Plan:
 
     @property
     def rebuilt_from(self) -> list[Path]:
-        """Those of them that results of this night rebuild from."""
+        """Those of them that results of this night, or finished ones, rebuild from."""
         paths = {
             planned.source.base_path: Path(planned.source.base_path)
-            for planned in self.rows
+            for planned in self.working
             if self.params.night.storage == "delta" or planned.method_object.weights_name is None
         }
+        return list({*paths.values(), *self.kept_for_rows})
+
+    @cached_property
+    def kept_for_rows(self) -> list[Path]:
+        """Those of them that finished rows rebuild from, as far as their records tell; most often the first does."""
+        paths: dict[str, Path] = {}
+        for planned in self.rows:
+            source = planned.source
+            if planned.state in ("current", "judge") and source.base_sha256 not in paths:
+                with suppress(RecordError):
+                    if source.base_sha256 in row_folder.read_making(planned.domain).bases:
+                        paths[source.base_sha256] = Path(source.base_path)
         return list(paths.values())
+
+    @cached_property
+    def lost_copies(self) -> list[Path]:
+        """Copies of these that are missing or damaged: the next night makes them anew."""
+        return [path for path in map(base_models.missing, self.kept_for_rows) if path is not None]
 
     def deadline(self, started: datetime) -> datetime | None:
         """When a night that starts then takes no more rows."""

@@ -34,8 +34,7 @@ from tasks.plan.plan import Plan, candidates
 from tasks.plan.planned_row import PlannedRow, PlannedState
 from tasks.row.job import OnRow, Source
 from tasks.status.status_file import left_by_the_last_night
-from tasks.store import base_models, dvc_history, old_rows, pretrained, versioning
-from tasks.store.locks import only_night
+from tasks.store import pretrained, versioning
 from tasks.store.old_rows import OldRow, OldRows
 from tasks.store.pretrained import Pretrained
 from tasks.store.row_folder import Keys, RowState
@@ -88,28 +87,6 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, p
         first=frozenset(left_by_the_last_night()),
         old=tuple(old),
     )
-
-
-def plan_to_run(
-    params_path: Path, only: Sequence[str] = (), prompts: Path | None = None
-) -> tuple[Plan, list[str], list[str]]:
-    """`make_plan` for a night that begins now: what need not be made is fetched first, while no other night runs.
-
-    Returns:
-        The plan, the domains brought back from DVC's cache, and those taken over from an older version.
-
-    Raises:
-        InputError: as for `make_plan`, a row cannot be written, or another night runs.
-    """
-    plan = make_plan(params_path, only, prompts=prompts)
-    if not (plan.to_train or plan.to_take_over):
-        return plan, [], []
-    with only_night():
-        restored = dvc_history.restore({planned.domain: planned.keys.making for planned in plan.to_train})
-        taken = old_rows.take_over(plan.to_take_over)
-        for path in plan.base_paths if restored or taken else ():
-            base_models.keep(path)
-    return (make_plan(params_path, only, prompts=prompts) if restored or taken else plan), restored, taken
 
 
 def read_params(params_path: Path, here: bool, prompts: Path | None) -> Params:

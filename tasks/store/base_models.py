@@ -14,27 +14,46 @@ from tasks.config.project import HERE
 from tasks.store.record import MAKING_NAME, Making, RecordError, read_entry
 
 
-def keep(generator_path: Path) -> None:
-    """Keep a copy of a canonical generator under its sha256.
+def keep(generator_path: Path) -> Path | None:
+    """Keep a copy of a canonical generator under its sha256; returns its path if it was missing or damaged.
 
     Raises:
         OutputError: it cannot be read or written.
     """
     with writing(HERE.base_models):
-        sha256 = sha256_file(generator_path)
-        kept = HERE.base_models / f"{sha256}.safetensors"
-        if kept.is_file() and sha256_file(kept) == sha256:
-            return
-        with replacing(kept) as partial:
+        if (place := missing(generator_path)) is None:
+            return None
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        with replacing(place) as partial:
             shutil.copyfile(generator_path, partial)
+        return place
+
+
+def missing(generator_path: Path) -> Path | None:
+    """Where the copy of a canonical generator should lie, if it is not there or has other bytes.
+
+    Raises:
+        OSError: the generator cannot be read.
+    """
+    sha256 = sha256_file(generator_path)
+    place = HERE.base_models / f"{sha256}.safetensors"
+    return None if _has(place, sha256) else place
 
 
 def find(sha256: str) -> Path | None:
     """A canonical generator with these bytes: the kept copy, or one that was prepared for rows to start from."""
     for path in (HERE.base_models / f"{sha256}.safetensors", *sorted(HERE.pretrained.glob("*.safetensors"))):
-        if path.is_file() and sha256_file(path) == sha256:
+        if _has(path, sha256):
             return path
     return None
+
+
+def _has(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_file(path) == sha256
+    except OSError:
+        return False
 
 
 def prune() -> list[Path]:

@@ -18,14 +18,21 @@ from tasks.config.project import HERE
 GLANCE_SECONDS = 1.0  # a night that starts while somebody asks `night_lives` waits that long for the answer at most
 
 
+_held: set[Path] = set()
+"""Locks of nights that this process holds."""
+
+
 @contextmanager
 def only_night() -> Iterator[None]:
-    """Keep a second night out of this project while one runs.
+    """Keep a second night, and whoever else writes, out of this project; whoever has it may ask for it again.
 
     Raises:
-        OutputError: another night holds the lock, or it cannot be written.
+        OutputError: another process holds the lock, or it cannot be written.
     """
-    path = HERE.night_lock
+    path, place = HERE.night_lock, HERE.night_lock.absolute()
+    if place in _held:
+        yield
+        return
     try:
         held = FileLock(path, GLANCE_SECONDS, fallback_to_soft=False).acquire()
     except Timeout as err:
@@ -36,7 +43,24 @@ def only_night() -> Iterator[None]:
     with held:
         with writing(path):
             path.write_text(str(os.getpid()))
-        yield
+        _held.add(place)
+        try:
+            yield
+        finally:
+            _held.discard(place)
+
+
+def refuse_during_a_night(path: Path) -> None:
+    """Change nothing that the rows of a night that runs are made from, unless it is this process's own.
+
+    Args:
+        path: what would be changed.
+
+    Raises:
+        OutputError: such a night runs.
+    """
+    if HERE.night_lock.absolute() not in _held and night_lives():
+        raise OutputError(f"{path}: a night runs here; wait for it")
 
 
 def night_lives() -> bool:

@@ -17,6 +17,7 @@ from nada.hashing import sha256_file
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.config.row import Row
+from tasks.store.locks import refuse_during_a_night
 from tasks.store.plain_data import read_json
 
 METADATA_KEY = "nada"  # as `nada.checkpoints.canonical` has it, which imports torch
@@ -69,7 +70,7 @@ def prepare_file(weights: str, params: Params) -> Pretrained:
 
     Raises:
         CheckpointError: missing, damaged, or no generator.
-        OutputError: the copy cannot be written.
+        OutputError: the copy cannot be written, or a night runs that may start from it.
     """
     source = Path(weights)
     try:
@@ -82,6 +83,7 @@ def prepare_file(weights: str, params: Params) -> Pretrained:
     if (sha256 := _current(path, origin, source_hash)) is None:
         from nada.checkpoints import read_any, save_generator
 
+        refuse_during_a_night(path)  # whoever plans meanwhile must not change what its rows start from
         save_generator(path, read_any(source))
         sha256 = sha256_file(path)
         with replacing(origin) as partial:

@@ -21,8 +21,8 @@ from tasks.plan.planning import make_plan
 from tasks.plan.queue import RowQueue
 from tasks.status.writer import StatusWriter
 from tasks.store.attempts import load_attempts
-from tasks.store.locks import only_night
 from tests.conftest import tiny_generator
+from tests.locks import held_by_another
 from tests.plain_night import run_plan
 from tests.project import BROKEN, PARAMS, ROBOT, SKETCH, Project, project
 
@@ -118,10 +118,10 @@ def test_options_that_decide_nothing_change_nothing(project: Project) -> None:
 
 
 def test_nothing_is_written_while_a_night_runs(project: Project) -> None:
-    with only_night():
+    with held_by_another():
         outcome = project.nada("inputs")
     assert outcome.status == 2
-    assert outcome.err == "weights/inputs.json: a night runs here; wait for it\n"
+    assert outcome.err == "weights/.night.lock: another night runs here (process 4711); wait for it\n"
     assert not HERE.inputs.exists()
 
 

@@ -13,7 +13,7 @@ from nada.hashing import sha256_file
 from nada.methods.adapt.config import AdaptConfig
 from tasks.config.project import HERE
 from tasks.plan import planning
-from tasks.plan.planning import plan_to_run
+from tasks.plan.beginning import plan_to_run
 from tasks.plan.wording import left_out
 from tasks.store.record import EVALUATION_NAME, MAKING_NAME, RETRIEVAL_NAME
 from tests.conftest import tiny_stylegan3, write_tiny_clip
@@ -177,7 +177,7 @@ def test_a_night_looks_for_rows_in_the_history_by_the_key_of_making_alone(
         return ["sketch"]
 
     monkeypatch.setattr(planning.dvc_history, "restore", restore)
-    night, restored, _ = plan_to_run(PARAMS_PATH)
+    night, restored, *_ = plan_to_run(PARAMS_PATH)
     assert wanted == [{"sketch": night.by_domain["sketch"].keys.making}]
     assert restored == ["sketch"]
     assert {planned.domain: planned.state for planned in night.rows} == {"sketch": "judge", "robot": "current"}

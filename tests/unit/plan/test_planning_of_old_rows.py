@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,12 +11,13 @@ import flows.cli.run
 from flows.cli.telling import Outcome
 from nada.errors import OutputError
 from tasks.keys.row_keys import KeyMaker
-from tasks.plan import planning
+from tasks.plan import beginning
+from tasks.plan.beginning import plan_to_run
 from tasks.plan.plan import Plan
-from tasks.plan.planning import make_plan, plan_to_run
+from tasks.plan.planning import make_plan
 from tasks.store import row_folder
-from tasks.store.locks import only_night
 from tasks.store.old_record import read_old
+from tests.locks import held_by_another
 from tests.old_library import write_old_row
 from tests.project import Project, project
 
@@ -45,7 +45,7 @@ def test_a_plan_counts_the_row_as_made_and_leaves_it_as_it_is(folder: Path) -> N
 
 
 def test_a_night_takes_it_over(folder: Path) -> None:
-    plan, restored, taken = plan_to_run(PARAMS)
+    plan, restored, taken, _ = plan_to_run(PARAMS)
     assert (restored, taken) == ([], ["sketch"])
     assert states(plan) == {"sketch": "judge", "robot": "train"}
     assert not plan.old
@@ -53,7 +53,7 @@ def test_a_night_takes_it_over(folder: Path) -> None:
 
 
 def test_a_row_that_is_left_out_stays_as_it_is(folder: Path) -> None:
-    plan, _, taken = plan_to_run(PARAMS, only=["robot"])
+    plan, _, taken, _ = plan_to_run(PARAMS, only=["robot"])
     assert taken == []
     assert states(plan) == {"sketch": "left out", "robot": "train"}
     assert read_old(folder) is not None
@@ -61,19 +61,11 @@ def test_a_row_that_is_left_out_stays_as_it_is(folder: Path) -> None:
 
 def test_nothing_is_fetched_while_another_night_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     restored: list[object] = []
-    monkeypatch.setattr(planning.dvc_history, "restore", restored.append)
-    with only_night(), pytest.raises(OutputError, match="another night runs here"):
+    monkeypatch.setattr(beginning.dvc_history, "restore", restored.append)
+    with held_by_another(), pytest.raises(OutputError, match="another night runs here"):
         plan_to_run(PARAMS)
     assert not restored
     assert read_old(folder) is not None
-
-
-def test_a_night_with_nothing_to_fetch_waits_for_no_other(monkeypatch: pytest.MonkeyPatch, project: Project) -> None:
-    plan = SimpleNamespace(to_train=[], to_take_over=[])
-    monkeypatch.setattr(planning, "make_plan", lambda *args, **kwargs: plan)
-    (project.folder / "weights").mkdir()
-    with only_night():
-        assert plan_to_run(PARAMS) == (plan, [], [])
 
 
 def test_a_run_says_what_it_took_over(folder: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from nada.errors import OutputError
 from tasks.config.project import HERE
-from tasks.store.locks import alone_in, night_lives, only_night
+from tasks.store.locks import alone_in, night_lives, only_night, refuse_during_a_night
+from tests.locks import held_by_another
 
 NIGHT = """
 import time
@@ -41,9 +42,24 @@ def test_a_night_lives_as_long_as_its_block() -> None:
 
 def test_a_second_night_is_told_whose_the_first_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.store.locks.GLANCE_SECONDS", 0.01)
-    with only_night(), pytest.raises(OutputError) as caught, only_night():
+    with held_by_another(), pytest.raises(OutputError) as caught, only_night():
         pass
-    assert str(caught.value) == f"weights/.night.lock: another night runs here (process {os.getpid()}); wait for it"
+    assert str(caught.value) == "weights/.night.lock: another night runs here (process 4711); wait for it"
+
+
+def test_whoever_has_the_lock_may_ask_for_it_again() -> None:
+    with only_night():
+        with only_night():
+            refuse_during_a_night(HERE.inputs)
+        assert night_lives()
+    assert not night_lives()
+
+
+def test_nothing_of_another_night_is_changed() -> None:
+    refuse_during_a_night(HERE.inputs)
+    with held_by_another(), pytest.raises(OutputError) as caught:
+        refuse_during_a_night(HERE.inputs)
+    assert str(caught.value) == "weights/inputs.json: a night runs here; wait for it"
 
 
 def test_the_lock_of_a_night_that_was_killed_is_free(folder: Path) -> None:
