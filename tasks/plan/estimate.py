@@ -11,8 +11,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from nada.atomic import replacing
 from nada.config import Section
 from nada.methods.base import Method
@@ -163,7 +161,7 @@ def _newest_records() -> list[tuple[Making, Evaluation]]:
 def _of_records(records: Iterable[tuple[Making, Evaluation]]) -> list[MeasuredRow]:
     samples = []
     for making, evaluation in records:
-        with suppress(KeyError, ZeroDivisionError, RecordError, ValidationError):
+        with suppress(KeyError, ZeroDivisionError, RecordError):
             method, config = making.method_object, making.method_config
             files = [*making.files.values(), *evaluation.files.values()]
             samples.append(

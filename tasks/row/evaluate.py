@@ -59,6 +59,7 @@ def evaluate_row(job: EvaluateJob, tell: Tell) -> tuple[Evaluation, Retrieval]:
     goal = row.goal
     scores = score_domain(warm.judge, goal.source, goal.target, source.features, samples.features, references)
     retrieved = retrieve(warm.judge.clip, goal, samples.features.emb, row.targets.values())
+    row_folder.make_way(folder)
     write_files(folder, source, samples, scores)
     evaluation = Evaluation(
         domain=row.domain,

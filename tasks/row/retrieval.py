@@ -14,7 +14,7 @@ from tasks.row.job import RetrieveJob
 from tasks.row.make import Tell
 from tasks.row.models import warm_judge_clip
 from tasks.store.record import RETRIEVAL_NAME, Retrieval, write_entry
-from tasks.store.row_folder import EMBEDDINGS_NAME
+from tasks.store.row_folder import EMBEDDINGS_NAME, make_way
 
 
 def retrieve_rows(job: RetrieveJob, tell: Tell) -> dict[str, str]:
@@ -31,6 +31,7 @@ def retrieve_rows(job: RetrieveJob, tell: Tell) -> dict[str, str]:
             emb = load_file(folder / EMBEDDINGS_NAME)[EMBEDDINGS].astype(np.float64)
             found = retrieve(clip, goal, emb, job.targets.values())
             entry = Retrieval(domain=domain, key=key, score=score_entry(found.score), nearest=found.nearest)
+            make_way(folder)
             write_entry(folder / RETRIEVAL_NAME, entry)
         except (SafetensorError, OSError, KeyError, NadaError) as err:
             failed[domain] = str(err)

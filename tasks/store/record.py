@@ -125,14 +125,20 @@ class Making(Entry):
     @property
     def method_config(self) -> Section:
         """The settings as the method's own model."""
-        config: Section = self.method_object.config_model.model_validate(self.config)
+        config: Section = self._as(self.method_object.config_model, self.config)
         return config
 
     @property
     def method_part(self) -> RecordPart:
         """What the method adds."""
-        part: RecordPart = self.method_object.record_model.model_validate(self.part)
+        part: RecordPart = self._as(self.method_object.record_model, self.part)
         return part
+
+    def _as(self, model: type[BaseModel], content: dict[str, Any]) -> Any:
+        try:
+            return model.model_validate(content)
+        except ValidationError as err:
+            raise RecordError(f"{self.domain}: what its record holds is of no {self.method!r} of this version") from err
 
 
 class Evaluation(Entry):

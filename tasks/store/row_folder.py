@@ -20,6 +20,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -163,8 +164,8 @@ def publish(partial: Path, domain: str) -> None:
     """
     final, old = HERE.adapted / domain, HERE.adapted / f".old-{domain}-{os.getpid()}"
     with writing(final):
-        shutil.rmtree(old, ignore_errors=True)
-        replaces = final.exists()
+        _remove(old)
+        replaces = os.path.lexists(final)
         if replaces:
             final.rename(old)
         try:
@@ -173,7 +174,7 @@ def publish(partial: Path, domain: str) -> None:
             if replaces:
                 old.rename(final)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
 
 
 def leftovers(domains: set[str]) -> list[str]:
@@ -201,10 +202,10 @@ def state_path(domain: str) -> Path:
 
 def sweep() -> None:
     """Remove what processes that no longer run left half done: at the start and at the end of a night."""
-    for folder in _folders():
-        unfinished = _UNFINISHED.fullmatch(folder.name)
+    for path in HERE.adapted.iterdir() if HERE.adapted.is_dir() else ():
+        unfinished = _UNFINISHED.fullmatch(path.name)
         if unfinished and not process_lives(int(unfinished["pid"])):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(path)
 
 
 def check_writable() -> None:
@@ -217,6 +218,27 @@ def check_writable() -> None:
     with writing(HERE.adapted):
         probe.mkdir(parents=True, exist_ok=True)
         probe.rmdir()
+
+
+def make_way(folder: Path) -> None:
+    """Remove folders that stand where a row's judging is to be written, and would keep it out for ever.
+
+    Raises:
+        OutputError: one cannot be removed.
+    """
+    for name in (*JUDGED_NAMES, EVALUATION_NAME, RETRIEVAL_NAME):
+        if (path := folder / name).is_dir() and not path.is_symlink():
+            with writing(path):
+                shutil.rmtree(path)
+
+
+def _remove(path: Path) -> None:
+    """Whatever it is; what cannot be removed stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _folders() -> list[Path]:

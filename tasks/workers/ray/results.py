@@ -101,6 +101,7 @@ def put_evaluation(job: EvaluateJob, result: tuple[Evaluation, Retrieval], files
     arrived = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     if set(listed) != set(row_folder.JUDGED_NAMES) or listed != arrived:
         raise _not_whole(domain)
+    row_folder.make_way(folder)
     for name, content in files.items():
         _write(folder / name, content)
     write_entry(folder / EVALUATION_NAME, evaluation)
@@ -113,6 +114,7 @@ def put_retrievals(job: RetrieveJob, failed: Mapping[str, str], files: Files) ->
     for domain in [domain for domain, _, _ in job.rows if domain not in failed]:
         path = HERE.adapted / domain / RETRIEVAL_NAME
         try:
+            row_folder.make_way(path.parent)
             with replacing(path) as partial:
                 partial.write_bytes(files.get(path.as_posix(), b""))
                 read_entry(partial, Retrieval)

@@ -54,6 +54,20 @@ def judged(job: RowJob) -> dict[str, bytes]:
     return files
 
 
+def test_folders_in_the_place_of_its_files_keep_no_judging_out(job: RowJob) -> None:
+    make_well(job)
+    for name in (*JUDGED, EVALUATION_NAME):
+        (FOLDER / name / "inside").mkdir(parents=True)
+    evaluate(job)
+    assert row_folder.state_of("sketch", KEYS) == "whole"
+    (FOLDER / RETRIEVAL_NAME).unlink()
+    (FOLDER / RETRIEVAL_NAME).mkdir()
+    rows = (("sketch", job.goal, KEYS.retrieval),)
+    anew = RetrieveJob(params=job.params, rows=rows, targets=job.targets, device="cpu", threads=1)
+    assert retrieve_rows(anew, lambda _: None) == {}
+    assert row_folder.state_of("sketch", KEYS) == "whole"
+
+
 def test_a_made_row_becomes_whole(job: RowJob) -> None:
     making = make_well(job)
     news: list[Any] = []
@@ -131,13 +145,20 @@ def test_an_evaluation_that_broke_off_leaves_a_row_that_is_made(
     make_well(job)
     evaluate(job)
     anew = replace(with_section(job, "samples", count=3), keys=replace(KEYS, evaluation="9" * 64))
-    (FOLDER / name).unlink()
-    (FOLDER / name).mkdir()
-    with pytest.raises(OutputError):
-        evaluate(anew)
-    (FOLDER / name).rmdir()
-    for keys in (KEYS, anew.keys):
-        assert row_folder.state_of("sketch", keys) == "made"
+    rename = Path.replace
+
+    def refuse(partial: Path, target: Path) -> Path:
+        if target.name == name:
+            raise OSError(28, "No space left on device")
+        return rename(partial, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(OutputError):
+            evaluate(anew)
+    is_untouched = name == row_folder.SAMPLES_NAME  # the first to be written
+    assert row_folder.state_of("sketch", KEYS) == ("whole" if is_untouched else "made")
+    assert row_folder.state_of("sketch", anew.keys) == "made"
     evaluate(anew)
     assert row_folder.state_of("sketch", anew.keys) == "whole"
 

@@ -205,3 +205,16 @@ def test_a_record_holds_no_nan() -> None:
     making = make_making("sketch", "a sketch", CONFIG, PART, {"seconds": {"make": float("nan")}})
     with pytest.raises(ValueError, match="not JSON compliant"):
         row_folder.write_making(row_folder.partial_dir("sketch"), making)
+
+
+def test_what_stands_in_a_rows_place_and_is_no_folder_is_replaced(project: Path) -> None:
+    (project / "elsewhere").mkdir()
+    HERE.adapted.mkdir(parents=True)
+    place = HERE.adapted / "sketch"
+    for target in (None, project / "elsewhere", "absent"):
+        place.touch() if target is None else place.symlink_to(target)
+        publish_made()
+        assert names(HERE.adapted) == ["sketch"]
+        assert state_of("sketch", KEYS) == "made"
+        row_folder.prune(set())
+    assert (project / "elsewhere").is_dir()
