@@ -118,9 +118,9 @@ def make_evaluation(domain: str, scores: Mapping[str, ScoreEntry], changes: Mapp
     return Evaluation(**{**fields, **changes})
 
 
-def publish_made(domain: str, generator: Network) -> None:
-    """A row's folder with this generator in it, as a worker publishes what it made."""
+def publish_made(domain: str, generator: Network, **making: Any) -> None:
+    """A row's folder with this generator in it, as a worker publishes what it made; fields of its record by name."""
     folder = row_folder.partial_dir(domain)
     save_generator(folder / WEIGHTS_NAME, generator)
-    row_folder.write_making(folder, make_record(domain).making)
+    row_folder.write_making(folder, make_record(domain, making=making).making)
     row_folder.publish(folder, domain)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tasks.config.model import Params
 from tasks.config.params import load_params
 from tasks.config.project import HERE
 from tasks.store import base_models, pretrained, row_folder
-from tasks.store.record import MAKING_NAME, Making, RecordError
+from tasks.store.record import GENERATOR, MAKING_NAME, Making, RecordError
 
 SOURCE = "source"
 Part = tuple[str, float]
@@ -32,11 +33,47 @@ def open_domain(domain: str, params_path: Path, device: str) -> Domain:
         ParamsError: no such device.
     """
     params = load_params(params_path)
-    try:
+    with _helping(device):
         if domain == SOURCE:
-            pretrained.prepare(params)
-            return models_of(params, device).source
+            return models_of(params, device, pretrained.prepare(params)).source
         return _open_finished(domain, params, device)
+
+
+def open_source(domains: Sequence[str], params_path: Path, device: str) -> Domain:
+    """The pretrained generator that all of these domains were made from; without any, that of `generator.weights`.
+
+    Raises:
+        CheckpointError: no such domain, or the generator is gone.
+        ParamsError: they were made from different ones, so that no change of weights or latent means the same in both;
+            or no such device.
+    """
+    params = load_params(params_path)
+    today = pretrained.prepare_file(params.generator.weights, params)
+    made_from = {name: today.sha256 if name == SOURCE else _made_from(name, today.sha256) for name in domains}
+    first, sha256 = next(iter(made_from.items()), (SOURCE, today.sha256))
+    if other := next((name for name in made_from if made_from[name] != sha256), None):
+        raise ParamsError(f"{first} and {other}: made from different generators; name domains of one generator")
+    with _helping(device):
+        if sha256 == today.sha256:
+            return models_of(params, device, today.path).source
+        if (path := base_models.find(sha256)) is None:
+            raise ParentError(
+                f"{HERE.adapted / first}: made from the generator with sha256 {sha256}, which is in none of "
+                f"{HERE.base_models}, {HERE.pretrained}; copy that file into one of them"
+            )
+        return models_of(params, device, path).source
+
+
+def _made_from(domain: str, unknown: str) -> str:
+    """sha256 of the pretrained generator behind a finished domain."""
+    return find_making(domain).provenance.get(GENERATOR, unknown)
+
+
+@contextmanager
+def _helping(device: str) -> Iterator[None]:
+    """Say what to do where a generator or a device is missing."""
+    try:
+        yield
     except ParentError as err:
         raise ParentError(
             f"{err}; `nada pretrained` makes it from the generator.weights of that time, `dvc checkout` or `dvc pull` "
@@ -102,20 +139,32 @@ def open_generator(domain: str, params_path: Path, device: str) -> Network:
     Raises:
         CheckpointError, ParamsError: see `open_domain`; it is no generator.
     """
-    if domain != SOURCE:
-        weights_name(find_making(domain))
+    check_generator(domain)
     opened = open_domain(domain, params_path, device)
     assert isinstance(opened, Network), f"{domain}: its method says that it leaves a generator"
     return opened
 
 
-def open_mix(parts: Sequence[Part], params_path: Path, device: str) -> Network:
-    """A generator between domains: the source plus a share of each domain's change.
+def check_generator(domain: str) -> None:
+    """Refuse a domain that left no generator.
 
     Raises:
-        CheckpointError, ParamsError: see `open_generator`; domains of different architectures.
+        CheckpointError: see `find_making` and `weights_name`.
     """
-    source = open_generator(SOURCE, params_path, device)
+    if domain != SOURCE:
+        weights_name(find_making(domain))
+
+
+def open_mix(parts: Sequence[Part], params_path: Path, device: str) -> Network:
+    """A generator between domains: their source plus a share of each domain's change.
+
+    Raises:
+        CheckpointError, ParamsError: see `open_generator` and `open_source`.
+    """
+    for domain, _ in parts:
+        check_generator(domain)
+    source = open_source([domain for domain, _ in parts], params_path, device)
+    assert isinstance(source, Network)
     target = copy.deepcopy(source)
     try:
         mix_into(target, source, [(open_generator(domain, params_path, device), share) for domain, share in parts])

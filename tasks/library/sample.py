@@ -89,13 +89,15 @@ def strip(domains: Sequence[str], params_path: Path, count: int, seed: int, psi:
         out: the picture; `check_picture` passes its name.
 
     Raises:
-        CheckpointError, ParamsError: see `open_domain`.
+        CheckpointError, ParamsError: see `open_domain`; a domain of another size than the source.
         OutputError: it cannot be written.
     """
     shown = [SOURCE, *(name for name in domains or finished_domains() if name != SOURCE)]
     rows: list[Image.Image] = []
     for name in shown:
         generator = open_domain(name, params_path, device)
+        if rows and (side := generator.resolution) != rows[0].height:
+            raise ParamsError(f"{name}: {side} px beside the source's {rows[0].height} px; name domains of one size")
         _check_size("--count", count * len(shown), generator.resolution, f"with {len(shown)} domains, fewer latents")
         rows.append(grid(torch.cat(list(samples(generator, count, seed, psi))), count))
     save_picture(labelled(shown, rows), out)

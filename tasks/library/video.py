@@ -27,7 +27,7 @@ from nada.images import grid
 from nada.judge.samples import render
 from nada.latent_walks import closed_walk, round_trip
 from nada.latents import draw_z, seeded_rng
-from tasks.library.domains import SOURCE, open_domain, open_generator
+from tasks.library.domains import SOURCE, check_generator, open_domain, open_generator, open_source
 
 FORMATS = (".mp4", ".gif")
 MIN_CELL_PX = 256  # smaller pictures are enlarged: a film of 64 px is hard to watch
@@ -69,8 +69,12 @@ def film(
         for ws in _walks(shown, count, num_keys, num_frames, seed, psi).unbind(dim=1):
             yield _frame(shown, ws)
         return
-    generators = {name: open_generator(name, params_path, device) for name in dict.fromkeys([*domains, SOURCE])}
-    source = generators[SOURCE]
+    for name in domains:
+        check_generator(name)
+    source = open_source(domains, params_path, device)
+    assert isinstance(source, Network)
+    stops = [name for name in dict.fromkeys(domains) if name != SOURCE]
+    generators = {SOURCE: source, **{name: open_generator(name, params_path, device) for name in stops}}
     mixed = copy.deepcopy(source)
     walks = _walks(source, count, num_keys, num_frames, seed, psi)  # [N, F, L, W_DIM]
     for frame, (leaves, nears, share) in enumerate(round_trip(len(domains), num_frames)):

@@ -16,7 +16,7 @@ from nada.config import Section
 from nada.methods.base import Method
 from tasks.config.project import HERE
 from tasks.store.plain_data import read_json
-from tasks.store.record import EVALUATION_NAME, MAKING_NAME, Evaluation, Making, RecordError, read_entry
+from tasks.store.record import EVALUATION_NAME, GENERATOR, MAKING_NAME, Evaluation, Making, RecordError, read_entry
 from tasks.workers.pool import WorkerSpec
 
 RECORDS_READ = 300  # the newest; thousands of older ones would say the same
@@ -168,7 +168,7 @@ def _of_records(records: Iterable[tuple[Making, Evaluation]]) -> list[MeasuredRo
                 MeasuredRow(
                     device=making.device.split(":")[0],
                     threads=making.threads,
-                    generator=making.provenance["sha256 of generator"],
+                    generator=making.provenance[GENERATOR],
                     recipe=recipe_of(method, config),
                     batch_size=method.pictures_per_step(config),
                     seconds_per_step=making.seconds["make"] / len(making.group) / making.trained_steps,

@@ -23,7 +23,7 @@ from tasks.row.job import CheckJob, EvaluateJob, GroupJob, RetrieveJob, RowJob
 from tasks.store import base_models, pretrained, row_folder
 from tasks.store.disk import Disk, disks
 from tasks.store.old_rows import OldRow
-from tasks.store.record import RecordError
+from tasks.store.record import GENERATOR, RecordError
 from tasks.workers.pool import WorkerSpec
 
 START_UP_SECONDS = 15.0  # models, Prefect and MLflow
@@ -165,7 +165,7 @@ class Plan:
             source=planned.source,
             targets=self.targets,
             left_out="" if planned.references is None else planned.references.left_out,
-            provenance={"sha256 of generator": planned.source.base_sha256, **self.provenance},
+            provenance={GENERATOR: planned.source.base_sha256, **self.provenance},
             **self._worker(),
         )
 

@@ -31,6 +31,8 @@ from tasks.config.row import Row
 from tasks.store.plain_data import read_json
 
 MAKING_NAME, EVALUATION_NAME, RETRIEVAL_NAME = "row.json", "evaluation.json", "retrieval.json"
+GENERATOR = "sha256 of generator"
+"""In a record's provenance: the canonical pretrained generator behind the row."""
 FORMAT: Literal[2] = 2
 MOST_BYTES = 8 << 20  # of a record; more is none of ours
 RETRIEVAL_SCORE = "retrieval_accuracy"

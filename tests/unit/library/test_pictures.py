@@ -10,11 +10,16 @@ import pytest
 import torch
 from PIL import Image
 
-from nada.checkpoints import load_generator
+from nada.checkpoints import load_generator, save_generator
 from nada.generators.registry import Network
+from nada.generators.stylegan2 import StyleGAN2
+from nada.hashing import sha256_file
+from tasks.config.params import load_params
 from tasks.library import video
 from tasks.library.domains import open_generator
-from tests.conftest import tiny_generator
+from tasks.store import base_models, pretrained
+from tasks.store.record import GENERATOR
+from tests.conftest import TINY, tiny_generator
 from tests.project import Project, project
 from tests.records import publish_made
 
@@ -128,7 +133,7 @@ def test_a_film_opens_each_of_its_generators_once(domains: Project, monkeypatch:
 
     monkeypatch.setattr(video, "open_generator", opening)
     done(domains, "video", "sketch", "source", "sketch", "sepia", "--seconds", "0.5", "--keys", "3")
-    assert opened == ["sketch", "source", "sepia"]
+    assert opened == ["sketch", "sepia"]
 
 
 def test_a_gif_loops_for_ever(domains: Project) -> None:
@@ -144,6 +149,61 @@ def test_films_that_cannot_be_made_are_refused_before_rendering(domains: Project
     short = refusal(domains, "video", "sketch", "--seconds", "0.1", "--fps", "10", "--keys", "9")
     assert short == "--keys: 9 latents in 1 frames; give it more --seconds"
     assert not list(Path().glob("walk*"))
+
+
+@pytest.fixture
+def mixed(project: Project) -> Project:
+    """Domains of today's generator, of one that is kept, and of one that is gone."""
+    save_generator(Path("other.safetensors"), tiny_generator(9))
+    base_models.keep(Path("other.safetensors"))
+    sha256s = {
+        "today": pretrained.prepare_file("world/generator.safetensors", load_params()).sha256,
+        "other": sha256_file(Path("other.safetensors")),
+        "gone": "0" * 64,
+    }
+    for index, (domain, kind) in enumerate({"a": "today", "b": "other", "c": "other", "d": "gone"}.items()):
+        publish_made(domain, tiny_generator(index + 1), provenance={GENERATOR: sha256s[kind]})
+    return project
+
+
+DIFFERENT = "{} and {}: made from different generators; name domains of one generator"
+
+
+@pytest.mark.parametrize(
+    ("command", "refused"),
+    [
+        (("mix", "a:0.5", "b:0.5"), ("a", "b")),
+        (("mix", "source:0.5", "c:0.5"), ("source", "c")),
+        (("video", "a", "b"), ("a", "b")),
+        (("video", "b", "source"), ("b", "source")),
+    ],
+)
+def test_domains_of_different_generators_are_not_mixed(
+    mixed: Project, command: tuple[str, ...], refused: tuple[str, str]
+) -> None:
+    assert refusal(mixed, *command) == DIFFERENT.format(*refused)
+
+
+def test_domains_of_an_earlier_generator_are_mixed_with_that_one(mixed: Project) -> None:
+    done(mixed, "mix", "b:0.5", "c:0.25", "--weights", "mixed.safetensors")
+    source, b, c = (tiny_generator(seed).state_dict()["synthesis.b4.const"] for seed in (9, 2, 3))
+    kept = load_generator(Path("mixed.safetensors")).state_dict()["synthesis.b4.const"]
+    assert torch.allclose(kept, source + 0.5 * (b - source) + 0.25 * (c - source), atol=1e-6)
+    done(mixed, "video", "b", "c", "--seconds", "0.2", "--keys", "3")
+
+
+def test_a_strip_has_pictures_of_one_size(domains: Project) -> None:
+    torch.manual_seed(0)
+    publish_made("large", StyleGAN2(TINY.model_copy(update={"resolution": 32})))
+    assert refusal(domains, "strip") == "large: 32 px beside the source's 16 px; name domains of one size"
+    done(domains, "strip", "sketch", "sepia")
+
+
+def test_without_the_generator_that_it_was_made_from_a_domain_is_not_mixed(mixed: Project) -> None:
+    assert refusal(mixed, "mix", "d:0.5").startswith(
+        f"weights/adapted/d: made from the generator with sha256 {'0' * 64}, which is in none of "
+        "weights/adapted/_parents, weights/pretrained; copy that file into one of them; `nada pretrained` makes it"
+    )
 
 
 @pytest.mark.parametrize("share", ["half", "nan", "inf", ""])
