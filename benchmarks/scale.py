@@ -42,7 +42,7 @@ from tests.project import PARAMS, make_project  # noqa: E402
 POLL_SECONDS = 0.05
 WORKERS = 2  # as tests/project.py asks for
 UNRECORDED = 20  # finished rows that MLflow does not know yet
-HEARD = ("adapting, step", ": loading models")
+HEARD = ("making, step", ": loading models")
 RECIPE = "  quick:\n    iterations: 2\n"
 
 
@@ -165,7 +165,7 @@ def nada(*arguments: str) -> Run:
         text = out.read()
     if process.returncode != 0:
         sys.exit(f"nada {' '.join(arguments)} ended with {process.returncode}\n{text}")
-    return Run(seconds, cpu_seconds() - before, peak, heard["adapting, step"], heard[": loading models"], last)
+    return Run(seconds, cpu_seconds() - before, peak, heard["making, step"], heard[": loading models"], last)
 
 
 def cpu_seconds() -> float:

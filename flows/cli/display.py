@@ -20,7 +20,7 @@ from tasks.workers.news import Progress
 
 LOG_WIDTH = 200  # of tables where no terminal says how wide it is
 LOG_SHARES = 4  # a log gets a line at each quarter of a row
-PHASES = {"load": "loading models", "make": "adapting", "judge": "judging", "save": "saving"}
+PHASES = {"load": "loading models", "make": "making", "judge": "judging", "save": "saving"}
 
 
 def make_console() -> Console:
@@ -86,7 +86,7 @@ class LiveDisplay(Display):
         self._bars = Bars(
             TextColumn("  [bold]{task.fields[domain]}"),
             BarColumn(bar_width=28),
-            TextColumn("{task.completed:>5}/{task.total}"),
+            TextColumn("{task.fields[steps]}"),
             TextColumn("{task.fields[news]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=console,
@@ -106,10 +106,14 @@ class LiveDisplay(Display):
         with self._lock:
             rate = self._rates.rate(progress)
             if progress.domain not in self._lines:
-                added = self._bars.add_task("", total=progress.total, domain=progress.domain, news="")
+                added = self._bars.add_task("", total=progress.total, domain=progress.domain, news="", steps="")
                 self._lines[progress.domain] = added
+            is_made = progress.phase in ("save", "judge")  # also where it stopped early
             self._bars.update(
-                self._lines[progress.domain], completed=progress.step, news=describe(progress, rate, short=True)
+                self._lines[progress.domain],
+                completed=progress.total if is_made else progress.step,
+                steps=f"{progress.step:>5}/{progress.total}" if progress.phase == "make" else "",
+                news=describe(progress, rate, short=True),
             )
 
     def finished(self, record: Record) -> None:
@@ -143,7 +147,7 @@ def describe(progress: Progress, rate: float | None, short: bool = False) -> str
     """Where a row is, in words.
 
     >>> describe(Progress(domain="a", step=50, total=200, loss=0.4119, phase="make"), rate=3.14)
-    'adapting, step 50/200, loss 0.412, 3.1 steps/s'
+    'making, step 50/200, loss 0.412, 3.1 steps/s'
     """
     words = [PHASES.get(progress.phase, progress.phase)]
     if progress.phase == "make":

@@ -92,7 +92,7 @@ def running_table(status: Status) -> Sheet:
         sheet.add(
             row.domain,
             PHASES.get(row.phase, row.phase),
-            f"{row.step}/{row.total}",
+            f"{row.step}/{row.total}" if row.phase == "make" else "",
             "" if row.loss is None else f"{row.loss:.3f}",
             "" if row.steps_per_second is None else f"{row.steps_per_second:.1f}",
             lasted(row.left_seconds),

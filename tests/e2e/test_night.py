@@ -67,7 +67,7 @@ def test_the_terminal_tells_the_whole_night_in_plain_lines(night: tuple[Path, Ou
     assert "\x1b" not in out
     for words in (
         "3 domains: 3 to train, 0 current.",
-        "sketch: adapting, step 4/4, loss ",
+        "sketch: making, step 4/4, loss ",
         "robot: done in ",
         "broken: FAILED; step 0: the loss is inf",
         "Report   ",
@@ -148,7 +148,7 @@ def test_a_run_with_nothing_left_trains_nothing_and_says_so(after_night: Project
     outcome = after_night.nada("run")
     assert outcome.status == 0
     assert "2 domains: 0 to train, 2 current. Nothing to train." in outcome.out
-    assert "adapting" not in outcome.out
+    assert "making" not in outcome.out
 
 
 def test_a_run_with_nothing_left_records_what_a_night_that_was_cut_off_could_not(after_night: Project) -> None:
@@ -165,7 +165,7 @@ def test_a_run_with_nothing_left_records_what_a_night_that_was_cut_off_could_not
     outcome = after_night.nada("run")
     assert outcome.status == 0
     assert "The last night did not come to its end; this one reports and records what it made." in outcome.out
-    assert "adapting" not in outcome.out
+    assert "making" not in outcome.out
     (run,) = client.search_runs(experiments, "attributes.run_name = 'sketch'")
     assert run.info.status == "FINISHED"
     assert "The last night" not in after_night.nada("run").out

@@ -131,10 +131,10 @@ def test_every_row_has_one_run_in_mlflow(folder: Path, night: Outcome, services:
 def killed(folder: Path, night: Outcome, services: dict[str, str]) -> str:
     """A night whose long row loses its worker, then everything; what it printed."""
     with start(folder, services, *ROWS) as going:
-        going.wait_for(rf"long: adapting, step \d\d+/{STEPS}")
+        going.wait_for(rf"long: making, step \d\d+/{STEPS}")
         kill(going)
         going.wait_for("long: goes on after step")
-        going.wait_for(rf"long: adapting, step 1\d\d/{STEPS}")
+        going.wait_for(rf"long: making, step 1\d\d/{STEPS}")
         going.signal(signal.SIGKILL)
         outcome = going.end()
         assert going.members() == []

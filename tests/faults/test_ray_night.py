@@ -40,7 +40,7 @@ def night(folder: Path, services: dict[str, str]) -> Iterator[Outcome]:
     with NightProcess(folder, **services, XDG_CACHE_HOME=str(folder / "caches")) as night:
         going: set[str] = set()
         while going != {"long", "twin"}:
-            going.add(night.wait_for("(long|twin): adapting").split()[1].rstrip(":"))
+            going.add(night.wait_for("(long|twin): making").split()[1].rstrip(":"))
         for station, is_lost in zip(night.members(STATION), (True, False), strict=True):
             (worker,) = [pid for pid in night.members(WORKER) if parent_of(pid) == station]
             os.kill(station if is_lost else worker, signal.SIGKILL)

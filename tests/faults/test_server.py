@@ -39,7 +39,7 @@ def states(project: Project) -> list[str]:
 def test_nights_end_with_all_that_they_started_and_outlive_servers_and_terminal(project: Project) -> None:
     (project.folder / "params.yaml").write_text(PARAMS.replace("iterations: 4", "iterations: 1000000"))
     with NightProcess(project.folder, MLFLOW_TRACKING_URI=NOWHERE) as night:
-        night.wait_for("adapting, step")
+        night.wait_for("making, step")
         assert len(night.members(WORKER)) == 2
         assert len(night.members(SERVER)) == 1
         with NightProcess(project.folder, MLFLOW_TRACKING_URI=NOWHERE) as second:
@@ -52,7 +52,7 @@ def test_nights_end_with_all_that_they_started_and_outlive_servers_and_terminal(
     assert states(project) == ["RUNNING"]
 
     with NightProcess(project.folder, MLFLOW_TRACKING_URI=NOWHERE) as night:
-        night.wait_for("adapting, step")
+        night.wait_for("making, step")
         os.killpg(night.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
         pressed = time.monotonic()
         outcome = night.end()

@@ -77,6 +77,17 @@ def test_the_status_of_a_running_night_tells_everything_in_plain_lines(
     assert "\x1b" not in out
 
 
+def test_a_row_that_is_judged_counts_no_steps_though_it_stopped_early(
+    project: Project, status_writer: StatusWriter
+) -> None:
+    status_writer.progress(Progress(domain="runs", step=160, total=300, loss=None, phase="judge"))
+    out = project.nada("status").out
+    assert "judging" in out
+    assert "160" not in out
+    status_writer.progress(Progress(domain="runs", step=160, total=300, loss=0.4, phase="make"))
+    assert "160/300" in project.nada("status").out
+
+
 def test_a_night_whose_process_is_gone_has_died_and_says_how_to_go_on(
     project: Project, status_writer: StatusWriter
 ) -> None:
