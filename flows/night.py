@@ -139,7 +139,7 @@ def planned_or_told(params_path: Path, display: Display) -> Iterator[Plan]:
     """The plan of a night that nobody started by hand: that it cannot begin is sent like the summary of any other."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(only_writer(params_path))
+            stack.enter_context(only_writer(params_path, here=False))
             plan = plan_to_run(params_path).plan
         except NadaError as err:
             with suppress(NadaError):  # params.yaml itself cannot be read

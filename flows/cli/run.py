@@ -113,7 +113,7 @@ def run(
     """
     from tasks.plan.beginning import only_writer
 
-    with only_writer(params, prompts):
+    with only_writer(params, prompts, here=False):
         outcome = _run_alone(params, only or [], prompts, prune, settle)
     _leave(_status_of(outcome, settle), outcome.prefect_lost)
 

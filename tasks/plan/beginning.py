@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.config.prompts import load_prompts
+from tasks.plan.devices import check_runner
 from tasks.plan.plan import Plan
 from tasks.plan.planning import make_plan, read_params
 from tasks.store import base_models, dvc_history, old_rows
@@ -27,15 +28,21 @@ class Beginning(NamedTuple):
 
 
 @contextmanager
-def only_writer(params_path: Path, prompts: Path | None = None) -> Iterator[None]:
+def only_writer(params_path: Path, prompts: Path | None = None, here: bool = True) -> Iterator[None]:
     """Keep whoever else writes out of the project: whatever is decided in the block is decided on what stays as it is.
 
     Settings and prompts that cannot be read are told before anything is written, the lock included.
 
+    Args:
+        params_path: params.yaml.
+        prompts: the CSV, in place of `night.prompts`.
+        here: whether nothing is done on other machines.
+
     Raises:
         InputError: settings or prompts cannot be used, or somebody else writes.
     """
-    params = read_params(params_path, here=False, prompts=prompts)
+    params = read_params(params_path, here, prompts)
+    check_runner(params.night)
     load_prompts(Path(params.night.prompts), params)
     with only_night():
         yield

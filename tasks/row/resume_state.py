@@ -71,7 +71,7 @@ def load(group: Sequence[RowJob]) -> dict[str, Unfinished]:
         StateError: it is torn or damaged.
     """
     path = state_path(group[0].domain)
-    if not path.exists():
+    if not path.is_file():
         return {}
     try:
         with safe_open(path, framework="pt") as file:

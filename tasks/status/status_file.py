@@ -9,7 +9,7 @@ from typing import Any, Literal
 from nada.atomic import replacing
 from nada.errors import NadaError
 from tasks.config.project import HERE
-from tasks.store.locks import night_lives
+from tasks.store.locks import holds_night, night_lives
 from tasks.store.plain_data import read_json
 
 FORMAT = 1
@@ -105,9 +105,14 @@ def left_by_the_last_night() -> list[str]:
 
 
 def last_night_is_closed() -> bool:
-    """Whether the last night came to its end, and MLflow knows; true where there is none, or it runs now."""
+    """Whether the last night came to its end, and MLflow knows; true where there is none, or another's runs now.
+
+    Whoever has the lock of the night asks before its own begins: one that seems to go on has died.
+    """
     try:
         status = load_status()
     except NadaError:
         return True
-    return status is None or (status.state in (*GOING, "finished") and not status.unrecorded)
+    if status is None:
+        return True
+    return not holds_night() if status.state in GOING else status.state == "finished" and not status.unrecorded

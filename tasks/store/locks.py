@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout, lock_descriptor
 
 from nada.atomic import writing
 from nada.errors import FetchError, OutputError
+from nada.hashing import open_regular
 from tasks.config.project import HERE
 
 GLANCE_SECONDS = 1.0  # a night that starts while somebody asks `night_lives` waits that long for the answer at most
@@ -50,6 +51,11 @@ def only_night() -> Iterator[None]:
             _held.discard(place)
 
 
+def holds_night() -> bool:
+    """Whether this process has the lock of the night."""
+    return HERE.night_lock.absolute() in _held
+
+
 def refuse_during_a_night(path: Path) -> None:
     """Change nothing that the rows of a night that runs are made from, unless it is this process's own.
 
@@ -59,7 +65,7 @@ def refuse_during_a_night(path: Path) -> None:
     Raises:
         OutputError: such a night runs.
     """
-    if HERE.night_lock.absolute() not in _held and night_lives():
+    if not holds_night() and night_lives():
         raise OutputError(f"{path}: a night runs here; wait for it")
 
 
@@ -69,7 +75,7 @@ def night_lives() -> bool:
     Asked by whoever may read the file, any number of them at once: filelock's locks are for one, who may write it.
     """
     try:
-        with HERE.night_lock.open() as file:
+        with open_regular(HERE.night_lock) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

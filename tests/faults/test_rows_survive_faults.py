@@ -42,11 +42,7 @@ if sys.argv[1] == "between the two renames":
     Path.rename = one_rename
 if sys.argv[1] == "while removing the old":
     import shutil
-    remove, calls = shutil.rmtree, []
-    def second_dies(path, ignore_errors=False):
-        if calls: die()
-        calls.append(path)
-    shutil.rmtree = second_dies
+    shutil.rmtree = lambda path, ignore_errors=False: die()
 row_folder.publish(folder, "sketch")
 """
 

@@ -12,7 +12,7 @@ from nada.checkpoints import save_generator
 from nada.hashing import sha256_file
 from nada.methods.adapt.config import AdaptConfig
 from tasks.config.project import HERE
-from tasks.plan import planning
+from tasks.plan import beginning
 from tasks.plan.beginning import plan_to_run
 from tasks.plan.wording import left_out
 from tasks.store.record import EVALUATION_NAME, MAKING_NAME, RETRIEVAL_NAME
@@ -173,10 +173,11 @@ def test_a_night_looks_for_rows_in_the_history_by_the_key_of_making_alone(
 
     def restore(keys: dict[str, str]) -> list[str]:
         wanted.append(dict(keys))
-        publish_made("sketch", plan().by_domain["sketch"].keys)
+        missing = plan().by_domain["sketch"]
+        publish_made("sketch", missing.keys, bases=[missing.source.base_sha256])
         return ["sketch"]
 
-    monkeypatch.setattr(planning.dvc_history, "restore", restore)
+    monkeypatch.setattr(beginning.dvc_history, "restore", restore)
     night, restored, *_ = plan_to_run(PARAMS_PATH)
     assert wanted == [{"sketch": night.by_domain["sketch"].keys.making}]
     assert restored == ["sketch"]
