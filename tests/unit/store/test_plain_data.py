@@ -13,7 +13,7 @@ from nada.errors import NadaError
 from nada.hashing import sha256_file
 from tasks.caches.stat_cache import StatCache
 from tasks.config.project import HERE
-from tasks.download.fetch import record_path, recorded_sha256
+from tasks.download.records import record_path, recorded_sha256
 from tasks.plan.estimate import earlier_samples
 from tasks.report.files import latest_night
 from tasks.status.status_file import last_night_is_closed, left_by_the_last_night
