@@ -46,17 +46,8 @@ def infer_config(path: Path, state: Mapping[str, Tensor], conv_clamp: float | No
     Raises:
         CheckpointError: the shapes are not those of a StyleGAN2.
     """
-    widths = {int(r): width for r, width in conv_widths(state, r"synthesis\.b(\d{1,4})\.conv1\.weight").items()}
-    if not widths:
-        raise CheckpointError(f"{path}: no synthesis blocks; expected a StyleGAN2 generator")
-    bounds = [Bounds(f"at {r} px", width, width * r, (width + 1) * r - 1) for r, width in sorted(widths.items())]
-    fields = {
-        "family": "stylegan2",
-        "resolution": max(widths),
-        "conv_clamp": conv_clamp,
-        **mapping_fields(path, state),
-        **channel_fields(path, bounds),
-    }
+    blocks = block_fields(path, state)
+    fields = {"family": "stylegan2", "conv_clamp": conv_clamp, **mapping_fields(path, state), **blocks}
     return parse_architecture(path, fields)
 
 
@@ -84,6 +75,19 @@ def conv_widths(state: Mapping[str, Tensor], pattern: str) -> dict[str, int]:
     """Output channels of the convolutions whose names fit, by the pattern's group."""
     found = {match[1]: state[match[0]] for match in (re.fullmatch(pattern, name) for name in state) if match}
     return {key: weight.shape[0] for key, weight in found.items() if weight.ndim == 4}
+
+
+def block_fields(path: Path, state: Mapping[str, Tensor]) -> dict[str, int]:
+    """`resolution` of the last block's features, `channel_base` and `channel_max`, from the blocks' convolutions.
+
+    Raises:
+        CheckpointError: no block, or widths that no such pair gives.
+    """
+    widths = {int(r): width for r, width in conv_widths(state, r"synthesis\.b(\d{1,4})\.conv1\.weight").items()}
+    if not widths:
+        raise CheckpointError(f"{path}: no synthesis blocks; expected a StyleGAN2 generator")
+    bounds = [Bounds(f"at {r} px", width, width * r, (width + 1) * r - 1) for r, width in sorted(widths.items())]
+    return {"resolution": max(widths), **channel_fields(path, bounds)}
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nada.checkpoints.architecture import Bounds, Reading, build, channel_fields, conv_widths, mapping_fields
+from nada.checkpoints.architecture import Reading, block_fields, build, mapping_fields
 from nada.checkpoints.openvino.ir import Graph, Layer, read_graph
 from nada.checkpoints.openvino.wheel import file_names, read_files
 from nada.checkpoints.supplied import MEAN_MEASURED
 from nada.errors import CheckpointError, shown
 from nada.generators.mapping_network import MAPPING_LR_MULTIPLIER, MappingNetwork
+from nada.generators.mobilestylegan.network import MobileStyleGAN
 from nada.generators.mobilestylegan.ops import LRELU_SLOPE
 from nada.generators.registry import parse_architecture
 
@@ -50,15 +51,25 @@ def read_mobilestylegan(path: Path) -> Reading:
         read_graph(f"{path}: {network}", files[f"{network}.xml"], files[f"{network}.bin"]) for network in NETWORKS
     )
     state = _mapping_tensors(mapping) | _synthesis_tensors(synthesis)
-    widths = {int(r): width for r, width in conv_widths(state, r"synthesis\.b(\d{1,4})\.conv1\.weight").items()}
-    bounds = [Bounds(f"at {r} px", width, width * r, (width + 1) * r - 1) for r, width in widths.items()]
-    fields = mapping_fields(path, state) | channel_fields(path, bounds)
-    config = parse_architecture(path, {"family": "mobilestylegan", "resolution": 2 * max(widths), **fields})
-    generator = build(path, config, state | {"mapping.w_avg": torch.zeros(config.w_dim)})
+    generator = build_mobilestylegan(path, state)
     _check_slopes(mapping)
     _check_slopes(synthesis)
     generator.mapping.w_avg.copy_(mean_w(generator.mapping, generator.z_dim))
     return Reading(generator=generator, networks=("generator",), supplied=(MEAN_MEASURED,))
+
+
+def build_mobilestylegan(path: Path, state: Tensors) -> MobileStyleGAN:
+    """The generator of these tensors, in our names; without a mean w it is zero.
+
+    Raises:
+        CheckpointError: they are not those of a MobileStyleGAN.
+    """
+    blocks = block_fields(path, state)
+    blocks["resolution"] *= 2  # the last features are the wavelets of the picture
+    config = parse_architecture(path, {"family": "mobilestylegan", **mapping_fields(path, state), **blocks})
+    generator = build(path, config, {"mapping.w_avg": torch.zeros(config.w_dim)} | state)
+    assert isinstance(generator, MobileStyleGAN)
+    return generator
 
 
 @torch.no_grad()

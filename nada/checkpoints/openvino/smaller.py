@@ -1,11 +1,11 @@
 """Smaller pictures from a MobileStyleGAN: its first blocks, and a distilled part in the place of those above.
 
     the whole     mapping, b4, b8, b16, b32, b64, b128, b256, b512, torgb                 1024 px
-    the part      of b32 and b64 what was trained, and a torgb that reads b64
-    together      mapping, b4, b8, b16, b32, b64, torgb                                    128 px
+    the part      of b32 what was trained, b64 and b128 of half the channels, and a torgb that reads b128
+    together      mapping, b4, b8, b16, b32, b64, b128, torgb                              256 px
 
 A part is a safetensors file of float16 by the names that the tensors have in the result, and holds only what the whole
-does not. It is small, and may travel where the whole may not.
+does not. It is small, and may travel where the whole may not. Its shapes tell the channels.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nada.atomic import replacing
-from nada.checkpoints.architecture import build, check_tensors, tensors_of
+from nada.checkpoints.architecture import check_tensors, tensors_of
+from nada.checkpoints.openvino.mobilestylegan import build_mobilestylegan
 from nada.checkpoints.safetensors_header import read_metadata
 from nada.errors import CheckpointError, OutputError, shown
 from nada.generators.mobilestylegan.network import MobileStyleGAN
-from nada.generators.registry import Network, parse_architecture
+from nada.generators.registry import Network
 
 METADATA = {"nada_part": "1"}
 BLOCK = re.compile(r"synthesis\.b(\d{1,4})\.")
@@ -37,7 +38,8 @@ def compose(path: Path, whole: Network, part: Mapping[str, Tensor]) -> MobileSty
     Args:
         path: the part's file, for messages.
         whole: whose other blocks are left out.
-        part: tensors by their names in the result; the last block that it names decides the resolution.
+        part: tensors by their names in the result; the last block that it names decides the resolution, and its
+            blocks may have fewer channels than the whole's.
 
     Raises:
         CheckpointError: not a MobileStyleGAN, or a part of another one.
@@ -48,11 +50,8 @@ def compose(path: Path, whole: Network, part: Mapping[str, Tensor]) -> MobileSty
     if not blocks or max(blocks) not in whole.config.sizes:
         found = f"block b{max(blocks)}" if blocks else "no block"
         raise CheckpointError(f"{path}: {found} in it; expected one of {', '.join(map(str, whole.config.sizes))}")
-    config = parse_architecture(path, {**whole.config.model_dump(), "resolution": 2 * max(blocks)})
     kept = {name: tensor for name, tensor in whole.state_dict().items() if _is_below(name, max(blocks))}
-    generator = build(path, config, kept | dict(part))
-    assert isinstance(generator, MobileStyleGAN)
-    return generator
+    return build_mobilestylegan(path, kept | dict(part))
 
 
 def save_part(path: Path, whole: Network, smaller: Network) -> None:

@@ -71,6 +71,24 @@ def test_both_together_are_the_smaller_generator(files: tuple[Path, Path], tmp_p
     assert torch.equal(found.mapping(z, 0.7)[:, 0], whole.mapping(z, 0.7)[:, 0])
 
 
+@torch.no_grad()
+def test_a_part_may_have_fewer_channels_than_the_whole(files: tuple[Path, Path], tmp_path: Path) -> None:
+    whole = read_any(files[0])
+    assert isinstance(whole, MobileStyleGAN)
+    narrow = {**whole.config.model_dump(), "resolution": 32, "channel_base": whole.config.channels(16) * 8}
+    smaller = MobileStyleGAN(MobileStyleGANConfig.model_validate(narrow)).eval().requires_grad_(False).half().float()
+    assert smaller.config.channels(16) == whole.config.channels(16) // 2
+    blocks = ("mapping.", "synthesis.b4.", "synthesis.b8.")
+    smaller.load_state_dict({n: t for n, t in whole.state_dict().items() if n.startswith(blocks)}, strict=False)
+    save_part(files[1], whole, smaller)
+    assert not [name for name in read_part(files[1]) if name.startswith(blocks)]
+    found = load_generator(compose_entry("small", tmp_path / "small.safetensors", *files).path)
+    assert isinstance(found, MobileStyleGAN)
+    assert [found.config.channels(size) for size in (4, 8, 16)] == [16, 16, 8]
+    z = draw_z(2, found, seeded_rng(0))
+    assert torch.equal(found(z), smaller(z))
+
+
 def test_it_is_put_together_again_when_a_file_has_changed(files: tuple[Path, Path], tmp_path: Path) -> None:
     path = tmp_path / "small.safetensors"
     first = compose_entry("small", path, *files)

@@ -46,7 +46,7 @@ def test_the_registry_of_this_project_is_sound() -> None:
     assert {"ffhq-1024", "afhqdog-512", "lsuncar-512", "sg3t-ffhq-1024", "sg3r-afhqv2-512"} <= set(registry)
     assert all(address.startswith("https://") for entry in registry.values() for address in entry.addresses)
     assert not [entry.file for entry in registry.values() if "cifar" in entry.file]
-    for name in ("mobilestylegan-ffhq", "mobilestylegan-ffhq-128"):
+    for name in ("mobilestylegan-ffhq", "mobilestylegan-ffhq-256"):
         assert "Apache-2.0" in str(registry[name].terms) and "non-commercial" in str(registry[name].terms)
 
 
