@@ -1,13 +1,13 @@
-"""Distils a MobileStyleGAN into one of smaller pictures: its first blocks, the last of them trained on, and a toRGB.
+"""Distils a MobileStyleGAN into one of smaller pictures: its first blocks, two narrower ones, and a toRGB of its own.
 
-The pictures of the whole generator, averaged down, are the targets of the smaller one at the same w. Its toRGB starts
-as the ridge regression of their wavelets on the features, and its style is one, whatever w. Then toRGB, the last block
-and the convolution before it learn together (L1 of pixels, and of means of 4x4 of them). Written is what differs, in
-float16 (`nada.checkpoints.openvino.smaller`); `nada weights fetch` puts both together.
+The pictures of the whole generator, averaged to 256 px, are the targets of the smaller one at the same w, and half as
+large again those of a second toRGB, which is thrown away afterwards. The narrow blocks begin as the first channels of
+the whole's. Toward both targets: L1 of pixels, of means of 4x4, of gradients, and of the features of the first stages
+of EfficientNet-Lite0. Written is what differs, in float16 (`nada.checkpoints.openvino.smaller`).
 
-    python distil.py WHEEL ../weights/mobilestylegan-ffhq-128.part.safetensors --sheet SHEET.png
+    python distil.py WHEEL LITE0.pt ../weights/mobilestylegan-ffhq-256.part.safetensors --device cuda --sheet SHEET.png
 
-Weights are of very different sizes, as demodulation was folded into them: a larger rate than these breaks them.
+Weights are of very different sizes, as demodulation was folded into them; the block that is kept learns at a tenth.
 Legend: N batch, C channels, L style layers, R resolution in pixels, W_DIM latent width.
 """
 
@@ -15,130 +15,188 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import timm
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from nada.checkpoints import read_any
 from nada.checkpoints.openvino.smaller import compose, save_part
 from nada.generators.mobilestylegan.network import MobileStyleGAN
-from nada.images import to_u8
+from nada.generators.mobilestylegan.ops import inverse_haar
+from nada.images import from_u8, to_u8
 from nada.latents import draw_ws, seeded_rng
 
-LOWEST_PSI = 0.5  # pairs are drawn at psi from here to 1
-NUM_HELD_OUT = 16
-RIDGE = 0.1
-BATCH = 4
-RGB_RATE, RATE = 2e-3, 1e-3  # of Adam, for toRGB and for the blocks
-DECAY_FROM = 0.5  # share of the steps after which the rates fall to zero in a line
-COARSE_PX = 4
+CHANNEL_BASE = 16384
+"""Of the smaller generator: half of the whole's, so that its last two blocks have half the channels."""
+
+LOWEST_PSI = 0.4  # pairs are drawn at psi from here to 1
+NUM_HELD_OUT = 64
+RENDERED_AT_ONCE = 16
+BATCH = 24
+RGB_RATE, KEPT_RATE, NARROW_RATE = 2e-3, 2e-4, 2e-3  # of Adam
+WARM_UP = 100
+EMA = 0.999
+COARSE_PX, GRADIENTS, FEATURES = 4, 0.5, 0.25  # a side of the means; weights of the last two losses
+NUM_STAGES = 4
+Features = Callable[[Tensor], list[Tensor]]
 
 
-def haar(img: Tensor) -> Tensor:
-    """[N, C, 2H, 2W] -> wavelets [N, 4C, H, W], the low ones first: what `inverse_haar` undoes."""
-    upper_left, upper_right, lower_left, lower_right = F.pixel_unshuffle(img, 2).unflatten(1, (-1, 4)).unbind(dim=2)
-    upper, lower = upper_left + upper_right, lower_left + lower_right
-    left, right = upper_left - upper_right, lower_left - lower_right
-    details = torch.stack([upper - lower, left + right, left - right], dim=2)
-    return torch.cat([upper + lower, details.flatten(1, 2)], dim=1) / 2
+class FirstStages(nn.Module):
+    """EfficientNet-Lite0 up to its fourth stage: what every stage puts out for pictures in [-1, 1]."""
+
+    def __init__(self, weights_path: Path) -> None:
+        super().__init__()
+        self.net = timm.create_model("tf_efficientnet_lite0", num_classes=0)
+        self.net.load_state_dict(torch.load(weights_path, weights_only=True))
+        self.eval().requires_grad_(False)
+
+    def forward(self, img: Tensor) -> list[Tensor]:
+        with torch.autocast(img.device.type, torch.bfloat16, enabled=img.is_cuda):
+            found = [self.net.bn1(self.net.conv_stem(img))]
+            for stage in list(self.net.blocks)[:NUM_STAGES]:
+                found.append(stage(found[-1]))
+        return found
 
 
 @torch.no_grad()
 def draw_pairs(whole: MobileStyleGAN, count: int, px: int, seed: int) -> tuple[Tensor, Tensor]:
-    """ws [N, W_DIM] at random psi, and the whole generator's pictures of them, [N, 3, R, R]."""
+    """w [N, W_DIM] at random psi, and the whole generator's pictures of them averaged, [N, 3, R, R] bytes."""
     rng = seeded_rng(seed)
     psi = (LOWEST_PSI + (1 - LOWEST_PSI) * torch.rand(count, 1, generator=rng)).to(whole.mapping.w_avg.device)
     w = whole.mapping.w_avg.lerp(draw_ws(count, whole, rng)[:, 0], psi)
-    scale = whole.resolution // px
-    imgs = [F.avg_pool2d(whole.synthesis(_rows(whole, one[None])), scale) for one in w]
-    return w, torch.cat(imgs)
+    parts = (whole.synthesis(_rows(whole, part)) for part in w.split(RENDERED_AT_ONCE))
+    return w, torch.cat([to_u8(F.interpolate(part, size=px, mode="area")) for part in parts])
 
 
-def first_blocks(whole: MobileStyleGAN, px: int) -> MobileStyleGAN:
-    """The whole's first blocks, and a toRGB of zeros whose style is one."""
-    size = px // 2
-    channels = whole.config.channels(size)
+def first_blocks(whole: MobileStyleGAN, px: int, channel_base: int = CHANNEL_BASE) -> MobileStyleGAN:
+    """The whole's first blocks, those of fewer channels cut to the first of them, and a toRGB whose style is one."""
+    narrow = type(whole.config)(**{**whole.config.model_dump(), "resolution": px, "channel_base": channel_base})
+    size, channels = px // 2, narrow.channels(px // 2)
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in MobileStyleGAN(narrow).state_dict().items()}
+    blocks = tuple(f"synthesis.b{size}." for size in narrow.sizes[-2:])
+    part = {
+        name: tensor[tuple(slice(side) for side in shapes[name])].cpu()
+        for name, tensor in whole.state_dict().items()
+        if name.startswith(blocks)
+    }
     rgb = {
-        "weight": torch.zeros(12, channels, 1, 1),
+        "weight": 0.02 * torch.randn(12, channels, 1, 1, generator=seeded_rng(0)),
         "bias": torch.zeros(12),
         "affine.weight": torch.zeros(channels, whole.w_dim),
         "affine.bias": torch.full((channels,), math.sqrt(channels)),  # toRGB divides by that
     }
-    last = f"synthesis.b{size}.conv1.bias"  # decides the size
-    part = {f"synthesis.torgb.{name}": tensor for name, tensor in rgb.items()} | {last: whole.state_dict()[last].cpu()}
-    return compose(Path("first blocks"), whole.cpu(), part)
+    part |= {f"synthesis.torgb.{name}": tensor for name, tensor in rgb.items()}
+    return compose(Path(f"the first blocks up to b{size}"), whole.cpu(), part)
 
 
-@torch.no_grad()
-def fit_rgb(student: MobileStyleGAN, w: Tensor, img: Tensor) -> None:
-    """toRGB from the features by ridge regression, in double precision."""
-    rgb = student.synthesis.torgb
-    width = rgb.weight.shape[1] + 1
-    gram = torch.zeros(width, width, dtype=torch.float64, device=w.device)
-    moment = torch.zeros(width, 12, dtype=torch.float64, device=w.device)
-    for one, target in zip(w.split(1), haar(img).split(1), strict=True):
-        features = student.synthesis.features(student.synthesis.styles(_rows(student, one)))[0].flatten(1).T.double()
-        features = torch.cat([features, torch.ones_like(features[:, :1])], dim=1)
-        gram += features.T @ features
-        moment += features.T @ target[0].flatten(1).T.double()
-    solved = torch.linalg.solve(gram + RIDGE * torch.eye(width, dtype=torch.float64, device=w.device), moment)
-    rgb.weight.copy_(solved[:-1].T[:, :, None, None])
-    rgb.bias.copy_(solved[-1])
+class TwoSizes(nn.Module):
+    """The smaller generator, and a second toRGB on the features of the block before the last."""
+
+    def __init__(self, student: MobileStyleGAN) -> None:
+        super().__init__()
+        self.student = student
+        *_, self.kept, self.narrow, self.last = student.config.sizes
+        self.half_rgb = nn.Conv2d(student.config.channels(self.narrow), 12, 1)
+        nn.init.normal_(self.half_rgb.weight, std=0.02)
+
+    def forward(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures of half the size, and of the whole."""
+        features: list[Tensor] = []
+        block = self.student.synthesis.block(self.narrow)
+        handle = block.conv1.register_forward_hook(lambda _module, _inputs, output: features.append(output))
+        img: Tensor = self.student.synthesis(_rows(self.student, w))
+        handle.remove()
+        return inverse_haar(self.half_rgb(features[0])), img
+
+    def groups(self) -> list[dict[str, object]]:
+        """What learns, the fixed noise too, and its rates; that of styles is as if their weights were not scaled."""
+        synthesis = self.student.synthesis
+        rgb = [*self.half_rgb.parameters(), synthesis.torgb.weight, synthesis.torgb.bias]
+        kept = synthesis.block(self.kept)
+        found: list[dict[str, object]] = [{"params": rgb, "lr": RGB_RATE}]
+        blocks = ((kept.conv0, KEPT_RATE), (kept.conv1, KEPT_RATE))
+        blocks += ((synthesis.block(self.narrow), NARROW_RATE), (synthesis.block(self.last), NARROW_RATE))
+        for block, rate in blocks:
+            for name, tensor in [*block.named_parameters(), *block.named_buffers()]:
+                gain = math.sqrt(self.student.w_dim) if name.endswith("affine.weight") else 1
+                found.append({"params": [tensor], "lr": rate * gain})
+        return found
 
 
-def train(student: MobileStyleGAN, w: Tensor, img: Tensor, steps: int, seed: int) -> None:
-    """toRGB, the last block and the convolution before it, all on random batches."""
-    synthesis, rng = student.synthesis, seeded_rng(seed)
-    *_, before, last = synthesis.resolutions
-    rgb = [synthesis.torgb.weight, synthesis.torgb.bias]
-    blocks = [*synthesis.block(before).conv1.parameters(), *synthesis.block(last).parameters()]
-    for parameter in (*rgb, *blocks):
-        parameter.requires_grad_(True)
-    groups = [{"params": rgb, "lr": RGB_RATE}, {"params": blocks, "lr": RATE}]
-    optimizer = torch.optim.Adam(groups, betas=(0.5, 0.99))
+def train(net: TwoSizes, w: Tensor, img_u8: Tensor, features: Features, steps: int, seed: int) -> Iterator[float]:
+    """Everything at once on random batches; averaged weights at the end. Yields the loss of every step."""
+    rng, groups = seeded_rng(seed), net.groups()
+    learned: list[Tensor] = [tensor for group in groups for tensor in group["params"]]  # type: ignore[attr-defined]
+    for tensor in learned:
+        tensor.requires_grad_(True)
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
     rates = [group["lr"] for group in optimizer.param_groups]
+    averaged = [tensor.detach().clone() for tensor in learned]
     for step in range(steps):
+        done = step / steps
+        decay = min(1, (step + 1) / WARM_UP) * math.sqrt(1 - done) * min(1, 2 * (1 - done))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * min(1, (1 - step / steps) / (1 - DECAY_FROM))
+            group["lr"] = rate * decay
         chosen = torch.randint(len(w), (BATCH,), generator=rng).to(w.device)
-        difference = synthesis(_rows(student, w[chosen])) - img[chosen]
-        loss = difference.abs().mean() + F.avg_pool2d(difference, COARSE_PX).abs().mean()
+        img = from_u8(img_u8[chosen])
+        half, whole = net(w[chosen])
+        loss = distance(half, F.interpolate(img, size=half.shape[-1], mode="area"), features)
+        loss = loss + distance(whole, img, features)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-    student.requires_grad_(False)
+        with torch.no_grad():
+            torch._foreach_lerp_(averaged, learned, 1 - min(EMA, step / (step + 20)))
+        yield float(loss.detach())
+    with torch.no_grad():
+        for tensor, mean in zip(learned, averaged, strict=True):
+            tensor.requires_grad_(False).copy_(mean)
+
+
+def distance(img: Tensor, target: Tensor, features: Features) -> Tensor:
+    """L1 of pixels, of coarse means, of gradients, and of features as a share of the target's."""
+    apart = img - target
+    across, down = apart[..., 1:] - apart[..., :-1], apart[..., 1:, :] - apart[..., :-1, :]
+    loss = apart.abs().mean() + F.avg_pool2d(apart, COARSE_PX).abs().mean()
+    loss = loss + GRADIENTS * (across.abs().mean() + down.abs().mean())
+    for found, wanted in zip(features(img), features(target), strict=True):
+        loss = loss + FEATURES * (found - wanted).abs().mean() / wanted.abs().mean()
+    return loss
 
 
 @torch.no_grad()
-def psnr(student: MobileStyleGAN, w: Tensor, img: Tensor) -> Tensor:
+def psnr(student: MobileStyleGAN, w: Tensor, img_u8: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each picture, [N] in dB."""
     drawn = torch.cat([student.synthesis(_rows(student, one)) for one in w.split(1)])
-    squared = (drawn.clamp(-1, 1) - img.clamp(-1, 1)).square().mean(dim=(1, 2, 3))
-    return 10 * torch.log10(4 / squared)
+    return 10 * torch.log10(4 / (drawn.clamp(-1, 1) - from_u8(img_u8)).square().mean(dim=(1, 2, 3)))
 
 
 def _rows(generator: MobileStyleGAN, w: Tensor) -> Tensor:
     return w[:, None].expand(-1, generator.num_ws, -1)
 
 
-def write_sheet(path: Path, student: MobileStyleGAN, w: Tensor, img: Tensor) -> None:
+@torch.no_grad()
+def write_sheet(path: Path, student: MobileStyleGAN, w: Tensor, img_u8: Tensor) -> None:
     """The whole generator's pictures above, the smaller one's below."""
-    with torch.no_grad():
-        drawn = torch.cat([student.synthesis(_rows(student, one)) for one in w.split(1)])
-    rows = torch.stack([torch.cat(list(imgs), dim=-1) for imgs in (img, drawn)])
-    Image.fromarray(torch.cat(list(to_u8(rows)), dim=-2).permute(1, 2, 0).cpu().numpy()).save(path)
+    drawn = torch.cat([to_u8(student.synthesis(_rows(student, one))) for one in w.split(1)])
+    rows = torch.cat([torch.cat(list(imgs), dim=-1) for imgs in (img_u8, drawn)], dim=-2)
+    Image.fromarray(rows.permute(1, 2, 0).cpu().numpy()).save(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path)
+    parser.add_argument("lite0", type=Path, help="from backbone_weights.py")
     parser.add_argument("part", type=Path, help="the file to write")
-    parser.add_argument("--px", type=int, default=128, help="a side of the smaller pictures")
-    parser.add_argument("--pairs", type=int, default=4000)
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--px", type=int, default=256, help="a side of the smaller pictures")
+    parser.add_argument("--pairs", type=int, default=28_192)
+    parser.add_argument("--steps", type=int, default=3280)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheet", type=Path, help="a PNG of held-out pairs")
@@ -147,16 +205,18 @@ def main() -> None:
     whole = read_any(args.wheel)
     if not isinstance(whole, MobileStyleGAN):
         parser.error(f"{args.wheel}: expected a MobileStyleGAN")
-    student = first_blocks(whole, args.px).to(args.device)
-    w, img = draw_pairs(whole.to(args.device), NUM_HELD_OUT + args.pairs, args.px, args.seed)
-    held_out, (w, img) = (w[:NUM_HELD_OUT], img[:NUM_HELD_OUT]), (w[NUM_HELD_OUT:], img[NUM_HELD_OUT:])
-    fit_rgb(student, w, img)
-    print(f"toRGB by regression: {psnr(student, *held_out).mean():.1f} dB on {NUM_HELD_OUT} held-out pictures")
-    train(student, w, img, args.steps, args.seed)
-    print(f"after {args.steps} steps: {psnr(student, *held_out).mean():.1f} dB")
-    save_part(args.part, whole, student)
+    net = TwoSizes(first_blocks(whole, args.px)).to(args.device)
+    w, img_u8 = draw_pairs(whole.to(args.device), NUM_HELD_OUT + args.pairs, args.px, args.seed)
+    held_out = w[:NUM_HELD_OUT], img_u8[:NUM_HELD_OUT]
+    features = FirstStages(args.lite0).to(args.device)
+    for step, loss in enumerate(train(net, w[NUM_HELD_OUT:], img_u8[NUM_HELD_OUT:], features, args.steps, args.seed)):
+        if step % 500 == 0:
+            print(f"{step}: {loss:.3f}", flush=True)
+    decibels = psnr(net.student, *held_out)
+    print(f"{decibels.mean():.1f} dB on {NUM_HELD_OUT} held-out pictures, {decibels.min():.1f} to {decibels.max():.1f}")
+    save_part(args.part, whole.cpu(), net.student.cpu())
     if args.sheet:
-        write_sheet(args.sheet, student, *held_out)
+        write_sheet(args.sheet, net.student, *(part[:8].cpu() for part in held_out))
 
 
 if __name__ == "__main__":
