@@ -14,6 +14,8 @@ class SelectionConfig(Section):
 
     k: Literal["all", "auto"] | Annotated[int, Field(ge=1)] = "all"
     """Convolutions trained per step; `auto` follows the resolution; `all` skips the pass."""
+    min_resolution: int = Field(4, ge=4, le=2048)
+    """Pixels: convolutions of coarser features stay frozen, and with them pose, face and build (as in FreezeG)."""
     batch_size: int = Field(8, ge=1, le=256)
     iterations: int = Field(1, ge=1, le=100)
     """Gradient steps on W+ by which the layers are ranked."""

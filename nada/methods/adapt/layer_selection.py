@@ -20,7 +20,22 @@ from nada.methods.adapt.step_inputs import RenderInputs, draw_render_inputs
 from nada.micro_batch import MicroBatch, parts
 
 
-def num_selected(k: int | str, generator: Generator) -> int:
+def eligible_layers(config: SelectionConfig, generator: Generator) -> list[Layer]:
+    """The convolutions that may train, lowest resolution first.
+
+    Raises:
+        ParamsError: none is as fine as `min_resolution`.
+    """
+    fine = {layer.name for layer in generator.style_layers() if layer.resolution >= config.min_resolution}
+    layers = [layer for layer in generator.conv_layers() if layer.name in fine]
+    if not layers:
+        finest = max(layer.resolution for layer in generator.style_layers() if not layer.is_rgb)
+        problem = f"{config.min_resolution}; the finest convolution is of {finest} px"
+        raise ParamsError(f"selection.min_resolution: {problem}")
+    return layers
+
+
+def num_selected(config: SelectionConfig, generator: Generator) -> int:
     """How many convolutions train per step.
 
     `auto` is two thirds of the rows of ws, rounded down. For StyleGAN2 that is the published
@@ -29,12 +44,12 @@ def num_selected(k: int | str, generator: Generator) -> int:
     Raises:
         ParamsError: more layers than the generator has.
     """
-    count = len(generator.conv_layers())
-    if k == "all":
+    count = len(eligible_layers(config, generator))
+    if config.k == "all":
         return count
-    if k == "auto":
+    if config.k == "auto":
         return min(count, 2 * generator.num_ws // 3)
-    chosen = int(k)
+    chosen = config.k
     if chosen > count:
         raise ParamsError(f"selection.k: {chosen} layers of {count}; at most {count}, or 'all'")
     return chosen
@@ -61,8 +76,8 @@ def select_layers(
         rng: draws latents, noise and views.
         micro_batch: pictures at once.
     """
-    layers = generator.conv_layers()
-    k = num_selected(config.k, generator)
+    layers = eligible_layers(config, generator)
+    k = num_selected(config, generator)
     if k == len(layers):
         return layers
     start = draw_ws(config.batch_size, generator, rng)

@@ -32,7 +32,7 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
         """A selection of more layers than there are is refused."""
         from nada.methods.adapt.layer_selection import num_selected
 
-        num_selected(config.selection.k, generator)
+        num_selected(config.selection, generator)
 
     def num_steps(self, config: AdaptConfig) -> int:
         """`iterations`."""

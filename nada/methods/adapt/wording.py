@@ -13,7 +13,9 @@ def settings_in_words(config: AdaptConfig) -> str:
     >>> settings_in_words(AdaptConfig())
     'of 2, learning rate 0.0016, convs, k all'
     """
-    return f"of {config.batch_size}, learning rate {config.learning_rate}, {config.train}, k {config.selection.k}"
+    selection = config.selection
+    finest = f" from {selection.min_resolution} px" if selection.min_resolution > 4 else ""
+    return f"of {config.batch_size}, learning rate {config.learning_rate}, {config.train}, k {selection.k}{finest}"
 
 
 def facts(part: AdaptRecord) -> dict[str, str]:

@@ -116,17 +116,37 @@ def test_weights_broken_by_the_last_update_are_not_handed_out(tiny_guide: Guide)
 @pytest.mark.parametrize(("resolution", "expected"), [(256, 9), (512, 10), (1024, 12)])
 def test_auto_selects_the_published_number_of_layers(resolution: int, expected: int) -> None:
     config = StyleGAN2Config(z_dim=1, w_dim=1, resolution=resolution, channel_base=resolution, channel_max=1)
-    assert num_selected("auto", StyleGAN2(config)) == expected
+    assert num_selected(SelectionConfig(k="auto"), StyleGAN2(config)) == expected
 
 
 def test_auto_selects_two_thirds_of_the_rows_of_a_stylegan3() -> None:
     config = StyleGAN3Config(z_dim=1, w_dim=1, resolution=256, channel_base=256, channel_max=1)
-    assert num_selected("auto", StyleGAN3(config)) == 10
+    assert num_selected(SelectionConfig(k="auto"), StyleGAN3(config)) == 10
 
 
 def test_more_layers_than_there_are_is_an_error() -> None:
     with pytest.raises(ParamsError, match=r"selection.k: 9 layers of 5; at most 5, or 'all'"):
-        num_selected(9, tiny_generator())
+        num_selected(SelectionConfig(k=9), tiny_generator())
+
+
+@of_each_family
+def test_coarse_convolutions_stay_frozen_below_the_least_resolution(
+    tiny_guide: Guide, make: Callable[[], Network]
+) -> None:
+    source = make()
+    target = copy.deepcopy(source)
+    config = AdaptConfig(iterations=2, selection=SelectionConfig(min_resolution=8))
+    list(Adaptation(source, target, tiny_guide, PAIR, config, 0))
+    sizes = {layer.name: layer.resolution for layer in source.style_layers()}
+    fine = {layer.name for layer in source.conv_layers() if sizes[layer.name] >= 8}
+    names = {weight: name for name, weight in target.named_parameters()}
+    expected = {names[w] for layer in target.conv_layers() if layer.name in fine for w in layer.weights}
+    assert changed(source, target) == expected and 0 < len(fine) <= len(source.conv_layers())
+
+
+def test_a_least_resolution_that_leaves_nothing_is_an_error() -> None:
+    with pytest.raises(ParamsError, match=r"selection.min_resolution: 64; the finest convolution is of 16 px"):
+        num_selected(SelectionConfig(min_resolution=64), tiny_generator())
 
 
 @of_each_family
