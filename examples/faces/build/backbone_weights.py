@@ -14,9 +14,19 @@ import io
 import zipfile
 from pathlib import Path
 
-import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from nada.clip.open_clip_import import open_clip
+
+
+def build_backbone(lite: int) -> nn.Module:
+    """An EfficientNet-Lite without classifier, of random weights, by the timm that open_clip loads.
+
+    That one also loads beside a CPU build of torch.
+    """
+    model: nn.Module = open_clip.timm_model.timm.create_model(f"tf_efficientnet_lite{lite}", num_classes=0)
+    return model
 
 
 def timm_weights(theirs: dict[str, Tensor], lite: int) -> dict[str, Tensor]:
@@ -25,8 +35,7 @@ def timm_weights(theirs: dict[str, Tensor], lite: int) -> dict[str, Tensor]:
     Raises:
         ValueError: another network: the tensors do not fit one by one.
     """
-    model = timm.create_model(f"tf_efficientnet_lite{lite}", num_classes=0)
-    own = model.state_dict()
+    own = build_backbone(lite).state_dict()
     names = [name for name in own if "num_batches" not in name]
     tensors = [tensor for name, tensor in theirs.items() if "_fc" not in name and "num_batches" not in name]
     if [own[name].shape for name in names] != [tensor.shape for tensor in tensors]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import timm
 import torch
+from backbone_weights import build_backbone
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -31,7 +31,7 @@ class FaceClip(nn.Module):
 
     def __init__(self, lite: int) -> None:
         super().__init__()
-        self.trunk = timm.create_model(f"tf_efficientnet_lite{lite}", num_classes=0)
+        self.trunk = build_backbone(lite)
         self.proj = nn.Linear(self.trunk.num_features, WIDTH, bias=False)
         nn.init.normal_(self.proj.weight, std=self.trunk.num_features**-0.5)
         self.text = nn.Sequential(nn.Linear(SENTENCE_WIDTH, TEXT_WIDTH), nn.GELU(), nn.Linear(TEXT_WIDTH, WIDTH))

@@ -18,9 +18,9 @@ import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import timm
 import torch
 import torch.nn.functional as F
+from backbone_weights import build_backbone
 from PIL import Image
 from torch import Tensor, nn
 
@@ -51,7 +51,7 @@ class FirstStages(nn.Module):
 
     def __init__(self, weights_path: Path) -> None:
         super().__init__()
-        self.net = timm.create_model("tf_efficientnet_lite0", num_classes=0)
+        self.net = build_backbone(0)
         self.net.load_state_dict(torch.load(weights_path, weights_only=True))
         self.eval().requires_grad_(False)
 

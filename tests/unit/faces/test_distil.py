@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,18 +14,10 @@ from nada.checkpoints.openvino.smaller import compose, read_part, save_part
 from nada.generators.mobilestylegan.network import MobileStyleGAN, MobileStyleGANConfig
 from nada.images import from_u8
 
-SCRIPT = Path(__file__).parents[3] / "examples" / "faces" / "build" / "distil.py"
 
-
-@pytest.fixture(scope="module")
-def distil() -> ModuleType:
-    from nada.clip.open_clip_import import open_clip  # noqa: F401  # timm, without what it warns of
-
-    spec = importlib.util.spec_from_file_location("distil", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def distil(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("distil")
 
 
 @pytest.fixture
