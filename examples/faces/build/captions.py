@@ -180,7 +180,10 @@ HELD_OUT: dict[str, list[str]] = {
     "blue": ["azure", "cobalt"],
     "night": ["midnight"],
 }
-"""Words that no training reads; they tell whether unseen words land near their kin."""
+"""Words that no picture was shown with; they tell whether unseen words land near their kin.
+
+The text tower reads them, but what it is taught of them is where the sentence encoder and a head put them unseen.
+"""
 
 SENTENCES = [
     "{} of a face",

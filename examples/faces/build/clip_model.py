@@ -34,7 +34,7 @@ class FaceClip(nn.Module):
         self.trunk = build_backbone(lite)
         self.proj = nn.Linear(self.trunk.num_features, WIDTH, bias=False)
         nn.init.normal_(self.proj.weight, std=self.trunk.num_features**-0.5)
-        self.text = nn.Sequential(nn.Linear(SENTENCE_WIDTH, TEXT_WIDTH), nn.GELU(), nn.Linear(TEXT_WIDTH, WIDTH))
+        self.text = _text_layers()
         self.log_scale = nn.Parameter(torch.tensor(START_SCALE))
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(STD)[:, None, None])
@@ -54,6 +54,18 @@ class FaceClip(nn.Module):
     def scale(self) -> Tensor:
         """What cosines are multiplied with in the contrastive loss."""
         return self.log_scale.exp().clamp(max=MOST_SCALE)
+
+
+def _text_layers() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(SENTENCE_WIDTH, TEXT_WIDTH), nn.GELU(), nn.Linear(TEXT_WIDTH, WIDTH))
+
+
+def text_head(path: Path) -> nn.Sequential:
+    """What a file of `save_clip` does with the sentence encoder's numbers, not normalised."""
+    state, layers = torch.load(path, weights_only=True, map_location="cpu"), _text_layers()
+    start = "text."
+    layers.load_state_dict({name.removeprefix(start): t for name, t in state.items() if name.startswith(start)})
+    return layers
 
 
 def save_clip(clip: FaceClip, path: Path) -> None:
@@ -96,9 +108,7 @@ class Captions:
     def __init__(self, path: Path, device: str, seed: int) -> None:
         table = torch.load(path, weights_only=True)
         self.rows: dict[Style, list[list[int]]] = {**table["captions"], **table["mixtures"]}
-        self.held_out: dict[str, list[list[int]]] = table["held_out"]
         self.mixtures: list[tuple[str, str]] = list(table["mixtures"])
-        self.texts: list[str] = table["texts"]
         self.emb = table["emb"].float().to(device)
         self.rng = random.Random(seed)
 
