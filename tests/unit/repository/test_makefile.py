@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-TARGETS = ["help", "setup", "demo", "test", "lint", "type", "browser", "bench", "report", "ui", "clean"]
+TARGETS = ["help", "setup", "demo", "faces", "test", "lint", "type", "browser", "bench", "report", "ui", "clean"]
 
 
 def make(*arguments: str) -> list[str]:
