@@ -58,7 +58,9 @@ def test_every_domain_has_400_true_images(rows: list[Row]) -> None:
 
 def test_weights_and_references_stay_small() -> None:
     folders = [ROOT / "examples/avatars" / name for name in ("weights", "clip", "references")]
-    assert sum(path.stat().st_size for folder in folders for path in folder.iterdir()) < WEIGHTS_AND_REFERENCES_BYTES
+    files = [path for folder in folders for path in folder.iterdir()]
+    kept = [path for path in files if path.with_name(f"{path.name}.gz") not in files]  # not what `make` unpacks
+    assert sum(path.stat().st_size for path in kept) < WEIGHTS_AND_REFERENCES_BYTES
 
 
 def test_the_judge_finds_the_true_images_of_every_domain(rows: list[Row], judge: ClipModel) -> None:
