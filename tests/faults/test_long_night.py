@@ -163,7 +163,7 @@ def test_a_row_goes_on_where_its_worker_and_then_its_night_were_killed(killed: s
     first, second = (re.search(rf"long: goes on after step (\d+) of {STEPS}", out) for out in (killed, morning.out))
     assert first is not None
     assert second is not None
-    assert 10 <= int(first[1]) < int(second[1])
+    assert 9 <= int(first[1]) < int(second[1])  # step 10 was told, and may have been saved or not
     assert int(second[1]) >= STEPS // 2
 
 
