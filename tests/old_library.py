@@ -18,7 +18,7 @@ from tasks.keys.inputs import open_clip_version
 from tasks.keys.row_keys import KeyMaker
 from tasks.plan.planned_row import PlannedRow
 from tasks.row.job import Source
-from tasks.store.old_rows import OldRows
+from tasks.store.old_rows import OldRow, OldRows
 from tasks.store.row_folder import Keys
 
 KEYS = Keys(making="1" * 64, evaluation="2" * 64, retrieval="3" * 64)
@@ -50,6 +50,17 @@ def planned_row(row: Row = ROW, config: AdaptConfig | None = None, source: Sourc
     return PlannedRow(
         row=row, method=METHODS["adapt"], config=config, seed=0, source=source, keys=KEYS, state="train"
     )  # fmt: skip
+
+
+def write_networks() -> None:
+    """The guide and the judge of those sections, in the working folder."""
+    for name in ("guide", "judge"):
+        Path(f"{name}.safetensors").write_bytes(name.encode())
+
+
+def find(planned: PlannedRow | None = None, keys: KeyMaker | None = None) -> OldRow | None:
+    """The old row that answers a planned one, by default the usual one."""
+    return OldRows(keys or key_maker()).find(planned or planned_row(), FAMILY)
 
 
 def write_old_row(planned: PlannedRow, keys: KeyMaker, **changes: Any) -> Path:

@@ -17,21 +17,21 @@ from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.keys.inputs import making_code
 from tasks.keys.row_keys import KeyMaker
-from tasks.plan.planned_row import PlannedRow
 from tasks.store import old_rows, row_folder
-from tasks.store.old_rows import KNOWN_METHODS, OldRow, OldRows, take_over
+from tasks.store.old_rows import KNOWN_METHODS, OldRows, take_over
 from tasks.store.record import Making
 from tests.old_library import (
     CHOICE,
-    FAMILY,
     JUDGED,
     KEPT,
     KEYS,
     METHOD,
     ROW,
     SOURCE,
+    find,
     key_maker,
     planned_row,
+    write_networks,
     write_old_row,
 )
 
@@ -42,12 +42,7 @@ FOLDER = HERE.adapted / "sepia"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with two networks."""
     monkeypatch.chdir(tmp_path)
-    for name in ("guide", "judge"):
-        Path(f"{name}.safetensors").write_bytes(name.encode())
-
-
-def find(planned: PlannedRow | None = None, keys: KeyMaker | None = None) -> OldRow | None:
-    return OldRows(keys or key_maker()).find(planned or planned_row(), FAMILY)
+    write_networks()
 
 
 def taken(**changes: Any) -> Making:

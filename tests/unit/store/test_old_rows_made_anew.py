@@ -18,8 +18,19 @@ from tasks.keys.row_keys import KeyMaker
 from tasks.plan.planned_row import PlannedRow
 from tasks.row.job import OnRow
 from tasks.store import old_rows
-from tasks.store.old_rows import OldRow, OldRows
-from tests.old_library import CONTENT, FAMILY, KEPT, METHOD, ROW, SOURCE, entries, key_maker, planned_row, write_old_row
+from tests.old_library import (
+    CONTENT,
+    KEPT,
+    METHOD,
+    ROW,
+    SOURCE,
+    entries,
+    find,
+    key_maker,
+    planned_row,
+    write_networks,
+    write_old_row,
+)
 
 FOLDER = HERE.adapted / "sepia"
 
@@ -28,12 +39,7 @@ FOLDER = HERE.adapted / "sepia"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with two networks."""
     monkeypatch.chdir(tmp_path)
-    for name in ("guide", "judge"):
-        Path(f"{name}.safetensors").write_bytes(name.encode())
-
-
-def find(planned: PlannedRow | None = None, keys: KeyMaker | None = None) -> OldRow | None:
-    return OldRows(keys or key_maker()).find(planned or planned_row(), FAMILY)
+    write_networks()
 
 
 DAMAGES: dict[str, Callable[[], object]] = {
