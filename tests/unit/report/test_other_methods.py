@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nada.config import Section
-from nada.methods.base import Method, RecordPart, Trouble
+from nada.methods.base import RecordPart, Trouble
 from nada.methods.registry import METHODS
 from tasks.report.page import Night, write_report
 from tasks.report.triage import triage
 from tasks.store.record import Record
+from tests.methods.dream import Dream, DreamConfig
 from tests.records import make_record
-
-
-class DreamConfig(Section):
-    depth: int = 2
 
 
 class DreamRecord(RecordPart):
     woke: str
 
 
-class Dream(Method[DreamConfig, DreamRecord]):
-    name = "dream"
-    config_model = DreamConfig
+class TalkingDream(Dream):
     record_model = DreamRecord
     entry = __name__
     leaves_generator = False
@@ -34,21 +27,6 @@ class Dream(Method[DreamConfig, DreamRecord]):
 
     def num_steps(self, config: DreamConfig) -> int:
         return 9
-
-    def is_judged_on_the_way(self, config: DreamConfig) -> bool:
-        return False
-
-    def step_cost(self, config: DreamConfig) -> dict[str, Any]:
-        return {}
-
-    def pictures_per_step(self, config: DreamConfig) -> int:
-        return 1
-
-    def begin(self, assignments: Any, models: Any) -> Any:
-        raise AssertionError("nobody asked for a row")
-
-    def open(self, folder: Path, models: Any) -> Any:
-        raise AssertionError("nobody asked for a picture")
 
     def settings_in_words(self, config: DreamConfig) -> str:
         return f"{config.depth} deep"
@@ -62,7 +40,7 @@ class Dream(Method[DreamConfig, DreamRecord]):
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "dream", f"{__name__}:Dream")
+    monkeypatch.setitem(METHODS, "dream", f"{__name__}:TalkingDream")
 
 
 def dream(**scores: float) -> Record:
