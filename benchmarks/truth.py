@@ -4,7 +4,9 @@
     python benchmarks/truth.py --world faces --num 200 sepia neon --json TRUTH.json --sheet TRUTH.png
 
 The latents are the judge's. Nothing of this is shown to a guide, a judge or triage: it is what they are checked
-against. The sheet has the source on top, and below it each row and its true pictures. Figures: docs/scores.md.
+against. Rows of one domain with several seeds are named by it and a number, such as sepia-0 and sepia-1: the table has
+their mean and spread. The sheet has the source on top, and below it each row and its true pictures. Figures:
+docs/scores.md.
 """
 
 from __future__ import annotations
@@ -12,18 +14,20 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
+import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from pixel_figures import PixelFigures, pixel_figures
 from torch import Tensor
 
 from nada.atomic import replacing
 from nada.generators.domain import Domain
 from nada.images import grid, save_png
+from nada.judge.paired import PixelFigures, pixel_figures
 from nada.judge.samples import fixed_latents, render
 from tasks.config.params import load_params
 from tasks.config.project import HERE
@@ -88,14 +92,28 @@ def compare(source: Sequence[Tensor], adapted: Domain, ws: Tensor, truth: Truth)
     return Comparison(PixelFigures(**whole), first, second)
 
 
-def table(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Markdown, a line a row, with the means below."""
+def domain_of(row: str, truths: Mapping[str, Truth]) -> str | None:
+    """The domain whose truth is a row's: itself, or what its name begins with ahead of a number."""
+    name = row if row in truths else re.sub("-[0-9]+$", "", row)
+    return name if name in truths else None
+
+
+def table(rows: Mapping[str, Mapping[str, float]], truths: Mapping[str, Truth]) -> Iterator[str]:
+    """Markdown, a line a domain, with mean and standard deviation over its rows, and the means of all below."""
     names = list(next(iter(rows.values())))
-    yield "| domain | " + " | ".join(name.replace("_", " ") for name in names) + " |"
-    yield "|---" + "|---:" * len(names) + "|"
-    means = {name: sum(row[name] for row in rows.values()) / len(rows) for name in names}
-    for label, row in [*rows.items(), ("**mean**", means)]:
-        yield f"| {label} | " + " | ".join(f"{row[name]:.2f}" for name in names) + " |"
+    yield "| domain | rows | " + " | ".join(name.replace("_", " ") for name in names) + " |"
+    yield "|---|---:" + "|---:" * len(names) + "|"
+    domains: dict[str, list[Mapping[str, float]]] = {}
+    for row, figures in rows.items():
+        domains.setdefault(domain_of(row, truths) or row, []).append(figures)
+    for domain, found in [*domains.items(), ("**mean**", list(rows.values()))]:
+        cells = (_cell([figures[name] for figures in found], domain in domains) for name in names)
+        yield f"| {domain} | {len(found)} | {' | '.join(cells)} |"
+
+
+def _cell(values: Sequence[float], has_spread: bool) -> str:
+    spread = f" ±{statistics.stdev(values):.2f}" if has_spread and len(values) > 1 else ""
+    return f"{statistics.fmean(values):.2f}{spread}"
 
 
 def main() -> None:
@@ -110,8 +128,8 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="a PNG of the source, the rows and the truth")
     args = parser.parse_args()
     truths = truths_of(args.world)
-    domains = args.domains or [domain for domain in finished_domains() if domain in truths]
-    unknown = [domain for domain in domains if domain not in truths]
+    domains = args.domains or [domain for domain in finished_domains() if domain_of(domain, truths)]
+    unknown = [domain for domain in domains if not domain_of(domain, truths)]
     if unknown or not domains:
         found = f"no filter defines {', '.join(unknown)}" if unknown else f"no finished row in {HERE.adapted}"
         parser.error(f"{found}; {args.world} has {', '.join(truths)}")
@@ -122,10 +140,11 @@ def main() -> None:
     rows: dict[str, dict[str, float]] = {}
     strips = {SOURCE: torch.cat(source)[:SHOWN]}
     for domain in domains:
-        beside = compare(source, open_domain(domain, args.params, args.device), ws, truths[domain])
+        truth = truths[domain_of(domain, truths) or domain]
+        beside = compare(source, open_domain(domain, args.params, args.device), ws, truth)
         rows[domain] = beside.figures.means()
         strips |= {domain: beside.adapted, f"{domain}, true": beside.true}
-    print("\n".join(table(rows)))
+    print("\n".join(table(rows, truths)))
     if args.json:
         record = {"world": args.world, "pictures": args.num, "psi": params.samples.truncation_psi, "rows": rows}
         with replacing(args.json) as partial:

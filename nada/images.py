@@ -54,23 +54,29 @@ def grid(img_u8: Tensor, columns: int) -> Image.Image:
     return sheet
 
 
-def before_after(source_u8: Tensor, target_u8: Tensor, columns: int) -> Image.Image:
-    """Rows in pairs: the source's images above, the adapted ones of the same latents right below.
+def before_after(source_u8: Tensor, target_u8: Tensor, columns: int, true_u8: Tensor | None = None) -> Image.Image:
+    """Rows in pairs: the source's images above, the adapted ones of the same latents right below, then the true ones.
 
     Args:
         source_u8: [N, 3, H, W] bytes of the source generator.
         target_u8: the same shape, from the same latents after adaptation.
-        columns: pairs side by side.
+        columns: latents side by side.
+        true_u8: what the first N of them, or fewer, should look like; None where nobody knows.
     """
     if source_u8.shape != target_u8.shape or source_u8.shape[0] == 0:
         raise ShapeError(f"before_after: {list(source_u8.shape)} images above, {list(target_u8.shape)} below")
-    pairs = [grid(half, columns) for i in range(0, source_u8.shape[0], max(columns, 1))
-             for half in (source_u8[i : i + columns], target_u8[i : i + columns])]  # fmt: skip
-    gaps = [GAP_PX if i % 2 == 0 else 4 * GAP_PX for i in range(len(pairs))]  # a wider one after each pair
-    height = sum(row.height for row in pairs) + sum(gaps[:-1])
-    sheet = Image.new("RGB", (pairs[0].width, height), BACKGROUND)
+    levels = [source_u8, target_u8, *([] if true_u8 is None else [true_u8[: len(source_u8)]])]
+    columns = max(columns, 1)
+    groups = [
+        [grid(level[i : i + columns], columns) for level in levels if i < len(level)]
+        for i in range(0, len(source_u8), columns)
+    ]
+    rows = [row for group in groups for row in group]
+    gaps = [gap for group in groups for gap in (*[GAP_PX] * (len(group) - 1), 4 * GAP_PX)]  # wider after each group
+    height = sum(row.height for row in rows) + sum(gaps[:-1])
+    sheet = Image.new("RGB", (rows[0].width, height), BACKGROUND)
     top = 0
-    for row, gap in zip(pairs, gaps, strict=True):
+    for row, gap in zip(rows, gaps, strict=True):
         sheet.paste(row, (0, top))
         top += row.height + gap
     return sheet

@@ -43,7 +43,7 @@ WIDE_MODES = ("I", "F")  # 32 bits a channel, of which nobody says what is white
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, zlib.error, struct.error)
 
 
-def read_images(path: Path, resolution: int) -> Tensor:
+def read_images(path: Path, resolution: int, most: int | None = None) -> Tensor:
     """Every image of a folder or a .zip, by name, cropped to the centre square and resized (antialiased).
 
     Transparent pixels become white; EXIF rotation is applied.
@@ -51,6 +51,7 @@ def read_images(path: Path, resolution: int) -> Tensor:
     Args:
         path: a folder or a .zip that holds images; other files in it are left out (`find_pictures`).
         resolution: side R of the result.
+        most: images, the first ones; None for all.
 
     Returns:
         img_u8 [M, 3, R, R], M >= 1.
@@ -60,7 +61,7 @@ def read_images(path: Path, resolution: int) -> Tensor:
     """
     import torch
 
-    names = find_pictures(path).names
+    names = find_pictures(path).names[:most]
     size_bytes = len(names) * 3 * resolution * resolution
     if size_bytes > MAX_SET_BYTES:
         limit = f"at most {MAX_SET_BYTES >> 30} GiB"

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from tasks.config.recipes import DEFAULT_METHOD
 
 REQUIRED = ("domain", "source", "target")
-OPTIONAL = ("method", "recipe", "iterations", "seed", "generator", "on", "reference_images")
+OPTIONAL = ("method", "recipe", "iterations", "seed", "generator", "on", "reference_images", "true_images")
 COLUMNS = (*REQUIRED, *OPTIONAL)
+PICTURES = ("reference_images", "true_images")
+"""Columns of pictures to judge by."""
 DOMAIN_LENGTH = 64
 RESERVED = "source"  # `nada sample source` shows the generator that the domains come from
 EMPTY = "is empty; every row needs domain, source and target"
@@ -31,6 +33,9 @@ class Row:
     seed: int | None = None
     reference_images: str | None = None
     """Folder or zip of true images of the target domain, for judging alone."""
+    true_images: str | None = None
+    """Folder or zip of what the judged pictures should look like, one a latent, in their order by name; only where a
+    domain is a function of the source's picture. Of any other number the first."""
     method: str = DEFAULT_METHOD
     """One of `nada.methods.registry`."""
     generator: str | None = None

@@ -16,7 +16,7 @@ from nada.paths import is_file
 from tasks.caches import reference_pictures
 from tasks.config.annotation_messages import expected_at
 from tasks.config.model import NightConfig, Params
-from tasks.config.row import DOMAIN_LENGTH, EMPTY, REQUIRED, RESERVED, SLUG, Row
+from tasks.config.row import DOMAIN_LENGTH, EMPTY, PICTURES, REQUIRED, RESERVED, SLUG, Row
 from tasks.download.registry import fetch_hint
 
 Problem = tuple[int, str]
@@ -56,14 +56,22 @@ def override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
         yield from _number_problems(NightConfig, "seed", row["seed"])
     if row["generator"] and not is_file(row["generator"]):
         yield f"'generator' is {shown(row['generator'])}; no such file{fetch_hint(row['generator'])}"
-    if row["reference_images"]:
-        try:
-            num_images = reference_pictures.look(row["reference_images"]).num_images
-        except (ImageError, CheckpointError) as err:
-            yield f"'reference_images': {err}"
-        else:
-            if num_images < MIN_REFERENCES:
-                yield f"'reference_images' holds 1 image; a distance needs {MIN_REFERENCES} or more"
+    for column in PICTURES:
+        if row[column]:
+            yield from _picture_problems(column, row[column])
+
+
+def _picture_problems(column: str, path: str) -> Iterator[str]:
+    """A set of pictures to judge by can be read, and is one."""
+    try:
+        found = reference_pictures.look(path)
+    except (ImageError, CheckpointError) as err:
+        yield f"{column!r}: {err}"
+    else:
+        if found.num_images < MIN_REFERENCES:
+            yield f"{column!r} holds 1 image; a figure with its spread needs {MIN_REFERENCES} or more"
+        if column == "true_images" and found.left_out:
+            yield f"{column!r}: {path} also holds {found.left_out}; one picture a latent in their order, and no more"
 
 
 def _method_problems(row: dict[str, str], params: Params) -> Iterator[str]:
@@ -152,6 +160,7 @@ def checked_row(line: int, row: dict[str, str], params: Params) -> Row:
         iterations=int(row["iterations"]) if row["iterations"] else None,
         seed=int(row["seed"]) if row["seed"] else None,
         reference_images=row["reference_images"] or None,
+        true_images=row["true_images"] or None,
     )
 
 

@@ -98,13 +98,16 @@ class KeyMaker:
             }
         )
 
-    def evaluation(self, making: str, family_module: str, references_sha256: str | None) -> str:
+    def evaluation(
+        self, making: str, family_module: str, references_sha256: str | None, truth_sha256: str | None = None
+    ) -> str:
         """sha256 over everything that decides a row's scores and pictures, retrieval aside.
 
         Args:
             making: key of what is judged; its prompts are in there.
             family_module: of the generator's family.
-            references_sha256: `reference_hash` of the row's true images, if it has any.
+            references_sha256: `reference_hash` of the row's reference images, if it has any.
+            truth_sha256: likewise of the true images of the judged latents.
         """
         return hashed(
             {
@@ -114,6 +117,7 @@ class KeyMaker:
                 "making": making,
                 "judge": self._judge,
                 "references": references_sha256,
+                **({} if truth_sha256 is None else {"truth": truth_sha256}),
             }
         )
 

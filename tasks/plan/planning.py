@@ -18,7 +18,7 @@ from tasks.caches.whole_rows import whole_rows
 from tasks.config.model import Params
 from tasks.config.params import load_params
 from tasks.config.prompts import load_prompts
-from tasks.config.row import Row
+from tasks.config.row import PICTURES, Row
 from tasks.keys.row_keys import KeyMaker, retrieval_key
 from tasks.plan.capacity import Need, largest_need, models_bytes
 from tasks.plan.devices import check_runner, find_workers
@@ -132,7 +132,8 @@ class Resolver:
     def keyed(self) -> list[PlannedRow]:
         """Every row with all its keys; whether it is finished is found out later."""
         rows = [self.planned(row) for row in self.rows.values()]
-        reference_pictures.keep(one.row.reference_images for one in rows if one.row.reference_images is not None)
+        named = (getattr(one.row, column) for one in rows for column in PICTURES)
+        reference_pictures.keep(path for path in named if path is not None)
         targets = candidates(rows).values()
         retrieval = [retrieval_key(one.keys.evaluation, targets) for one in rows]
         return [replace(one, keys=replace(one.keys, retrieval=key)) for one, key in zip(rows, retrieval, strict=True)]
@@ -159,8 +160,11 @@ class Resolver:
         making = keys.making(
             method, config, (row.source, row.target), seed, family, base.sha256, None if on is None else on.key
         )
-        truth = None if row.reference_images is None else reference_pictures.look(row.reference_images)
-        evaluation = keys.evaluation(making, family, None if truth is None else truth.sha256)
+        references, truth = (
+            None if path is None else reference_pictures.look(path) for path in (row.reference_images, row.true_images)
+        )
+        sha256s = (None if found is None else found.sha256 for found in (references, truth))
+        evaluation = keys.evaluation(making, family, *sha256s)
         return PlannedRow(
             row=row,
             method=METHODS[row.method],
@@ -169,7 +173,7 @@ class Resolver:
             source=source,
             keys=Keys(making=making, evaluation=evaluation, retrieval=""),
             state="train",
-            references=truth,
+            references=references,
         )
 
 

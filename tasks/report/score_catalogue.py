@@ -65,6 +65,32 @@ SCORES = (
         first=True,
     ),
     ScoreInfo(
+        "paired_error",
+        "error left",
+        "{:.0%}",
+        "Mean difference between the adapted pictures and what these very latents should look like, as a share of the "
+        "unadapted ones': 0 is the truth itself, 1 as far from it as before.",
+        first=True,
+    ),
+    ScoreInfo(
+        "structural_similarity",
+        "similarity of structure",
+        "{:.2f}",
+        "Structural similarity (SSIM) of lightness with the true pictures of these latents.",
+    ),
+    ScoreInfo(
+        "lightness_correlation",
+        "lightness as it should be",
+        "{:.2f}",
+        "Correlation of lightness with the true pictures of these latents; below 0 where tones run the wrong way.",
+    ),
+    ScoreInfo(
+        "edge_correlation",
+        "edges where they should be",
+        "{:.2f}",
+        "Correlation of the strength of edges with the true pictures of these latents.",
+    ),
+    ScoreInfo(
         "frechet_drift_from_source",
         "drift from source",
         "{:.3f}",

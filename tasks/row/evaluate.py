@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from safetensors.numpy import save_file
 
 from nada.atomic import replacing
 from nada.generators.domain import Domain
 from nada.images import before_after, save_png
 from nada.judge import Score, retrieve, score_domain
+from nada.judge.paired import paired_scores
 from tasks.row.job import EvaluateJob, RowJob
 from tasks.row.make import Tell
 from tasks.row.models import WarmModels, warm_models
@@ -52,15 +54,22 @@ def evaluate_row(job: EvaluateJob, tell: Tell) -> tuple[Evaluation, Retrieval]:
     tell(Progress(domain=row.domain, step=making.trained_steps, total=making.most_steps, loss=None, phase="judge"))
     warm = warm_models(row)
     domain = made_domain(warm, making, folder, row)
-    source, references = warm.source_samples, warm.references(row.row.reference_images)
+    references, true_u8 = warm.references(row.row.reference_images), warm.true_pictures(row.row.true_images)
+    num_shown = warm.params.samples.count
+    num_kept = max(num_shown, 0 if true_u8 is None else len(true_u8))
+    source = warm.source_samples(num_kept)
     loaded = time.monotonic()  # the source's pictures are judged once a night
     files = {name: entry.sha256 for name, entry in making.files.items()}
-    samples = sample_set(domain, f"{warm.identity} {digest(files)}", warm)
+    samples = sample_set(domain, f"{warm.identity} {digest(files)}", warm, num_kept)
     goal = row.goal
     scores = score_domain(warm.judge, goal.source, goal.target, source.features, samples.features, references)
+    if true_u8 is not None:
+        num = len(true_u8)
+        scores |= paired_scores(source.pictures[:num], samples.pictures[:num], true_u8)
     retrieved = retrieve(warm.judge.clip, goal, samples.features.emb, row.targets.values())
     row_folder.make_way(folder)
-    write_files(folder, source, samples, scores)
+    sheet = before_after(source.pictures[:num_shown], samples.pictures[:num_shown], SHEET_COLUMNS, true_u8)
+    write_files(folder, sheet, samples, scores)
     evaluation = Evaluation(
         domain=row.domain,
         key=row.keys.evaluation,
@@ -90,13 +99,13 @@ def made_domain(warm: WarmModels, making: Making, folder: Path, row: RowJob) -> 
     return domain
 
 
-def write_files(folder: Path, source: SampleSet, samples: SampleSet, scores: Mapping[str, Score]) -> None:
+def write_files(folder: Path, sheet: Image.Image, samples: SampleSet, scores: Mapping[str, Score]) -> None:
     """The sheet, the scores for other tools, and the embeddings from which retrieval is told again.
 
     Raises:
         OutputError: one cannot be written.
     """
-    save_png(before_after(source.pictures, samples.pictures, SHEET_COLUMNS), folder / row_folder.SAMPLES_NAME)
+    save_png(sheet, folder / row_folder.SAMPLES_NAME)
     with replacing(folder / row_folder.METRICS_NAME) as partial:
         text = json.dumps({name: asdict(score) for name, score in scores.items()}, indent=2, sort_keys=True)
         partial.write_text(text + "\n")

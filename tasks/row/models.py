@@ -12,6 +12,7 @@ from torch import Tensor
 from nada.clip.model import ClipModel
 from nada.generators.domain import Domain
 from nada.judge import Judge, SetFeatures
+from nada.judge.paired import MAX_PICTURES
 from nada.judge.samples import DRAWN_TOGETHER, fixed_latents
 from nada.methods.models import Clips, Models
 from nada.methods.registry import load_method
@@ -53,6 +54,7 @@ class WarmModels:
     source: Source
     made: tuple[str, Domain] | None = None
     """Key and result of the row that was made last: it is judged without being read again."""
+    _source_samples: SampleSet | None = None
     _references: dict[str, SetFeatures] = field(default_factory=dict)
 
     @property
@@ -102,10 +104,11 @@ class WarmModels:
         whole = -(-count // DRAWN_TOGETHER) * DRAWN_TOGETHER  # of few latents the last bits depend on how many they are
         return fixed_latents(self.models.source, whole, self.params.samples.truncation_psi)[:count]
 
-    @cached_property
-    def source_samples(self) -> SampleSet:
-        """What the source shows on them."""
-        return sample_set(self.models.source, self.identity, self)
+    def source_samples(self, num_kept: int) -> SampleSet:
+        """What the source shows on them; at least so many pictures are kept."""
+        if self._source_samples is None or len(self._source_samples.pictures) < num_kept:
+            self._source_samples = sample_set(self.models.source, self.identity, self, num_kept)
+        return self._source_samples
 
     def references(self, path: str | None) -> SetFeatures | None:
         """Features of a row's true images, if it has any."""
@@ -114,6 +117,16 @@ class WarmModels:
         if path not in self._references:
             self._references[path] = reference_features(path, self.judge, self.models.source.resolution)
         return self._references[path]
+
+    def true_pictures(self, path: str | None) -> Tensor | None:
+        """What the first judged pictures of a row should look like, [N, 3, R, R] bytes, if anyone knows.
+
+        Raises:
+            ImageError: the folder or zip holds an unreadable picture, or none.
+        """
+        if path is None:
+            return None
+        return read_images(Path(path), self.models.source.resolution, most=min(len(self.ws), MAX_PICTURES))
 
     def check_references(self, path: str | None) -> None:
         """Find a damaged picture before a row is paid for: read those whose features are not known yet.

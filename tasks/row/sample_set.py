@@ -30,7 +30,7 @@ class SampleSet:
     features: SetFeatures
     """Of the first `judge.num_images` samples, M of them."""
     pictures: Tensor
-    """The first `samples.count` samples, img_u8 [M, 3, R, R]."""
+    """The first samples, as many as were asked for, img_u8 [M, 3, R, R]."""
     num_rendered: int
     """Pictures that were rendered for this set."""
 
@@ -40,13 +40,14 @@ def rendered_together(resolution: int, batch_size: int) -> int:
     return max(1, min(batch_size, PIXELS_AT_ONCE // resolution**2))
 
 
-def sample_set(domain: Domain, identity: str, warm: WarmModels) -> SampleSet:
+def sample_set(domain: Domain, identity: str, warm: WarmModels, num_kept: int) -> SampleSet:
     """Render what is not known yet, batch by batch, embed what is judged and keep what is shown.
 
     Args:
         domain: whose pictures.
         identity: equal for equal pictures of the same latents, by the same code.
         warm: the judge, its latents and the settings.
+        num_kept: pictures to keep.
 
     Raises:
         OutOfMemoryError: not even one picture fits.
@@ -60,7 +61,7 @@ def sample_set(domain: Domain, identity: str, warm: WarmModels) -> SampleSet:
         """From the first of a group on, so that each is rendered in the same company as ever."""
         nonlocal rendered
         for img_u8 in render(domain, ws[start:end], params.judge.batch_size):
-            for place in range(start, min(start + len(img_u8), params.samples.count)):
+            for place in range(start, min(start + len(img_u8), num_kept)):
                 shown[place] = img_u8[place - start]
             start += len(img_u8)
             rendered += len(img_u8)
@@ -68,7 +69,7 @@ def sample_set(domain: Domain, identity: str, warm: WarmModels) -> SampleSet:
 
     about = f"{identity}, psi {params.samples.truncation_psi!r}, {evaluation_code(warm.family_module)}"
     features = sample_features(about, warm.judge, params.judge.num_images, together, pictures)
-    for first in range(0, params.samples.count, together):
-        if any(place not in shown for place in range(first, min(first + together, params.samples.count))):
+    for first in range(0, num_kept, together):
+        if any(place not in shown for place in range(first, min(first + together, num_kept))):
             list(pictures(first, first + together))
-    return SampleSet(features, torch.stack([shown[place] for place in range(params.samples.count)]), rendered)
+    return SampleSet(features, torch.stack([shown[place] for place in range(num_kept)]), rendered)

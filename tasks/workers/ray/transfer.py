@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nada.config import NONE, WEB, ClipConfig, GuideConfig, JudgeConfig, names_a_file
 from nada.errors import ImageError
@@ -20,6 +20,7 @@ from nada.paths import files_below
 from nada.picture_sets import MAX_FILES
 from tasks.config.model import Params
 from tasks.config.project import HERE
+from tasks.config.row import PICTURES
 from tasks.download.judge_weights import network_files, wanted
 from tasks.row.job import CheckJob, EvaluateJob, GroupJob, Job, RetrieveJob, RowJob, Source
 from tasks.store.record import MAKING_NAME, RETRIEVAL_NAME, Making, RecordError, read_entry
@@ -111,7 +112,8 @@ class Luggage:
 
     def row(self, job: RowJob) -> RowJob:
         """A row, with its reference pictures, its source and the networks."""
-        row = replace(job.row, reference_images=self.references(job.row.reference_images))
+        pictures: dict[str, Any] = {column: self.references(getattr(job.row, column)) for column in PICTURES}
+        row = replace(job.row, **pictures)
         return replace(job, row=row, params=self.params(job.params), source=self.source(job.source))
 
     def references(self, path: str | None) -> str | None:

@@ -29,7 +29,7 @@ OF_WORLDS = ("domains", "filters", "styles", "captions", "filters_drawn", "filte
 def truth(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(BENCHMARKS)  # and takes away what is added after it
     yield importlib.import_module("truth")
-    for name in ("truth", "pixel_figures", *OF_WORLDS):
+    for name in ("truth", *OF_WORLDS):
         sys.modules.pop(name, None)
 
 
@@ -81,16 +81,17 @@ def test_the_faces_truth_is_their_filters_and_the_same_in_any_company(truth: Mod
 def test_finished_rows_are_compared_and_shown(
     truth: ModuleType, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for index, domain in enumerate(("sepia", "robot")):
+    for index, domain in enumerate(("sepia-0", "sepia-1", "robot")):
         publish_made(domain, tiny_generator(index + 1))
     command = ["truth.py", "--world", "avatars", "--num", "4", "--json", "figures.json", "--sheet", "sheet.png"]
     monkeypatch.setattr(sys, "argv", command)
     truth.main()
     figures = json.loads(Path("figures.json").read_text())
-    assert (figures["world"], figures["pictures"], list(figures["rows"])) == ("avatars", 4, ["sepia"])
-    assert f"| sepia | {figures['rows']['sepia']['paired_error']:.2f} |" in capsys.readouterr().out
+    assert (figures["world"], figures["pictures"], list(figures["rows"])) == ("avatars", 4, ["sepia-0", "sepia-1"])
+    one, two = (figures["rows"][f"sepia-{seed}"]["paired_error"] for seed in (0, 1))
+    assert f"| sepia | 2 | {(one + two) / 2:.2f} ±{abs(one - two) / 2**0.5:.2f} |" in capsys.readouterr().out
     with Image.open("sheet.png") as sheet:
-        assert sheet.height == 3 * 16 + 2 * 2  # source, row, truth
+        assert sheet.height == 5 * 16 + 4 * 2  # source, rows, their truths
     monkeypatch.setattr(sys, "argv", [*command, "robot"])
     with pytest.raises(SystemExit):
         truth.main()

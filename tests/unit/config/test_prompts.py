@@ -23,7 +23,8 @@ __all__ = ["dream"]
 HEADER = "domain,source,target,recipe,iterations,seed,reference_images"
 QUOTING = "a text that holds quotes or commas stands in quotes, and a quote within is written twice"
 COLUMNS = (
-    "'domain', 'source', 'target', 'method', 'recipe', 'iterations', 'seed', 'generator', 'on' and 'reference_images'"
+    "'domain', 'source', 'target', 'method', 'recipe', 'iterations', 'seed', 'generator', 'on', 'reference_images' "
+    "and 'true_images'"
 )
 
 
@@ -435,8 +436,22 @@ def test_a_bundled_config_may_read_fewer_tokens(tmp_path: Path, params: Params) 
 def test_a_single_reference_image_is_refused_before_anything_is_trained(tmp_path: Path, params: Params) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "only.png")
     text = f"domain,source,target,reference_images\nrobot,a face,a robot,{tmp_path}\n"
-    with pytest.raises(PromptsError, match="'reference_images' holds 1 image; a distance needs 2 or more"):
+    with pytest.raises(PromptsError, match=r"'reference_images' holds 1 image; .* needs 2 or more"):
         load(tmp_path, text, params)
+
+
+def test_true_images_are_one_a_latent_and_nothing_else(tmp_path: Path, params: Params) -> None:
+    folder = tmp_path / "truth"
+    folder.mkdir()
+    for name in ("0.png", "1.png"):
+        Image.new("RGB", (8, 8)).save(folder / name)
+    text = f"domain,source,target,true_images\nrobot,a face,a robot,{folder}\n"
+    assert load(tmp_path, text, params)[0].true_images == str(folder)
+    (folder / "0b.heic").write_bytes(b"of the second latent")
+    assert message(tmp_path, text, params) == (
+        "prompts.csv:2: 'true_images': truth also holds 1 .heic (0b.heic); "
+        "one picture a latent in their order, and no more"
+    )
 
 
 def test_a_model_of_open_clip_with_a_short_context_bounds_the_prompts(params: Params) -> None:

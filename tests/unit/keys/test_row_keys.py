@@ -57,8 +57,8 @@ def making(values: Values, config: Section | None = None, **row: Any) -> str:
     return KeyMaker(params).making(method, config or params.methods["adapt"], **{**ROW, **row})
 
 
-def evaluation(values: Values, of: str = "m", family: str = ROW["family_module"], references: str | None = None) -> str:
-    return KeyMaker(Params.model_validate(values)).evaluation(of, family, references)
+def evaluation(values: Values, of: str = "m", family: str = ROW["family_module"], *pictures: str | None) -> str:
+    return KeyMaker(Params.model_validate(values)).evaluation(of, family, *(pictures or [None]))
 
 
 def write_weights(place: Callable[[Values], Values]) -> Edit:
@@ -227,8 +227,9 @@ def test_a_row_that_starts_from_another_one_follows_its_key(values: Values) -> N
 
 
 def test_references_and_the_family_are_of_evaluating(values: Values) -> None:
-    found = {evaluation(values, references=references) for references in (None, "a", "b")}
-    assert len({*found, evaluation(values, family="nada.generators.stylegan3")}) == 4
+    pictures = (None,), ("a",), ("b",), (None, "a"), ("a", "b")
+    found = {evaluation(values, "m", ROW["family_module"], *one) for one in pictures}
+    assert len({*found, evaluation(values, family="nada.generators.stylegan3")}) == 6
 
 
 def test_the_version_of_open_clip_is_in_both_keys(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,3 +69,10 @@ def test_png_to_a_place_that_is_no_folder_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"sheet\.png: cannot be written \(File exists\)"):
         save_png(solid((1, 2, 3)), tmp_path / "file" / "sheet.png")
+
+
+def test_true_images_stand_below_both_as_far_as_they_are_known():
+    source, target = torch.zeros(3, 3, 4, 4).byte(), torch.full((3, 3, 4, 4), 100).byte()
+    sheet = before_after(source, target, 2, torch.full((2, 3, 4, 4), 200).byte())
+    assert sheet.height == 3 * 4 + 2 * 2 + 8 + 2 * 4 + 2  # three rows of two, then two rows of one
+    assert [sheet.getpixel((0, top))[0] for top in (0, 6, 12, 24, 30)] == [0, 100, 200, 0, 100]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.numpy import load_file
 
 from nada.errors import OutputError
@@ -101,6 +103,25 @@ def test_a_row_is_judged_alike_by_who_made_it_and_by_who_opens_its_files(job: Ro
     evaluation, _ = evaluate(job)
     assert {name: (FOLDER / name).read_bytes() for name in JUDGED} == warm
     assert evaluation.num_rendered == 6  # those that are shown, in the group in which they were rendered before
+
+
+def test_a_row_whose_true_pictures_are_known_is_measured_by_them_and_shows_them(job: RowJob) -> None:
+    untold = judged(job)
+    make_well(job)
+    truth = Path("truth")
+    truth.mkdir()
+    for index in range(4):
+        Image.new("RGB", (20, 16), (60 * index, 0, 0)).save(truth / f"{index}.png")
+    told = replace(job, row=replace(job.row, true_images=str(truth)))
+    evaluation, _ = evaluate(told)
+    assert evaluation.scores["paired_error"].value > 0
+    assert evaluation.scores["edge_correlation"].num_images == 4
+    figures = {name: score for name, score in evaluation.scores.items() if score.network != "pixels"}
+    assert figures.keys() == json.loads(untold["metrics.json"]).keys()
+    contents = untold["samples.png"], (FOLDER / "samples.png").read_bytes()
+    sheets = [Image.open(BytesIO(content)) for content in contents]
+    assert sheets[1].height == sheets[0].height + 16 + 2
+    assert [sheets[1].getpixel((18 * index, sheets[0].height + 2)) for index in (0, 1)] == [(0, 0, 0), (60, 0, 0)]
 
 
 def test_rounded_weights_are_judged_as_they_are_stored(job: RowJob) -> None:

@@ -54,7 +54,7 @@ def see(
     )
     ws = torch.arange(float(max(num_images, count)))[:, None, None]
     warm = SimpleNamespace(params=params, ws=ws, judge=Judge(), family_module=f"nada.generators.{family}")
-    return sample_set(Sociable(), identity, warm)  # type: ignore[arg-type]
+    return sample_set(Sociable(), identity, warm, warm.params.samples.count)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("num_images", "count"), [(10, 6), (10, 4), (10, 1), (10, 10), (3, 10), (8, 12)])

@@ -95,12 +95,12 @@ def test_a_row_that_is_not_there_is_left_to_whoever_opens_it(plan: Plan) -> None
 
 def test_what_lies_outside_of_the_project_gets_a_name_within_the_mirror(job: RowJob, project: Project) -> None:
     outside = project.folder / "world"
-    row = replace(job.row, reference_images=str(outside / "truth"))
+    row = replace(job.row, reference_images=str(outside / "truth"), true_images=str(outside / "truth"))
     guide = job.params.guide.model_copy(update={"config_dir": str(outside)})
     packed = transfer.pack(replace(job, row=row, params=job.params.model_copy(update={"guide": guide})))
     place = f".outside{outside.resolve()}"
     assert isinstance(packed.job, RowJob)
-    assert packed.job.row.reference_images == f"{place}/truth"
+    assert packed.job.row.reference_images == packed.job.row.true_images == f"{place}/truth"
     assert packed.job.params.guide.config_dir == place
     assert packed.files[f"{place}/truth/0.png"] == outside / "truth" / "0.png"
     assert packed.files[f"{place}/tiny-guide.json"] == outside / "tiny-guide.json"
