@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +74,12 @@ class Quiz:
 
 
 def name_of(domain: str) -> str:
-    """A domain as a person would call it."""
-    return domain.replace("-", " ").replace("_", " ")
+    """A domain as a person would call it, without the number of a seed.
+
+    >>> name_of("pencil-sketch-0")
+    'pencil sketch'
+    """
+    return re.sub("-[0-9]+$", "", domain).replace("-", " ").replace("_", " ")
 
 
 def with_choices(sheet: Image.Image, choices: Sequence[str]) -> Image.Image:

@@ -1,12 +1,13 @@
-"""What choosing the checkpoint is worth: the judge's choice against every fixed count, by the distance to the truth.
+"""What choosing the checkpoint is worth: the judge's choice against every fixed count, by the truth.
 
     python benchmarks/choose.py                             # every domain of prompts.csv: half an hour on one core
     python benchmarks/choose.py --domains red,neon --steps 160
     python benchmarks/choose.py --cosine 150,200,300        # and runs of these lengths with a falling rate: hours
 
 One run a domain with its recipe, constant rate and averaged weights: each checkpoint is what a row of that many steps
-would have kept, and the choice is that of a row with `stop: auto`. The distance to the true images is measured beside
-the probes and never shown to them. `left` is that distance as a share of the unadapted source's.
+would have kept, and the choice is that of a row with `stop: auto`. The truth is measured beside the probes and never
+shown to them: the judge's distance to true images, as a share of the unadapted source's, and for domains that a filter
+defines the four figures of pixels against the true pictures of the same latents (docs/scores.md).
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from truth import BATCH, truths_of
 
 from nada.clip.goal import PromptPair
 from nada.generators.domain import Domain
 from nada.judge import Judge, SetFeatures, frechet_distance
 from nada.judge.early_stopping import Choice
-from nada.judge.samples import fixed_latents
+from nada.judge.paired import MAX_PICTURES, pixel_figures
+from nada.judge.samples import fixed_latents, render
 from nada.methods.adapt.config import AdaptConfig
 from nada.methods.adapt.early_stopping import EarlyStopping, Validator
 from nada.methods.adapt.loop import Adaptation
@@ -37,6 +41,7 @@ from tasks.config.prompts import load_prompts
 from tasks.config.row import Row
 
 AUTO = {"stop": "auto", "decay": "constant", "ema": 0.9}
+LEFT = "distance left"
 FIXED = {"stop": "fixed", "decay": "cosine", "ema": 0.0}
 
 
@@ -61,6 +66,10 @@ class World:
         truth = Validator(models.clips.judge, ws, params.judge.batch_size, "cpu")
         return cls(params, models, truth, truth.see(models.source))
 
+    def pictures(self, domain: Domain) -> Tensor:
+        """Of the latents on which pixels are compared, [N, 3, R, R] bytes."""
+        return torch.cat(list(render(domain, self.truth.ws[:MAX_PICTURES], BATCH)))
+
     def adaptation(self, row: Row, config: AdaptConfig) -> Adaptation:
         """Of a row, before its first step."""
         source = self.models.source_generator
@@ -78,8 +87,8 @@ class Run:
     """One domain, trained once."""
 
     domain: str
-    left: dict[int, float] = field(default_factory=dict)
-    """By step."""
+    figures: dict[str, dict[int, float]] = field(default_factory=dict)
+    """Name -> by step; the pixels' only where the true pictures are known."""
     choice: Choice | None = None
     trained: int = 0
     training_seconds: float = 0.0
@@ -105,9 +114,9 @@ def main() -> None:
     runs = []
     for row in rows:
         runs.append(watch(world, row, args.steps))
-        print(f"{table(runs)}\n", flush=True)  # what is there stays there
+        print(f"{tables(runs)}\n", flush=True)  # what is there stays there
     for count in (int(count) for count in args.cosine.split(",") if count):
-        lefts = {row.domain: falling(world, row, count) for row in rows}
+        lefts = {row.domain: falling(world, row, count)[LEFT] for row in rows}
         cells = ", ".join(f"{domain} {left:.3f}" for domain, left in lefts.items())
         print(f"{count} steps with a falling rate: mean {statistics.fmean(lefts.values()):.3f} ({cells})")
 
@@ -117,7 +126,7 @@ def watch(world: World, row: Row, steps: int) -> Run:
     config = world.config(row, **AUTO, iterations=steps)
     adaptation = world.adaptation(row, config)
     chooser = EarlyStopping.of(adaptation, world.models, pair_of(row))
-    distance = distance_to_truth(world, row)
+    measure = against_the_truth(world, row)
     run = Run(row.domain)
     since = time.process_time()
     for step in adaptation:
@@ -129,7 +138,8 @@ def watch(world: World, row: Row, steps: int) -> Run:
         chooser.after(done)
         run.probing_seconds = time.process_time() - since
         with adaptation.parameters.averaged():
-            run.left[done] = distance(adaptation.target)
+            for name, value in measure(adaptation.target).items():
+                run.figures.setdefault(name, {})[done] = value
         if run.choice is None:
             choice = chooser.choice
             run.choice, run.trained = (choice, done) if choice.stop else (None, 0)
@@ -139,12 +149,12 @@ def watch(world: World, row: Row, steps: int) -> Run:
     return run
 
 
-def falling(world: World, row: Row, count: int) -> float:
-    """What is left after a fixed count with a cosine decay over it."""
+def falling(world: World, row: Row, count: int) -> dict[str, float]:
+    """The figures after a fixed count with a cosine decay over it."""
     adaptation = world.adaptation(row, world.config(row, **FIXED, iterations=count))
     for _ in adaptation:
         pass
-    return distance_to_truth(world, row)(adaptation.target)
+    return against_the_truth(world, row)(adaptation.target)
 
 
 def pair_of(row: Row) -> PromptPair:
@@ -152,32 +162,49 @@ def pair_of(row: Row) -> PromptPair:
     return PromptPair(row.source, row.target)
 
 
-def distance_to_truth(world: World, row: Row) -> Callable[[Domain], float]:
-    """The distance left as a function of a domain."""
+def against_the_truth(world: World, row: Row) -> Callable[[Domain], dict[str, float]]:
+    """The figures as a function of a domain."""
     assert row.reference_images is not None
     judge = Judge(clip=world.models.clips.judge, batch_size=world.params.judge.batch_size)
     true = reference_features(row.reference_images, judge, world.models.source.resolution)
     whole = frechet_distance(world.unadapted.emb, true.emb)
-    return lambda domain: frechet_distance(world.truth.see(domain).emb, true.emb) / whole
+    truth = truths_of("avatars").get(row.domain)
+    source_u8 = world.pictures(world.models.source)
+    true_u8 = None if truth is None else truth(source_u8)
+
+    def measure(domain: Domain) -> dict[str, float]:
+        left = {LEFT: frechet_distance(world.truth.see(domain).emb, true.emb) / whole}
+        if true_u8 is None:
+            return left
+        return left | pixel_figures(source_u8, world.pictures(domain), true_u8).means()
+
+    return measure
 
 
-def table(runs: list[Run]) -> str:
-    """Fixed counts and the choice, in Markdown."""
-    counts = list(runs[0].left)
-    lines = ["| domain | " + " | ".join(map(str, counts)) + " | chosen | left | trained |"]
+def tables(runs: list[Run]) -> str:
+    """A table for each figure, over the runs that have it."""
+    step = statistics.fmean(run.training_seconds for run in runs)
+    probe = statistics.fmean(run.probing_seconds for run in runs)
+    names = dict.fromkeys(name for run in runs for name in run.figures)
+    parts = [table([run for run in runs if name in run.figures], name) for name in names]
+    return "\n\n".join([*parts, f"A step takes {step:.3f} s of the processor, a probe {probe:.3f} s."])
+
+
+def table(runs: list[Run], name: str) -> str:
+    """One figure at fixed counts and at the choice, in Markdown."""
+    counts = list(runs[0].figures[name])
+    lines = [f"| {name.replace('_', ' ')} | " + " | ".join(map(str, counts)) + " | chosen step | there | trained |"]
     lines.append("|---" * (len(counts) + 4) + "|")
     for run in runs:
         assert run.choice is not None
-        cells = " | ".join(f"{left:.3f}" for left in run.left.values())
+        cells = " | ".join(f"{value:.3f}" for value in run.figures[name].values())
         kept = run.choice.step
-        lines.append(f"| {run.domain} | {cells} | {kept} | {run.left[kept]:.3f} | {run.trained} |")
-    means = " | ".join(f"{statistics.fmean(run.left[count] for run in runs):.3f}" for count in counts)
-    chosen = statistics.fmean(run.left[run.choice.step] for run in runs if run.choice)
+        lines.append(f"| {run.domain} | {cells} | {kept} | {run.figures[name][kept]:.3f} | {run.trained} |")
+    means = " | ".join(f"{statistics.fmean(run.figures[name][count] for run in runs):.3f}" for count in counts)
+    chosen = statistics.fmean(run.figures[name][run.choice.step] for run in runs if run.choice)
     trained = statistics.fmean(run.trained for run in runs)
     lines.append(f"| **mean** | {means} | | {chosen:.3f} | {trained:.0f} |")
-    step = statistics.fmean(run.training_seconds for run in runs)
-    probe = statistics.fmean(run.probing_seconds for run in runs)
-    return "\n".join([*lines, f"\nA step takes {step:.3f} s of the processor, a probe {probe:.3f} s."])
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
