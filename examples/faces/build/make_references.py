@@ -1,11 +1,12 @@
 """Write the true pictures of each domain that a filter defines, paired with a generator's pictures by their latents.
 
-    python make_references.py GENERATOR --out ../references                              # every domain, 400 pictures
-    python make_references.py GENERATOR --out ../references --num 64 --domains sepia,neon
+    python make_references.py GENERATOR --out ../references                              # every domain, 64 pictures
+    python make_references.py GENERATOR --out ../references --num 400 --domains sepia,neon
+    python make_references.py GENERATOR --out ../truth --num 24 --latents judge          # for `true_images`
 
-One zip of PNG files a domain, and `source.zip` with the generator's own: the picture of one name is of one latent in
-all of them. The latents are a seed's, not the judge's, unless `--latents judge`: references that are the very truth of
-the judged pictures make distances of sets too small. The same input gives the same bytes.
+One zip of PNG files a domain: the picture of one name is of one latent in all of them. The latents are a seed's, not
+the judge's, unless `--latents judge`: references that are the very truth of the judged pictures make distances of sets
+too small. The same input gives the same bytes, and a zip that is there stays.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -26,15 +27,14 @@ from nada.checkpoints import read_any
 from nada.generators.domain import Domain
 from nada.judge.samples import JUDGE_SEED, fixed_latents, render
 
-NUM_REFERENCES = 400
+NUM_REFERENCES = 64
 REFERENCE_SEED = 20_261_126
 BATCH = 16
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
-SOURCE = "source"
 
 
 def write_references(source: Domain, ws: Tensor, styles: Sequence[tuple[str, str]], out: Path) -> list[Path]:
-    """One zip for each (slug, style), and the source's: every picture rendered once.
+    """One zip for each (slug, style): every picture rendered once.
 
     Args:
         source: the generator.
@@ -43,19 +43,18 @@ def write_references(source: Domain, ws: Tensor, styles: Sequence[tuple[str, str
         out: the folder.
     """
     img_u8 = torch.cat(list(render(source, ws, BATCH)))
-    paths = [out / f"{slug}.zip" for slug in (SOURCE, *(slug for slug, _ in styles))]
-    makers: list[Callable[[Tensor], Tensor]] = [lambda one: one]
-    makers += [lambda one, style=style: true_pictures(style, one) for _, style in styles]
-    for path, make in zip(paths, makers, strict=True):
+    paths = [out / f"{slug}.zip" for slug, _ in styles]
+    for path, (_, style) in zip(paths, styles, strict=True):
         with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
             for index, one in enumerate(img_u8.split(1)):
-                archive.writestr(zipfile.ZipInfo(f"{index:03d}.png", FIXED_DATE), _png(make(one)[0]))
+                name = zipfile.ZipInfo(f"{index:03d}.png", FIXED_DATE)
+                archive.writestr(name, _png(true_pictures(style, one)[0]))
     return paths
 
 
 def _png(img_u8: Tensor) -> bytes:
     encoded = io.BytesIO()
-    Image.fromarray(img_u8.permute(1, 2, 0).numpy()).save(encoded, "PNG", optimize=True)
+    Image.fromarray(img_u8.permute(1, 2, 0).numpy()).save(encoded, "PNG", compress_level=1)
     return encoded.getvalue()
 
 
@@ -72,6 +71,8 @@ def main() -> None:
     styles = [(domain.slug, domain.style) for domain in DOMAINS if domain.slug in asked]
     if unknown := set(asked) - {slug for slug, _ in styles}:
         parser.error(f"no filter defines {', '.join(sorted(unknown))}")
+    if not (styles := [(slug, style) for slug, style in styles if not (args.out / f"{slug}.zip").exists()]):
+        return
     source = read_any(args.generator)
     seed = JUDGE_SEED if args.latents == "judge" else REFERENCE_SEED
     for path in write_references(source, fixed_latents(source, args.num, args.psi, seed), styles, args.out):
