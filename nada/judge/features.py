@@ -16,9 +16,12 @@ from torch import Tensor
 
 from nada.errors import ShapeError
 from nada.images import from_u8
-from nada.judge.feature_networks import FINGERPRINT_DIGITS, Inception, Lpips
-from nada.judge.structure import NAME as STRUCTURE_NAME
-from nada.judge.structure import structure_features
+from nada.judge.spaces import FINGERPRINT_DIGITS, colour
+from nada.judge.spaces.efficientnet import EfficientNet
+from nada.judge.spaces.inception import Inception
+from nada.judge.spaces.lpips import Lpips
+from nada.judge.spaces.structure import NAME as STRUCTURE_NAME
+from nada.judge.spaces.structure import structure_features
 from nada.micro_batch import MicroBatch
 
 Features = NDArray[np.float64]
@@ -58,8 +61,12 @@ class SetFeatures:
     """CLIP embeddings, [M, D], unit norm."""
     structure: Features
     """`structure_features`, [M, S]."""
+    colour: Features
+    """`colour_features`, [M, 28]."""
     inception: Features | None = None
     """Features of Inception v3, [M, 2048], where its weights are there."""
+    efficientnet: Features | None = None
+    """Features of EfficientNet-Lite2, [M, 1040], where its weights are there."""
     small_u8: NDArray[np.uint8] | None = None
     """The images at the size at which LPIPS compares them, [M, 3, R, R], where its weights are there."""
 
@@ -80,6 +87,7 @@ class Judge:
 
     clip: Embedder
     inception: Inception | None = None
+    efficientnet: EfficientNet | None = None
     lpips: Lpips | None = None
     batch_size: int = 50
     device: str = "cpu"
@@ -89,10 +97,12 @@ class Judge:
         found = {
             "emb": Extractor(f"{self.clip.name} {self.clip.fingerprint} {self.clip.resizing}", self._embed),
             "structure": Extractor(STRUCTURE_NAME, self._partly(structure_features)),
+            "colour": Extractor(f"{colour.NAME}, {colour.RESIZING}", self._partly(colour.colour_features)),
         }
-        if (inception := self.inception) is not None:
-            identity = f"{inception.name} {inception.fingerprint} {inception.resizing}"
-            found["inception"] = Extractor(identity, self._partly(inception.features))
+        for name, network in (("inception", self.inception), ("efficientnet", self.efficientnet)):
+            if network is not None:
+                identity = f"{network.name} {network.fingerprint} {network.resizing}"
+                found[name] = Extractor(identity, self._partly(network.features))
         if self.lpips is not None:
             found["small_u8"] = Extractor(f"pixels, {self.lpips.resizing}", self._partly(self.lpips.shrink))
         return found

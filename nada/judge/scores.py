@@ -17,11 +17,13 @@ from nada.judge.diversity import clusters, consistency, distances, ratio, within
 from nada.judge.features import Embedder, Features, Judge, SetFeatures, network_name
 from nada.judge.manifold import manifolds
 from nada.judge.set_distances import frechet_estimate, kernel_estimate
+from nada.judge.spaces import colour
+from nada.judge.spaces.structure import LEVELS_PX, NAME
 from nada.judge.spread import spread
-from nada.judge.structure import LEVELS_PX, NAME
 from nada.judge.texts import directional_similarities, embed_prompts, similarities
 
 MAX_PAIRED = 2000  # images of a set in figures over all pairs, the first ones: a gigabyte and a second at most
+FLAT = 1e-12  # total variance of pictures that are all one
 CONSISTENCY_MIN = 3  # images that have a correlation over pairs
 
 
@@ -54,6 +56,7 @@ class Space:
         return Score(figure.value, figure.low, figure.high, reference, num_images, self.network, self.resizing)
 
 
+COLOUR = Space(colour.NAME, colour.RESIZING)
 STRUCTURE = Space(NAME, f"area average to {', '.join(map(str, LEVELS_PX))} px")
 
 
@@ -96,7 +99,29 @@ def score_domain(
         of_truth = None if references is None else references.inception
         by_inception = Space(judge.inception.name, judge.inception.resizing)
         scores |= _set_scores(by_inception, "inception_", None, source.inception, target.inception, of_truth)
+    if references is not None:
+        scores |= _second_opinion(COLOUR, "colour_", source.colour, target.colour, references.colour)
+        if judge.efficientnet is not None:
+            by_network = Space(judge.efficientnet.name, judge.efficientnet.resizing)
+            sets = (of.efficientnet for of in (source, target, references))
+            scores |= _second_opinion(by_network, "efficientnet_", *sets)
     return scores
+
+
+def _second_opinion(
+    space: Space, prefix: str, source: Features | None, target: Features | None, references: Features | None
+) -> dict[str, Score]:
+    """The distance to true images, and the source's, by features that no text has formed.
+
+    In units of the variance of the source's pictures, so that one is about as far as these are from each other.
+    """
+    assert source is not None and target is not None and references is not None
+    scale = max(float(source.var(axis=0).sum()), FLAT) ** 0.5
+    source, target, references = source / scale, target / scale, references / scale
+    truth = _truth(len(references))
+    after = space.score(frechet_estimate(target, references), truth, len(target))
+    before = space.score(frechet_estimate(source, references), f"{truth}, from {_samples(len(source))}", len(source))
+    return {f"{prefix}frechet_to_reference": after, f"{prefix}frechet_source_to_reference": before}
 
 
 def _text_scores(

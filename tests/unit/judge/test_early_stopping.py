@@ -105,8 +105,12 @@ class Compass:
 
 
 def test_a_probe_measures_edit_similarity_diversity_and_drift() -> None:
-    source = SetFeatures(emb=np.array([[1.0, 0.0], [1.0, 0.0]]), structure=np.array([[0.0, 0.0], [2.0, 0.0]]))
-    target = SetFeatures(emb=np.array([[0.0, 1.0], [0.0, 1.0]]), structure=np.array([[0.0, 0.0], [1.0, 0.0]]))
+    source = SetFeatures(
+        emb=np.array([[1.0, 0.0], [1.0, 0.0]]), structure=np.array([[0.0, 0.0], [2.0, 0.0]]), colour=np.ones((2, 4))
+    )
+    target = SetFeatures(
+        emb=np.array([[0.0, 1.0], [0.0, 1.0]]), structure=np.array([[0.0, 0.0], [1.0, 0.0]]), colour=np.ones((2, 4))
+    )
     probe = look(Compass(), PromptPair("photo", "sketch"), source, target, 40)
     assert (probe.step, probe.diversity) == (40, 0.25)
     assert (probe.edit, probe.similarity, probe.drift) == pytest.approx((1.0, 1.0, 2**0.5))

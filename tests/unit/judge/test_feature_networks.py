@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,12 +14,15 @@ import torch
 
 from nada.clip.loading import load_clip
 from nada.errors import CheckpointError, FetchError
+from nada.judge.spaces.efficientnet import EfficientNet
 from tasks.config.model import Params
 from tasks.config.project import Project
 from tasks.download.judge_weights import Published
 from tasks.download.transfer import Patience
 from tasks.row import judge_networks
 from tasks.row.judge_networks import LoadedJudge, fetched, load_judge, read_state
+from tests.networks import write_efficientnet
+from tests.package_index import PACKAGE, WHEEL, only_this_pip, serving_index, write_index
 from tests.weights_server import Shop, serving, without_proxy
 
 BODY = b"\x80\x02" + bytes(range(256)) * 40
@@ -46,6 +52,32 @@ def test_the_web_is_asked_once_and_the_cache_from_then_on(shop: Shop, tmp_path: 
     assert (path, path.read_bytes()) == (Project(tmp_path).network_cache / "net.pth", BODY)
     assert fetched(published(shop)) == path
     assert len(shop.asked) == 1
+
+
+def test_two_workers_that_begin_a_night_fetch_a_network_once_and_both_have_it(shop: Shop) -> None:
+    with ThreadPoolExecutor(2) as workers:
+        paths = list(workers.map(fetched, [published(shop)] * 2))
+    assert paths[0] == paths[1] and len(shop.asked) == 1
+
+
+def test_a_file_that_a_package_carries_is_taken_out_of_its_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = BytesIO()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("random_face/models/net.pth", BODY)
+        archive.writestr(
+            "random_face-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: random-face\nVersion: 1.0\n"
+        )
+        archive.writestr("random_face-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+    write_index(tmp_path / "index", {WHEEL: wheel.getvalue()})
+    of_wheel = hashlib.sha256(wheel.getvalue()).hexdigest()
+    packed = Published("net.pth", PACKAGE, hashlib.sha256(BODY).hexdigest(), wheel=WHEEL, wheel_sha256=of_wheel)
+    with serving_index(tmp_path / "index") as address:
+        only_this_pip(monkeypatch, index_url=address)
+        assert fetched(packed).read_bytes() == BODY
+    assert {path.name for path in Project(tmp_path).network_cache.iterdir()} == {"net.pth", ".lock"}
+    assert fetched(packed).read_bytes() == BODY  # and nobody is asked again
 
 
 def test_a_file_in_the_cache_of_torch_is_used_as_it_lies(shop: Shop, tmp_path: Path) -> None:
@@ -94,9 +126,10 @@ def test_a_judge_says_how_to_get_the_networks_that_it_lacks(tiny_world: Path) ->
     assert loaded.judge.inception is None and loaded.judge.lpips is None
     assert loaded.absent == {
         "Inception": "judge.inception is 'none'; 'web' fetches its weights once (96 MB)",
+        "EfficientNet": "judge.efficientnet is 'none'; 'web' fetches its weights once (23 MB)",
         "LPIPS": "judge.lpips is 'none'; 'web' fetches its weights once (553 MB)",
     }
-    assert list(loaded.judge.extractors()) == ["emb", "structure"]
+    assert list(loaded.judge.extractors()) == ["emb", "structure", "colour"]
 
 
 def test_a_night_goes_on_when_the_web_does_not_answer(
@@ -131,3 +164,18 @@ def test_the_layers_of_another_network_are_named(tmp_path: Path) -> None:
         CheckpointError, match=r"features\.0\.weight has shape \[64, 3, 5, 5\]; expected \[64, 3, 3, 3\]"
     ):
         judge_networks._lpips(tmp_path / "vgg16-397923af.pth", tmp_path / "weights-vgg16-lpips.pth", "cpu")
+
+
+def test_textures_of_a_published_network_are_told_apart_and_another_network_is_named(tmp_path: Path) -> None:
+    write_efficientnet(tmp_path / "net.pth")
+    state = read_state(tmp_path / "net.pth")
+    network = EfficientNet(state, "f" * 64)
+    rng = torch.Generator().manual_seed(0)
+    grain = torch.randint(0, 256, (2, 3, 32, 32), generator=rng).byte()
+    features = network.features(torch.cat([grain, torch.full((1, 3, 32, 32), 128).byte()]))
+    assert features.shape == (3, 1040)
+    assert abs(features[0] - features[1]).mean() < abs(features[0] - features[2]).mean() / 2
+    with pytest.raises(CheckpointError, match=r"conv_stem\.weight has shape \[1\]; expected \[32, 3, 3, 3\]"):
+        EfficientNet({"conv": torch.zeros(1)}, "f" * 64)
+    with pytest.raises(CheckpointError, match=r"3 tensors; EfficientNet-Lite2 has [0-9]+"):
+        EfficientNet(dict(list(state.items())[:3]), "f" * 64)

@@ -57,8 +57,9 @@ def near(axis: int, num: int, spread: float, seed: int = 0) -> np.ndarray:
 
 
 def image_set(emb: np.ndarray, seed: int = 0) -> SetFeatures:
-    """These embeddings, with a structure that tells the images apart."""
-    return SetFeatures(emb=emb, structure=np.random.default_rng(seed).standard_normal((len(emb), 6)))
+    """These embeddings, with a structure that tells the images apart, and colours of their own."""
+    structure = np.random.default_rng(seed).standard_normal((len(emb), 6))
+    return SetFeatures(emb=emb, structure=structure, colour=emb[:, :4])
 
 
 def axis(prompt: str) -> np.ndarray:
@@ -144,6 +145,7 @@ def test_every_score_names_its_images_network_and_resizing():
     by_structure = {"structure_diversity", "structure_ratio", "intra_cluster_structure", "intra_cluster_ratio"}
     for name, score in scores.items():
         network = "structure" if name in by_structure | {"consistency"} else "Fake-4@0123456789ab"
+        network = "colour" if name.startswith("colour_") else network
         assert score.network.startswith(network), name
         assert score.reference and score.resizing
         assert type(score.value) is type(score.low) is type(score.high) is float
@@ -161,7 +163,8 @@ def test_scores_against_references_need_references_and_all_others_of_sets_are_ca
     figures = ("frechet", "kid", "precision", "recall", "density", "coverage")
     with_truth, without = scored(reference=True), scored(reference=False)
     assert with_truth.keys() - without.keys() == {
-        "frechet_source_to_reference", *(f"{figure}_to_reference" for figure in figures)
+        "frechet_source_to_reference", *(f"{figure}_to_reference" for figure in figures),
+        "colour_frechet_to_reference", "colour_frechet_source_to_reference",
     }  # fmt: skip
     for figure in figures:
         assert "source" in without[f"{figure}_drift_from_source"].reference
@@ -194,7 +197,10 @@ def test_embeddings_that_were_kept_in_float32_find_the_same_prompts_as_new_ones(
 
 
 def test_a_collapse_shows_in_every_diversity_and_keeps_the_similarity():
-    source, collapsed = image_set(near(0, 30, 0.2)), SetFeatures(emb=near(1, 30, 0.0), structure=np.ones((30, 6)))
+    source, collapsed = (
+        image_set(near(0, 30, 0.2)),
+        SetFeatures(emb=near(1, 30, 0.0), structure=np.ones((30, 6)), colour=np.ones((30, 4))),
+    )
     scores = score_domain(JUDGE, "portrait", "sketch", source, collapsed, None)
     assert scores["clip_similarity_target"].value == pytest.approx(1)
     for name in ("diversity", "structure_ratio", "intra_cluster_ratio", "intra_cluster_clip", "consistency"):

@@ -206,7 +206,7 @@ def test_large_sheets_are_shrunk_and_more_so_among_many(adapted: Path) -> None:
 
 def test_every_domain_has_its_verdict_with_evidence_and_advice(adapted: Path) -> None:
     html = render(adapted, [record("sketch"), record("sepia", structure_ratio=0.1)])
-    assert '<span class="chip good">1 good</span>' in html
+    assert '<span class="chip unproven">1 unproven</span>' in html
     assert '<span class="chip collapsed">1 collapsed</span>' in html
     assert "keeps 10% of the source&#39;s variety (at most 15%); try iterations 1 (now 3)" in html
 

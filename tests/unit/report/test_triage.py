@@ -11,6 +11,18 @@ from tasks.report.triage import triage
 from tasks.store.record import Record
 from tests.records import make_record, make_score
 
+JUDGED_TRUE = {
+    "frechet_to_reference": 0.1,
+    "frechet_source_to_reference": 1.0,
+    "precision_to_reference": 0.4,
+    "coverage_to_reference": 0.3,
+    "colour_frechet_to_reference": 0.5,
+    "colour_frechet_source_to_reference": 5.0,
+    "efficientnet_frechet_to_reference": 1.5,
+    "efficientnet_frechet_source_to_reference": 5.0,
+}
+"""Of a row that looks like its reference pictures to the judge and to the second opinion."""
+
 
 def record(
     nearest: dict[str, int] | None = None,
@@ -22,7 +34,11 @@ def record(
 ) -> Record:
     return make_record(
         target="sketch",
-        scores={"structure_ratio": kept, "directional_similarity": follows, **(truth or {})},
+        scores={
+            "structure_ratio": kept,
+            "directional_similarity": follows,
+            **(JUDGED_TRUE if truth is None else truth),
+        },
         width=width,
         nearest=nearest or {"sketch": 90, "a portrait": 5, "robot": 5},
         config=AdaptConfig.model_validate({"iterations": 150, "train": "convs+rgb", **adapt}),
@@ -32,7 +48,44 @@ def record(
 def test_a_domain_that_is_found_and_varied_is_good_and_needs_no_advice() -> None:
     found = triage(record())
     assert (found.kind, found.advice) == ("good", "")
-    assert found.evidence == "90% find their prompt, 90% of the variety kept"
+    assert (
+        found.evidence == "90% find their prompt, 90% of the variety kept, 10% of the distance to the true images left"
+    )
+
+
+def test_without_reference_pictures_a_row_is_unproven_however_content_the_judge() -> None:
+    found = triage(record(truth={}))
+    assert (found.kind, found.evidence) == ("unproven", "90% find their prompt, 90% of the variety kept")
+    assert found.advice.startswith("look at it, or name reference_images, some 50 pictures of what it should be")
+
+
+def test_without_a_network_that_no_text_has_formed_a_row_is_unproven() -> None:
+    without = {name: value for name, value in JUDGED_TRUE.items() if not name.startswith("efficientnet_")}
+    found = triage(record(truth=without))
+    assert found.kind == "unproven"
+    assert "set judge.efficientnet to web" in found.advice
+
+
+def test_the_second_opinion_overrules_the_judge() -> None:
+    found = triage(record(truth={**JUDGED_TRUE, "efficientnet_frechet_to_reference": 6.0}))
+    assert found.kind == "weak"
+    assert found.evidence.startswith(
+        "by colours and textures 65% of the way to its true images is left; 90% find their "
+    )
+    assert found.advice.startswith("try iterations 300 (now 150)")
+    past = triage(record(truth={**JUDGED_TRUE, "colour_frechet_to_reference": 12.0}))
+    assert past.kind == "weak" and past.advice.startswith("try iterations 75 (now 150)")
+
+
+def test_of_a_small_edit_a_little_noise_is_no_failure() -> None:
+    small = {"colour_frechet_source_to_reference": 0.4, "efficientnet_frechet_source_to_reference": 1.2}
+    assert triage(record(truth={**JUDGED_TRUE, **small})).kind == "good"
+
+
+def test_a_row_of_which_no_picture_lies_among_the_references_is_not_good() -> None:
+    found = triage(record(truth={**JUDGED_TRUE, "precision_to_reference": 0.0, "coverage_to_reference": 0.01}))
+    assert found.kind == "weak"
+    assert found.evidence.startswith("none of its pictures lies among its true images; 90% find")
 
 
 def test_a_domain_that_every_picture_finds_has_no_rival() -> None:
@@ -75,7 +128,7 @@ def test_the_global_loss_is_named_where_it_may_have_caused_a_collapse() -> None:
 
 
 def test_a_domain_that_is_surely_further_from_the_truth_than_its_source_is_off_target_even_if_found() -> None:
-    before = {"frechet_source_to_reference": make_score(1.0, 0.1)}
+    before = {**JUDGED_TRUE, "frechet_source_to_reference": make_score(1.0, 0.1)}
     found = triage(record({"sketch": 100}, truth={**before, "frechet_to_reference": make_score(1.5, 0.3)}))
     assert found.kind == "off-target"
     assert found.advice == "try a target text that fits the true images better, or iterations 75 (now 150)"

@@ -1,11 +1,7 @@
-"""The published feature networks beside CLIP: Inception v3 for FID and its kin, VGG-16 with LPIPS heads.
-
-Legend: N batch, K images compared in pairs, C channels, H W pixels.
-"""
+"""LPIPS on VGG-16, for distances within groups. Legend: N batch, K images compared in pairs, C channels, H W pixels."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nada.errors import CheckpointError
+from nada.judge.spaces import FINGERPRINT_DIGITS
 
-FINGERPRINT_DIGITS = 12  # enough to tell weights apart, short enough to read
-INCEPTION_LAYER = "2048"  # the pooled features of FID, as torch-fidelity names them
 VGG_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Channels of VGG-16's convolutions; between stages the image is halved, and each stage's end is compared."""
 VGG_INDICES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # of those convolutions in torchvision's VGG-16
@@ -25,47 +20,6 @@ LPIPS_PX = 128  # side at which images are compared: a quarter of the cost of 25
 LPIPS_SHIFT = (-0.030, -0.088, -0.188)  # of images in [-1, 1], as LPIPS was trained
 LPIPS_SCALE = (0.458, 0.448, 0.450)
 EPSILON = 1e-10  # added to the norm of a feature vector, as LPIPS does
-
-
-class Inception:
-    """Inception v3 as FID is published with (the TensorFlow weights of 2015), through torch-fidelity."""
-
-    resizing = "bilinear as in TensorFlow 1 to 299 px"
-
-    def __init__(self, state: Mapping[str, Tensor], fingerprint: str, device: str = "cpu") -> None:
-        """Build the network.
-
-        Args:
-            state: the weights that torch-fidelity publishes.
-            fingerprint: hexadecimal sha256 of their file.
-            device: where to compute.
-
-        Raises:
-            CheckpointError: weights of another network.
-        """
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-        import nada.clip.open_clip_import  # noqa: F401  # torchvision, which torch-fidelity imports, needs it first
-
-        weights = io.BytesIO()  # torch-fidelity unpickles whatever it is given, so it is given tensors of ours
-        torch.save(dict(state), weights)
-        weights.seek(0)
-        try:
-            network = FeatureExtractorInceptionV3(
-                "inception-v3-compat", [INCEPTION_LAYER], feature_extractor_weights_path=weights
-            )
-        except RuntimeError as err:
-            raise CheckpointError(f"{_first_line(err)}; expected torch-fidelity's Inception weights") from err
-        self.name = f"Inception-v3-{INCEPTION_LAYER}@{fingerprint[:FINGERPRINT_DIGITS]}"
-        self.fingerprint = fingerprint
-        self._network: nn.Module = network.to(device)
-        self._device = device
-
-    @torch.no_grad()
-    def features(self, img_u8: Tensor) -> NDArray[np.float64]:
-        """[N, 3, H, W] bytes -> [N, 2048] float64."""
-        (features,) = self._network(img_u8.to(self._device))
-        return np.asarray(features.double().cpu().numpy(), dtype=np.float64)
 
 
 class Lpips(nn.Module):
@@ -142,8 +96,3 @@ def _fill(parameter: Tensor, state: Mapping[str, Tensor], name: str) -> None:
         shape = "is missing" if found is None else f"has shape {list(found.shape)}"
         raise CheckpointError(f"{name} {shape}; expected {list(parameter.shape)}")
     parameter.data.copy_(found)
-
-
-def _first_line(err: Exception) -> str:
-    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
-    return lines[1] if len(lines) > 1 else (lines or [type(err).__name__])[0]
