@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
-TARGETS = ["help", "setup", "demo", "faces", "test", "lint", "type", "browser", "bench", "report", "ui", "clean"]
+OF_NIGHTS = ["demo", "faces", "photographs", "avatars"]
+TARGETS = ["help", "setup", *OF_NIGHTS, "test", "lint", "type", "browser", "bench", "report", "ui", "clean"]
 
 
 def make(*arguments: str) -> list[str]:
@@ -27,9 +31,24 @@ def test_help_is_the_default_and_lists_every_target() -> None:
     assert make("help") == lines
 
 
-def test_the_demo_is_a_dvc_pipeline_then_its_report() -> None:
-    commands = make("--dry-run", "--old-file=.venv/.installed", "demo")
-    assert commands[-1] == "dvc repro && nada report"
+def dry(target: str) -> list[str]:
+    """What it would run, once everything is installed."""
+    return make("--dry-run", "--old-file=.venv/.installed", target)
+
+
+@pytest.mark.parametrize(("target", "folder"), [("faces", "cd examples/faces && "), ("avatars", "")])
+def test_a_whole_night_is_a_dvc_pipeline_then_its_report(target: str, folder: str) -> None:
+    assert dry(target)[-1] == f"{folder}dvc repro && nada report"
+
+
+def test_the_demo_fetches_draws_what_it_is_judged_by_and_makes_rows_that_there_are() -> None:
+    commands = dry("demo")
+    assert any("nada weights fetch" in command for command in commands)
+    with (ROOT / "examples/faces/prompts.csv").open(newline="") as file:
+        rows = {row["domain"]: row for row in csv.DictReader(file)}
+    assert f"--domains {','.join(rows)} --out" in "\n".join(commands)
+    asked = commands[-1].removeprefix("cd examples/faces && nada run ").removesuffix(" && nada report").split()
+    assert 0 < len(asked) <= 5 and set(asked) <= rows.keys()
 
 
 def test_cleaning_spares_what_is_costly_to_make_again() -> None:
