@@ -104,7 +104,7 @@ def with_option(values: Values, option: tuple[str, ...]) -> Values:
     section = changed
     for part in place:
         section = section.setdefault(part, {})
-    section[name] = "web" if name in ("inception", "lpips") else other_value(SECTIONS[tuple(place)], name)
+    section[name] = "web" if name in ("inception", "efficientnet", "lpips") else other_value(SECTIONS[tuple(place)], name)
     return changed
 
 
