@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
@@ -10,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from nada.errors import NadaError, OutputError, one_line
 from tasks.config.project import HERE
+from tasks.config.prompts import columns_of
 from tasks.context import NightContext
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.wording import count, workers_in_words
@@ -111,6 +113,7 @@ def write_report(context: NightContext) -> None:
         failures=tuple(context.failures),
         left=context.waiting.domains,
         commands=ui_commands(),
+        columns=columns_of(Path(context.plan.params.night.prompts)),
     )
     records = list(context.records.values())
     context.status_writer.state("reporting")

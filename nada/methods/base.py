@@ -229,6 +229,10 @@ class Method(ABC, Generic[ConfigT, RecordT]):
         """What such a reader wants to know of how it went: a word -> a sentence."""
         return {}
 
+    def pictures(self, part: RecordT) -> dict[str, str]:
+        """What `Pass.save` drew beside the weights, for the row's card: a PNG of the row's folder -> its caption."""
+        return {}
+
     def advice(self, trouble: Trouble, config: ConfigT) -> list[str]:
         """Changes of the row that may help, such as `iterations 600 (now 300)`."""
         return []

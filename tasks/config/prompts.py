@@ -43,6 +43,15 @@ def load_prompts(path: Path, params: Params) -> list[Row]:
     return rows
 
 
+def columns_of(path: Path) -> tuple[str, ...]:
+    """The columns of a CSV in its own order; those of any where it can no longer be read."""
+    try:
+        header = next(_records(path, _read_text(path)))[1]
+    except (PromptsError, StopIteration):
+        return COLUMNS
+    return tuple(column for column in header if column in COLUMNS) or COLUMNS
+
+
 _EXAMPLE = "sketch,a portrait,a pencil sketch"
 _LATE_QUOTE = re.compile(r'[^\S ]\s*"')  # after a tab or the like: CSV's quotes are the first of a cell
 MOST_BYTES = 64 << 20  # of a file; a row is a hundred

@@ -12,7 +12,7 @@ from typing import Any
 from tasks.store.record import Record
 
 CURVE_SIZE = (560, 120)
-CURVE_POINTS = 280
+CURVE_POINTS = 140
 SMOOTHING = 0.05  # of the curve's length is averaged around each point
 MISTAKES_SHOWN = 10
 MISTAKE_SHARE = 0.05  # of a domain's pictures; rarer mistakes are not worth a line
@@ -108,8 +108,8 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
     diagonal, then the others, such as the sources'. Only cells that hold a picture are listed.
 
     Returns:
-        `domains`, `prompts`, `cells` (row, column, share, whether it is the domain's own), and `mistakes`: the most
-        frequent ones as (domain, prompt, share), largest first.
+        `domains`, `prompts`, `own` (each domain's column), `cells` (row, column, share, whether it is the domain's
+        own), and `mistakes`: the most frequent ones as (domain, prompt, share), largest first.
     """
     if not records:
         return None
@@ -128,6 +128,7 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
     return {
         "domains": [record.domain for record in records],
         "prompts": prompts,
+        "own": [column[prompt] for prompt in own],
         "cells": cells,
         "mistakes": mistakes[:MISTAKES_SHOWN],
     }

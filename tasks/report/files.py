@@ -12,6 +12,7 @@ from pathlib import Path
 from nada.errors import NadaError, OutputError
 from tasks.config.environment import prefect_ui_command
 from tasks.config.project import HERE
+from tasks.config.prompts import columns_of
 from tasks.plan.plan import Plan
 from tasks.report import metrics
 from tasks.report.page import NIGHT_NAME, REPORT_NAME, Night, load_night, save_night, write_report
@@ -78,7 +79,8 @@ def refresh_report(plan: Plan, records: Sequence[Record]) -> tuple[Path, Night]:
         left = tuple(domain for domain in last.left if domain in planned and domain not in ready)
         kept = tuple(domain for domain in ready if domain not in trained)
         night = replace(last, trained=trained, current=kept, failures=failures, left=left)
-    night = replace(night, commands=ui_commands())
+    columns = columns_of(Path(plan.params.night.prompts))
+    night = replace(night, commands=ui_commands(), columns=columns)
     return publish_report(records, night, folder), night
 
 

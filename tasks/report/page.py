@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from nada.atomic import replacing
 from nada.errors import NadaError
-from nada.methods.base import PROBES_NAME, TRACE_NAME
 from tasks.config.project import HERE
+from tasks.config.row import COLUMNS
 from tasks.plan.wording import listed
-from tasks.report.charts import confusion, loss_curve, probe_curves
+from tasks.report.cards import distinct_sources, make_card, worst_first
+from tasks.report.charts import confusion
 from tasks.report.metrics import leaderboard
-from tasks.report.score_catalogue import MAIN_SCORES, SCORES, ScoreInfo
-from tasks.report.thumbnails import read_sheet, sheet_uri, strip_uris
-from tasks.report.triage import KINDS, triage
-from tasks.report.wording import STORED, facts, lasted, steps, stored
+from tasks.report.score_catalogue import SCORES, at_a_glance
+from tasks.report.triage import CONTENT, KINDS
+from tasks.report.wording import lasted
 from tasks.store.plain_data import read_json
-from tasks.store.record import Making, Record, ScoreEntry
-from tasks.store.row_folder import SAMPLES_NAME
+from tasks.store.record import Record
 
 TEMPLATE = "report.html.j2"
 NIGHT_NAME = "night.json"
 REPORT_NAME = "index.html"
+LISTS = ("trained", "current", "left", "columns")
 CARDS, LINES = 200, 1000  # domains shown with pictures, and in the table: more would not open in a browser
 
 
@@ -58,6 +57,8 @@ class Night:
     """Domains for which the deadline left no time."""
     commands: dict[str, str] = field(default_factory=dict)
     """What -> the line that opens it."""
+    columns: tuple[str, ...] = COLUMNS
+    """Of its CSV."""
 
 
 def save_night(night: Night, folder: Path) -> None:
@@ -80,7 +81,7 @@ def load_night(folder: Path) -> Night:
     try:
         content = read_json(path)
         content["failures"] = tuple(Failure(**failure) for failure in content["failures"])
-        lists = {name: tuple(content.get(name, ())) for name in ("trained", "current", "left")}
+        lists = {name: tuple(content[name]) for name in LISTS if name in content}
         return Night(**{**content, **lists})
     except (OSError, ValueError, TypeError, KeyError) as err:
         raise NadaError(f"{path}: no readable record of a night ({err})") from err
@@ -101,7 +102,7 @@ def write_report(records: Sequence[Record], night: Night, path: Path, adapted_di
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,  # prompts are other people's texts
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -111,23 +112,44 @@ def write_report(records: Sequence[Record], night: Night, path: Path, adapted_di
     ranked = [by_domain[entry["domain"]] for entry in leaderboard(records)]
     pictured = pictured_domains([record.domain for record in ranked], night)
     listed = [record for place, record in enumerate(ranked) if place < LINES or record.domain in pictured]
-    cards = [make_card(record, night, adapted_dir / record.domain, pictured) for record in listed]
-    verdicts = Counter([card["triage"].kind for card in cards] + ["failed"] * len(night.failures))
-    shown = [meaning for meaning in MAIN_SCORES if any(meaning.name in record.scores for record in records)]
+    cards = worst_first(
+        [
+            make_card(
+                record,
+                adapted_dir / record.domain,
+                num_cards=len(pictured) if record.domain in pictured else 0,
+                is_new=record.domain in night.trained,
+                columns=night.columns,
+            )
+            for record in listed
+        ]
+    )
+    verdicts = Counter(["failed"] * len(night.failures) + [card["triage"].kind for card in cards])
     page = environment.get_template(TEMPLATE).render(
         night=night,
         cards=cards,
-        meanings=shown,
+        sources=distinct_sources(cards),
+        glance=at_a_glance({name for record in records for name in record.scores}),
+        meanings=[meaning for meaning in SCORES if any(meaning.name in record.scores for record in records)],
         lasted=lasted(night.seconds),
         summary=summary(night, len(records)),
+        undecided=undecided(verdicts),
         notes=[*absent(records), *left_out(records)],
         cut="" if len(pictured) == len(records) else cut(len(records), len(listed), len(pictured)),
-        verdicts={kind: verdicts[kind] for kind in KINDS if verdicts[kind]},
-        confusion=confusion([record for record in ranked if record.domain in pictured]),
+        verdicts={kind: verdicts[kind] for kind in reversed(KINDS) if verdicts[kind]},
+        confusion=confusion([card["record"] for card in cards if card["is_pictured"]]),
     )
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
+
+
+def undecided(verdicts: Mapping[str, int]) -> str:
+    """How many rows want somebody to look at them; empty where none does."""
+    num = sum(verdicts[kind] for kind in KINDS if kind not in CONTENT)
+    if num == 0:
+        return ""
+    return "1 needs a decision and comes first" if num == 1 else f"{num} need a decision and come first"
 
 
 def pictured_domains(ranked: Sequence[str], night: Night) -> frozenset[str]:
@@ -171,55 +193,3 @@ def left_out(records: Sequence[Record]) -> list[str]:
         if words := record.evaluation.left_out:
             found.setdefault((record.row.reference_images or "", words), []).append(record.domain)
     return [f"Not read of {path} ({listed(of)}): {words}." for (path, words), of in found.items()]
-
-
-def make_card(record: Record, night: Night, folder: Path, pictured: Collection[str]) -> dict[str, Any]:
-    """What the template shows of one domain; without a picture and a curve unless it is `pictured`."""
-    making, is_pictured = record.making, record.domain in pictured
-    sheet = read_sheet(folder / SAMPLES_NAME) if is_pictured else None
-    scores = [shown_score(meaning, record.scores) for meaning in SCORES if meaning.name in record.scores]
-    return {
-        "record": record,
-        "scores": scores,
-        "by_name": {score["meaning"].name: score for score in scores},
-        "triage": triage(record),
-        "is_pictured": is_pictured,
-        "picture": None if sheet is None else sheet_uri(sheet, len(pictured)),
-        "strips": None if sheet is None else strip_uris(sheet, making.resolution),
-        "curve": loss_curve(folder / TRACE_NAME) if is_pictured else None,
-        "probes": probe_curves(folder / PROBES_NAME, making.kept_step) if is_pictured else None,
-        "is_new": record.domain in night.trained,
-        "lasted": lasted(record.seconds),
-        "recipe": recipe(making),
-        "facts": {word: sentence for word, sentence in facts(making).items() if word != STORED},
-        "stored": stored(making),
-    }
-
-
-def recipe(making: Making) -> str:
-    """How the row was made and how far it went, in words."""
-    settings = making.method_object.settings_in_words(making.method_config)
-    return f"{making.row.recipe or making.method}: {steps(making)} steps {settings}"
-
-
-def shown_score(meaning: ScoreInfo, scores: Mapping[str, ScoreEntry]) -> dict[str, Any]:
-    """One score as the template shows it; `mark` says whether it fell below what it started from."""
-    score = scores[meaning.name]
-    value = score.value
-    started = scores.get(meaning.before or "")
-    against = "" if score.reference.startswith("none") else f" Against: {score.reference}."
-    tip = f"{meaning.text}{against} {score.num_images} pictures, by {score.network}.{_interval(meaning, score)}"
-    return {
-        "meaning": meaning,
-        "value": value,
-        "shown": meaning.shown(value, score.low, score.high) if meaning.first else meaning.pattern.format(value),
-        "tip": tip,
-        "before": None if started is None else meaning.pattern.format(started.value),
-        "mark": "" if started is None else "fell" if value < started.value else "rose",
-    }
-
-
-def _interval(meaning: ScoreInfo, score: ScoreEntry) -> str:
-    """Where other pictures of the same generator would likely put the figure."""
-    low, high = (meaning.pattern.format(end) for end in (score.low, score.high))
-    return f" 95% interval {low} to {high}."

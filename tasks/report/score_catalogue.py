@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -17,10 +18,20 @@ class ScoreInfo:
     """The score of the unadapted generator that this one should fall below."""
     first: bool = False
     """Whether it stands in tables, with its interval; the others are in a domain's details."""
+    counts: bool = False
+    """Whether it is the share of the judged pictures of which something is true."""
 
-    def shown(self, value: float, low: float, high: float) -> str:
-        """The figure with half its interval, the wider half: `98% ±1%`."""
-        return f"{self.pattern.format(value)} ±{self.pattern.format(max(high - value, value - low))}"
+    def shown(self, value: float, low: float, high: float, num_images: int = 0) -> str:
+        """The figure with half its interval, the wider half: `98% ±1%`.
+
+        Where pictures all agree, that half would be nothing, which says more than they can: of `num_images`, it is told
+        how many they were, `0 of 8`.
+        """
+        half, nothing = (self.pattern.format(width) for width in (max(high - value, value - low), 0.0))
+        if half != nothing:
+            return f"{self.pattern.format(value)} ±{half}"
+        counted = self.counts and num_images and value in (0.0, 1.0)
+        return f"{round(value * num_images)} of {num_images}" if counted else self.pattern.format(value)
 
 
 SCORES = (
@@ -30,6 +41,7 @@ SCORES = (
         "{:.0%}",
         "Share of the pictures whose nearest text, among all prompts of their night, is their own target.",
         first=True,
+        counts=True,
     ),
     ScoreInfo(
         "directional_similarity",
@@ -185,3 +197,25 @@ SCORES = (
     ),
 )
 MAIN_SCORES = tuple(meaning for meaning in SCORES if meaning.first)
+GLANCED_AT = 6
+FIRST_GLANCE = (
+    "retrieval_accuracy",
+    "directional_similarity",
+    "paired_error",
+    "structure_ratio",
+    "consistency",
+    "frechet_to_reference",
+    "inception_frechet_to_reference",
+)
+"""What a page shows ahead of the other main scores where a row has it, the first ones first."""
+
+
+def at_a_glance(names: Collection[str]) -> list[ScoreInfo]:
+    """The few scores that a reader sees before unfolding the others.
+
+    Args:
+        names: of the scores that there are.
+    """
+    ranked = [*FIRST_GLANCE, *(meaning.name for meaning in MAIN_SCORES if meaning.name not in FIRST_GLANCE)]
+    seen = [name for name in ranked if name in names][:GLANCED_AT]
+    return [meaning for meaning in MAIN_SCORES if meaning.name in seen]

@@ -1,24 +1,45 @@
-"""Pictures of a row as data URIs, small enough that a page with two hundred domains opens."""
+"""Pictures of a row as data URIs, within a page's budget of bytes: one of two hundred domains still opens at once.
+
+Legend: R resolution of the domain's pictures, in pixels.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from nada.images import GAP_PX
+from nada.images import BACKGROUND, GAP_PX
 
-SHEET_WIDTHS_PX = (640, 1600)  # of a sheet, in a report of very many domains and of few
-FULL_WIDTH_DOMAINS = 40  # with more domains than this the sheets become smaller
-STRIP_HEIGHT_PX = 96
-QUALITY = 86  # of WebP
+PAGE_BYTES = 5_200_000  # of all pictures of a page; in base64 they are a third more, beside text and curves
+SHEET_SHARE, STRIP_SHARE, TRUTH_SHARE = 0.6, 0.2, 0.1  # of a card's bytes; a little more where it has all
+MOST_SHEET_PX = 1800  # width
+STRIP_PX, FINE_STRIP_PX = 72, 144  # height, and on a page with bytes to spare
+FINE_STRIP_BYTES = 15_000
+LEAST_SHEET_BYTES = 6_000  # whatever the budget says
+QUALITY, SMALL_QUALITY = 86, 78  # of WebP, where bytes are no matter and where they are
+USUAL_PIXELS = 10  # that a byte holds of a photograph at the lower quality
+EFFORT = 2  # of WebP's six: the next one takes twice the time for 3% fewer bytes
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A picture in the page."""
+
+    uri: str
+    width: int
+    height: int
+    is_whole: bool
+    """Whether its pixels are the picture's own, so that a browser which enlarges it may show them as squares."""
+
+
 def read_sheet(path: Path) -> Image.Image | None:
-    """samples.png of a row (`nada.images.before_after`); None where it is missing or damaged."""
+    """A PNG of a row, such as its samples.png; None where it is missing or damaged."""
     try:
         with Image.open(path, formats=["PNG"]) as sheet:
             return sheet.convert("RGB")
@@ -26,26 +47,58 @@ def read_sheet(path: Path) -> Image.Image | None:
         return None
 
 
-def sheet_uri(sheet: Image.Image, num_domains: int) -> str:
-    """The whole sheet; the more domains the report has, the smaller."""
-    least, most = SHEET_WIDTHS_PX
-    width = max(least, most * FULL_WIDTH_DOMAINS // max(num_domains, FULL_WIDTH_DOMAINS))
-    small = sheet.copy()
-    small.thumbnail((width, sheet.height), Image.Resampling.LANCZOS)
-    return _uri(small)
+def sheet_shown(sheet: Image.Image, num_cards: int, share: float = SHEET_SHARE) -> Shown:
+    """The whole sheet; the more cards a page has, the smaller."""
+    return _shown(sheet, MOST_SHEET_PX, sheet.height, max(LEAST_SHEET_BYTES, int(PAGE_BYTES * share / num_cards)))
 
 
-def strip_uris(sheet: Image.Image, resolution: int) -> tuple[str, str]:
+def strips_shown(sheet: Image.Image, resolution: int, num_cards: int) -> tuple[Shown, Shown]:
     """The first row of the source's pictures, and below them the adapted ones of the same latents."""
-    strips = []
-    for top in (0, resolution + GAP_PX):
-        strip = sheet.crop((0, top, sheet.width, top + resolution))
-        strip.thumbnail((sheet.width, STRIP_HEIGHT_PX), Image.Resampling.LANCZOS)
-        strips.append(_uri(strip))
-    return strips[0], strips[1]
+    tops = (0, resolution + GAP_PX)
+    strips = [sheet.crop((0, top, sheet.width, top + resolution)) for top in tops]
+    most = max(LEAST_SHEET_BYTES // 2, int(PAGE_BYTES * STRIP_SHARE / num_cards))
+    height = FINE_STRIP_PX if most >= FINE_STRIP_BYTES else STRIP_PX
+    first, second = (_shown(strip, strip.width, height, most) for strip in strips)
+    return first, second
 
 
-def _uri(picture: Image.Image) -> str:
+def row_of(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+    """Pictures [R, R] side by side as in a sheet of so many columns."""
+    side = pictures[0].width
+    row = Image.new("RGB", (columns * (side + GAP_PX) - GAP_PX, side), BACKGROUND)
+    for place, picture in enumerate(pictures[:columns]):
+        row.paste(picture, (place * (side + GAP_PX), 0))
+    return row
+
+
+def columns_of(sheet: Image.Image, resolution: int) -> int:
+    """Pictures in a row of a sheet."""
+    return max(1, (sheet.width + GAP_PX) // (resolution + GAP_PX))
+
+
+def _shown(picture: Image.Image, most_width: int, most_height: int, most_bytes: int) -> Shown:
+    """A picture no larger than this in pixels and in bytes."""
+    small = _within(picture, min(most_width / picture.width, most_height / picture.height))
+    if small.width * small.height > most_bytes * USUAL_PIXELS:  # it would hardly fit: no need to find out
+        small = _within(picture, (most_bytes * USUAL_PIXELS / picture.width / picture.height) ** 0.5)
+    is_easy = small.width * small.height <= most_bytes * USUAL_PIXELS / 2
+    content = _webp(small, QUALITY if is_easy else SMALL_QUALITY)
+    while len(content) > most_bytes and small.width > 1:
+        small = _within(picture, small.width / picture.width * min(0.9, (most_bytes / len(content)) ** 0.6))
+        content = _webp(small, SMALL_QUALITY)
+    uri = f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+    return Shown(uri, small.width, small.height, small.size == picture.size)
+
+
+def _within(picture: Image.Image, factor: float) -> Image.Image:
+    """Made smaller by a factor, if it is one."""
+    if factor >= 1:
+        return picture
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _webp(picture: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=QUALITY)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    picture.save(buffer, "WEBP", quality=quality, method=EFFORT)
+    return buffer.getvalue()

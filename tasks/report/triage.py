@@ -15,6 +15,8 @@ from tasks.store.record import Making, Record, ScoreEntry
 Kind = Literal["good", "unproven", "weak", "off-target", "collapsed", "failed"]
 KINDS: tuple[Kind, ...] = ("good", "unproven", "weak", "off-target", "collapsed", "failed")
 """`unproven`: the judge's CLIP is content, and nobody else was asked; it may be fooled by what fooled the guide."""
+CONTENT: tuple[Kind, ...] = ("good", "unproven")
+"""Those that ask for no change."""
 
 COLLAPSED = 0.5
 """Share of the source's structural diversity: a domain that surely keeps less has lost its variety."""

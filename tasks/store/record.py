@@ -114,6 +114,16 @@ class Making(Entry):
         return {name: entry for name, entry in self.files.items() if name.endswith(".safetensors")}
 
     @property
+    def pictures(self) -> dict[str, str]:
+        """Its files that the method drew for readers -> their captions.
+
+        Raises:
+            RecordError: as `method_object` and `method_part`.
+        """
+        drawn = self.method_object.pictures(self.method_part)
+        return {name: caption for name, caption in drawn.items() if name in self.files}
+
+    @property
     def method_object(self) -> Method[Any, Any]:
         """The method that made it.
 

@@ -148,7 +148,7 @@ def record_row(night: NightRun, record: Record, folder: Path) -> str:
         trace = curves(folder / TRACE_NAME, "train", started, ended)
         probes = curves(folder / PROBES_NAME, "probe", started, ended)
         log_points(client, run_id, [*trace, *probes, *final_points(record, ended)])
-        for name in ARTIFACTS:
+        for name in (*ARTIFACTS, *making.pictures):
             if (folder / name).is_file():
                 client.log_artifact(run_id, str(folder / name))
         client.set_terminated(run_id, "FINISHED", end_time=ended)

@@ -1,12 +1,14 @@
-"""The report in a real Chromium: hostile prompts stay text, the table sorts and filters, phones and nights fit."""
+"""The report in a real Chromium: hostile prompts stay text, all of it sorts and filters, phones and nights fit."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tasks.report.page import Failure, write_report
@@ -33,7 +35,9 @@ def report(adapted: Path) -> Path:
     """Two domains whose prompts attack, and a row that failed for a reason that attacks."""
     failure = Failure(domain="lost", source=HOSTILE, target=HOSTILE, reason=HOSTILE, details=HOSTILE)
     rows = [record("sketch", HOSTILE, retrieval_accuracy=0.2), record("sepia", "sepia", structure_ratio=0.1)]
-    return write_report(rows, night(failure), adapted.parent / "index.html", adapted)
+    Image.effect_noise((1850, 90), 80).convert("RGB").save(adapted / "sepia" / "samples.png")
+    described = replace(night(failure), columns=("domain", "source", "target", "iterations"))
+    return write_report(rows, described, adapted.parent / "index.html", adapted)
 
 
 class Opened:
@@ -50,14 +54,28 @@ class Opened:
         page.goto(path.as_uri())
 
     def names(self) -> list[str]:
-        """The domains that the table shows, from the top."""
-        rows = self.page.locator("#board tbody tr:visible td:first-child")
-        return rows.all_inner_texts()
+        """The domains that the table shows, from the top; cards and heat map must show the same."""
+        shown: list[str] = self.page.evaluate(DOMAINS, ".board tbody tr")
+        assert self.page.evaluate(DOMAINS, "article") == shown
+        rows = sorted(self.page.evaluate(HEAT), key=lambda row: row[1])
+        assert [name for name, _ in rows] == [name for name in shown if name != "lost"]  # which was never judged
+        return shown
+
+    def address(self) -> str:
+        """What follows the page's own."""
+        return self.page.url.partition("#")[2]
+
+
+HEAT = """Array.from(document.querySelectorAll(".heat g:not([hidden])"))
+  .map(row => [row.dataset.of, row.transform.baseVal[0].matrix.f])"""
+DOMAINS = (
+    "query => Array.from(document.querySelectorAll(query)).filter(one => !one.hidden).map(one => one.dataset.domain)"
+)
 
 
 @pytest.fixture
 def opened(browser: Browser, report: Path) -> Iterator[Opened]:
-    page = browser.new_page()
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
     shown = Opened(page, report)
     yield shown
     assert shown.complaints == []
@@ -65,53 +83,153 @@ def opened(browser: Browser, report: Path) -> Iterator[Opened]:
 
 
 def test_nothing_hostile_runs_and_no_address_is_asked_for(opened: Opened, report: Path) -> None:
-    opened.page.hover(".tip >> nth=0")
-    opened.page.click("summary >> nth=0")
+    opened.page.click("#sketch summary >> text=how it was made")
     assert HOSTILE in opened.page.locator("#sketch .prompts").inner_text()
     assert HOSTILE in opened.page.locator("#lost .reason").inner_text()
     assert [url for url in opened.requests if not url.startswith("data:image/")] == [report.as_uri()]
-    assert opened.page.evaluate("document.images.length") == 5
-    assert opened.page.evaluate("Array.from(document.images).every(image => image.naturalWidth > 0)")
+    assert opened.page.locator("img[src]").count() == 6
+    assert opened.page.evaluate("Array.from(document.images).every(image => !image.src || image.naturalWidth > 0)")
 
 
-def test_a_click_sorts_and_failed_rows_stay_last(opened: Opened) -> None:
-    assert opened.names() == ["sepia", "sketch", "lost"]
-    opened.page.click("#board th >> text=domain")
-    assert opened.names() == ["sepia", "sketch", "lost"]
-    opened.page.click("#board th >> text=domain")
-    assert opened.names() == ["sketch", "sepia", "lost"]
-    opened.page.click("#board th >> text=finds its prompt")
-    assert opened.names() == ["sepia", "sketch", "lost"]
+def test_all_of_the_page_sorts_and_what_failed_stays_last_then(opened: Opened) -> None:
+    assert opened.names() == ["lost", "sepia", "sketch"]
+    for button, order in (
+        ("domain", ["sepia", "sketch", "lost"]),
+        ("domain", ["sketch", "sepia", "lost"]),
+        ("finds its prompt", ["sepia", "sketch", "lost"]),
+        ("verdict", ["lost", "sepia", "sketch"]),
+    ):
+        opened.page.click(f".board th >> text={button}")
+        assert opened.names() == order, button
 
 
-def test_text_and_verdicts_filter_table_strips_and_cards(opened: Opened) -> None:
-    opened.page.fill("input[type=search]", "SEPIA")
-    assert opened.names() == ["sepia"]
-    assert opened.page.locator("article:visible").count() == opened.page.locator(".strips a:visible").count() == 1
-    opened.page.fill("input[type=search]", "")
-    opened.page.click("label:has(.chip.collapsed)")
-    assert opened.names() == ["sketch", "lost"]
+def test_all_of_the_page_filters_and_the_address_tells_how(opened: Opened) -> None:
+    page = opened.page
+    page.fill("input[type=search]", "SEPIA")
+    assert (opened.names(), opened.address()) == (["sepia"], "?q=SEPIA")
+    page.click("label:has(.chip.failed)")
+    assert opened.names() == []
+    assert page.locator(".nothing").inner_text().startswith("No domain is like that.")
+    page.click(".nothing button")
+    page.click("label:has(.chip.failed)")
+    page.click("label:has(.chip.collapsed)")
+    assert (opened.names(), opened.address()) == (["lost", "sepia"], "?verdict=failed,collapsed")
+    assert page.locator(".count").inner_text() == "2 of 3 domains"
+    page.click(".board a >> text=sepia")
+    assert opened.address() == "sepia"
+    page.go_back()
+    assert opened.names() == ["lost", "sepia"]
+    page.go_back()
+    assert (opened.names(), opened.address()) == (["lost"], "?verdict=failed")
+    page.goto(f"{page.url.partition('#')[0]}#?new=1&sort=domain")
+    page.reload()
+    assert opened.names() == ["sketch"]
+    assert page.locator(".board th[aria-sort]").inner_text().startswith("domain")
 
 
-def test_a_phone_scrolls_no_page_sideways_and_the_dark_is_dark(browser: Browser, report: Path) -> None:
+def test_pictures_enlarge_by_keyboard_and_only_small_ones_show_their_pixels(opened: Opened) -> None:
+    page = opened.page
+    page.focus("#sepia .zoom")
+    page.keyboard.press("Enter")
+    assert page.locator(".caption").inner_text().endswith("(1 of 2)")
+    assert page.locator(".stage img").bounding_box()["width"] <= 1400  # type: ignore[index]
+    assert page.evaluate("getComputedStyle(document.querySelector('.stage img')).imageRendering") == "auto"
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".caption").inner_text().startswith("sketch")
+    page.wait_for_selector(".stage img.magnified")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".caption").inner_text().startswith("sepia")
+    page.keyboard.press("Escape")
+    assert not page.locator(".lightbox").is_visible()
+    assert page.evaluate("document.activeElement.className") == "zoom"
+    rendered = "query => getComputedStyle(document.querySelector(query)).imageRendering"
+    page.wait_for_selector("#sketch .magnified")
+    assert [page.evaluate(rendered, f"#{name} .zoom img") for name in ("sepia", "sketch")] == ["auto", "pixelated"]
+
+
+def test_a_finger_opens_every_explanation_and_copies_the_line(opened: Opened) -> None:
+    page = opened.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    for button, words in (
+        (".board .chip.collapsed", "keeps 10% of the source's variety"),
+        ("#sketch dt >> text=direction", "Mean cosine between the change of each picture"),
+        (".heat rect >> nth=0", "find"),
+    ):
+        page.click(button)
+        assert words in page.locator(".explained:popover-open").inner_text()
+        page.keyboard.press("Escape")
+    assert page.locator("[title]").count() == 0
+    page.click("#sepia .copy >> nth=0")
+    page.wait_for_selector("#sepia .copy >> text=copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "sepia,a portrait,sepia,1"
+
+
+def test_a_phone_shows_all_of_its_page_and_the_dark_is_dark(browser: Browser, report: Path) -> None:
     for scheme, is_dark in (("light", False), ("dark", True)):
-        page = browser.new_page(viewport={"width": 380, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+        page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
         page.goto(report.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= 380
+        page.evaluate("for (const one of document.querySelectorAll('details:not(.confusion)')) one.open = true")
+        assert page.evaluate(BEYOND) == []
         red = page.evaluate("parseInt(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])")
         assert (red < 64) == is_dark
+        assert page.evaluate(FAINT) == []
+        assert page.evaluate(NAMELESS) == []
         page.close()
 
 
-def test_two_hundred_domains_open(browser: Browser, adapted: Path) -> None:
+BEYOND = """Array.from(document.querySelectorAll("main *:not(.heat *, pre *, legend)"))
+  .filter(one => one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 80))"""
+NAMELESS = """Array.from(document.querySelectorAll("button, a, input, select, img[src], summary"))
+  .filter(one => !(one.ariaLabel || one.textContent.trim() || one.alt || one.labels?.[0]?.textContent.trim()
+                   || one.querySelector("img")?.alt)).map(one => one.outerHTML.slice(0, 80))"""
+FAINT = """(() => {
+  const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = colour => channels(colour).slice(0, 3).map(value => value / 255)
+    .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, value, at) => sum + value * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = one => {
+    const colour = getComputedStyle(one).backgroundColor;
+    return channels(colour)[3] === 0 && one.parentElement ? behind(one.parentElement) : colour;
+  };
+  const told = Array.from(document.querySelectorAll("main *:not(svg *)"))
+    .filter(one => Array.from(one.childNodes).some(node => node.nodeType === 3 && node.data.trim()));
+  return told.filter(one => {
+    const [high, low] = [light(getComputedStyle(one).color), light(behind(one))].sort((a, b) => b - a);
+    return (high + 0.05) / (low + 0.05) < 4.5;
+  }).map(one => one.outerHTML.slice(0, 80));
+})()"""
+"""Text that does not stand out from what is behind it by 4.5 to 1 (WCAG 2.2, 1.4.3)."""
+
+
+def test_two_hundred_domains_open_with_a_picture_in_sight_and_links_that_land(browser: Browser, adapted: Path) -> None:
     rows = []
+    Image.effect_noise((130, 90), 90).convert("RGB").save(adapted / "sketch" / "samples.png")
     for index in range(200):
-        shutil.copytree(adapted / "sketch", adapted / f"domain-{index}")
+        (adapted / f"domain-{index}").mkdir()
+        for name in ("samples.png", "trace.csv"):
+            (adapted / f"domain-{index}" / name).hardlink_to(adapted / "sketch" / name)
         rows.append(record(f"domain-{index}", f"target {index}"))
-    page = browser.new_page()
-    shown = Opened(page, write_report(rows, night(), adapted.parent / "many.html", adapted))
-    assert len(shown.names()) == 200
+    path = write_report(rows, night(), adapted.parent / "many.html", adapted)
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    shown = Opened(page, path)
+    assert page.evaluate("document.images[0].getBoundingClientRect().bottom") < 900
+    for name in ("domain-97", "domain-199", "domain-3"):
+        page.click(f".board a >> text=/^{name}$/")
+        page.wait_for_function(LANDED, arg=name)
+    page.evaluate("scrollTo(0, 2000)")
+    page.wait_for_function("scrollY === 2000")
+    assert page.evaluate("document.querySelector('.board thead th').getBoundingClientRect().top") >= 0
     page.fill("input[type=search]", "target 17")
     assert len(shown.names()) == 11
     assert shown.complaints == []
     page.close()
+
+
+LANDED = """async name => {
+  const top = () => document.getElementById(name).getBoundingClientRect().top;
+  const before = top(), bar = document.querySelector(".bar").getBoundingClientRect().bottom;
+  await new Promise(resolve => setTimeout(resolve, 100));
+  const isAtEnd = scrollY + innerHeight + 2 >= document.documentElement.scrollHeight;
+  return top() === before && before >= bar && (before < bar + 40 || isAtEnd);
+}"""
+"""The card stands below what stays on top, or as near as the page's end allows, and does not move any more."""

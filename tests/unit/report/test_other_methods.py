@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from nada.methods.base import RecordPart, Trouble
 from nada.methods.registry import METHODS
 from tasks.report.page import Night, write_report
 from tasks.report.triage import triage
-from tasks.store.record import Record
+from tasks.store.record import FileEntry, Record
 from tests.methods.dream import Dream, DreamConfig
 from tests.records import make_record
 
@@ -34,6 +36,9 @@ class TalkingDream(Dream):
     def facts(self, part: DreamRecord) -> dict[str, str]:
         return {"woke": part.woke, "stored": "on a pillow"}
 
+    def pictures(self, part: DreamRecord) -> dict[str, str]:
+        return {"dream.png": "Seen <asleep>.", "lost.png": "Never drawn.", "forged.png": "Of no record."}
+
     def advice(self, trouble: Trouble, config: DreamConfig) -> list[str]:
         return [] if trouble == "too little" else [f"depth {config.depth - 1}", "coffee"]
 
@@ -43,10 +48,10 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHODS, "dream", f"{__name__}:TalkingDream")
 
 
-def dream(**scores: float) -> Record:
-    making = {"method": "dream", "config": {"depth": 2}, "part": {"woke": "at <dawn>"}, "most_steps": 9, "kept_step": 9}
+def dream(making: dict[str, Any] | None = None, **scores: float) -> Record:
+    slept = {"method": "dream", "config": {"depth": 2}, "part": {"woke": "at <dawn>"}, "most_steps": 9, "kept_step": 9}
     figures = {"structure_ratio": 0.9, "directional_similarity": 0.9, **scores}
-    return make_record(nearest={"a pencil sketch": 1}, scores=figures, making=making)
+    return make_record(nearest={"a pencil sketch": 1}, scores=figures, making={**slept, **(making or {})})
 
 
 def test_its_settings_and_facts_are_in_the_report(tmp_path: Path) -> None:
@@ -56,6 +61,17 @@ def test_its_settings_and_facts_are_in_the_report(tmp_path: Path) -> None:
     assert "<dt>method</dt><dd>dream</dd>" in html
     assert "<dt>woke</dt><dd>at &lt;dawn&gt;</dd>" in html
     assert "generator.safetensors</code>, on a pillow</dd>" in html
+
+
+def test_its_own_pictures_are_on_its_card(tmp_path: Path) -> None:
+    (tmp_path / "sketch").mkdir()
+    for name in ("dream.png", "forged.png"):
+        Image.new("RGB", (40, 10), "teal").save(tmp_path / "sketch" / name)
+    files = {name: FileEntry(sha256="1" * 64, num_bytes=1) for name in ("dream.png", "lost.png")}
+    night = Night(name="Night", started="2026-01-01T00:00:00", seconds=1, workers="")
+    html = write_report([dream(making={"files": files})], night, tmp_path / "index.html", tmp_path).read_text()
+    assert html.count("<figcaption>Seen &lt;asleep&gt;.</figcaption>") == html.count("<img loading") == 1
+    assert "Never drawn." not in html and "Of no record." not in html
 
 
 def test_its_advice_is_in_the_triage() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from nada.methods.adapt.record import AdaptRecord, EarlyStoppingRecord, Rounding
 from tasks.config.row import Row
 from tasks.report.charts import confusion, loss_curve, polyline, probe_curves
 from tasks.report.page import Failure, Night, load_night, save_night, write_report
-from tasks.report.thumbnails import read_sheet, sheet_uri
+from tasks.report.score_catalogue import SCORES
+from tasks.report.thumbnails import PAGE_BYTES, read_sheet, sheet_shown
 from tasks.store.record import FileEntry, Record, ScoreEntry
 from tests.records import PART, make_record, make_score
 
@@ -146,7 +149,7 @@ def test_hostile_prompts_stay_text_everywhere(adapted: Path) -> None:
 def test_scores_carry_their_meaning_reference_and_network(adapted: Path) -> None:
     html = render(adapted, [record("sketch")])
     assert "Against: prompt &#39;pencil sketch&#39;. 16 pictures, by judge@1. 95% interval 85% to 95%." in html
-    assert "90% ±5%" in html
+    assert '<span class="">90%</span> <small>±5%</small>' in html
 
 
 def test_one_line_says_why_a_network_did_not_judge(adapted: Path) -> None:
@@ -159,14 +162,31 @@ def test_a_lost_row_is_shown_with_its_reason_and_the_command(adapted: Path) -> N
     failure = Failure(domain="lost", source="portrait", target="void", reason="step 3: the loss is nan")
     html = render(adapted, [record("sketch")], failure)
     assert "1 of 2 domains ready, 1 trained in this night, 1 failed" in html
-    assert '<tr class="failed" data-verdict="failed" data-text="lost portrait void">' in html
+    assert 'data-domain="lost" data-verdict="failed"  data-text="lost portrait void">' in html
     assert "step 3: the loss is nan" in html
-    assert "<code>nada run --only lost</code>" in html
+    assert '<code>nada run --only lost</code><button type="button" class="copy"' in html
 
 
-def test_the_best_retrieval_comes_first(adapted: Path) -> None:
-    html = render(adapted, [record("sketch", retrieval_accuracy=0.2), record("sepia", retrieval_accuracy=0.8)])
-    assert html.index('id="sepia"') < html.index('id="sketch"')
+def order_of(html: str) -> list[str]:
+    return re.findall(r'<tr (?:class="failed" )?data-domain="([^"]+)"', html)
+
+
+def test_what_needs_a_decision_comes_first_then_the_best_retrieval(adapted: Path) -> None:
+    failure = Failure(domain="lost", source="portrait", target="void", reason="the loss is nan")
+    html = render(
+        adapted,
+        [
+            record("good", retrieval_accuracy=0.8),
+            record("best", retrieval_accuracy=0.9),
+            record("collapsed", structure_ratio=0.1),
+            record("weak", directional_similarity=-0.2),
+        ],
+        failure,
+    )
+    assert order_of(html) == ["lost", "collapsed", "weak", "best", "good"]
+    assert re.findall(r'<article (?:class="failed" )?id="([^"]+)"', html) == order_of(html)
+    assert "<b>3 need a decision and come first.</b>" in html
+    assert "decision" not in re.sub("<select>.*?</select>", "", render(adapted, [record("good")]), flags=re.DOTALL)
 
 
 def test_a_missing_picture_and_trace_cost_nothing_but_themselves(adapted: Path) -> None:
@@ -174,7 +194,7 @@ def test_a_missing_picture_and_trace_cost_nothing_but_themselves(adapted: Path) 
     (adapted / "sketch" / "trace.csv").unlink()
     html = render(adapted, [record("sketch")])
     assert "The picture of this domain is missing or damaged." in html
-    assert "<polyline" not in html and "<img" not in html
+    assert "<polyline" not in html and "<img loading" not in html
 
 
 def test_a_page_of_very_many_domains_shows_the_new_and_the_best(adapted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +203,7 @@ def test_a_page_of_very_many_domains_shows_the_new_and_the_best(adapted: Path, m
     scores = {"best": 0.9, "good": 0.8, "fair": 0.7, "poor": 0.6, "sketch": 0.1}
     html = render(adapted, [record(domain, retrieval_accuracy=score) for domain, score in scores.items()])
     assert [domain for domain in scores if f'<article id="{domain}"' in html] == ["best", "sketch"]
-    assert [domain for domain in scores if f'<td data-value="{domain}"' in html] == ["best", "good", "fair", "sketch"]
+    assert sorted(order_of(html)) == ["best", "fair", "good", "sketch"]
     assert "Pictures of 2 and scores of 4 of the 5 domains; reports/leaderboard.csv has the scores of all." in html
 
 
@@ -197,11 +217,85 @@ def test_each_domain_has_its_sheet_and_a_strip_below_the_sources(adapted: Path) 
     assert sorted(picture.size for picture in pictures) == [(18, 8)] * 3 + [(18, 18)] * 2
 
 
-def test_large_sheets_are_shrunk_and_more_so_among_many(adapted: Path) -> None:
-    Image.new("RGB", (4000, 400)).save(adapted / "sketch" / "samples.png")
+def test_pictures_fit_their_page_and_say_whether_their_pixels_are_their_own(adapted: Path) -> None:
+    noise = Image.effect_noise((2000, 200), 120).convert("RGB")
+    noise.save(adapted / "sketch" / "samples.png")
     sheet = read_sheet(adapted / "sketch" / "samples.png")
     assert sheet is not None
-    assert [embedded(f'"{sheet_uri(sheet, number)}"')[0].width for number in (1, 80, 1000)] == [1600, 800, 640]
+    few, many = sheet_shown(sheet, 1), sheet_shown(sheet, 200)
+    assert (few.width, few.height, few.is_whole) == (1800, 180, False)
+    assert 200 * len(many.uri) < PAGE_BYTES < 200 * len(few.uri)
+    assert many.width / many.height == pytest.approx(10, rel=0.1)
+    own = sheet_shown(Image.new("RGB", (18, 18)), 200)
+    assert (own.width, own.height, own.is_whole) == (18, 18, True)
+
+
+def test_reference_pictures_stand_below_the_sheet_and_cost_nothing_where_they_are_gone(adapted: Path) -> None:
+    truth = adapted.parent / "truth"
+    truth.mkdir()
+    for index in range(5):
+        Image.new("RGB", (16 + index, 20), "red").save(truth / f"{index}.png")
+    row = Row(line=2, domain="sketch", source="a", target="b", recipe="style", reference_images=str(truth))
+    html = render(adapted, [record("sketch", making={"row": row})])
+    assert "<figcaption>The source above, the same latents adapted below.</figcaption>" in html
+    paired = render(adapted, [record("sketch", making={"row": replace(row, true_images=str(truth))})])
+    assert "the same latents adapted below, then the truth.</figcaption>" in paired
+    assert sorted(picture.size for picture in embedded(html)) == [(18, 8)] * 3 + [(18, 18)]
+    assert html.count("<figcaption>Reference pictures: what the domain should look like.</figcaption>") == 1
+    for path in truth.iterdir():
+        path.write_bytes(b"no picture")
+    assert "Reference pictures" not in render(adapted, [record("robot", making={"row": replace(row, domain="robot")})])
+
+
+def test_six_scores_are_seen_and_the_others_folded(adapted: Path) -> None:
+    names = ["consistency", "frechet_drift_from_source", "inception_frechet_drift_from_source", "diversity"]
+    html = render(adapted, [record("sketch", **dict.fromkeys([*names, "inception_kid_drift_from_source"], 0.5))])
+    table = html[html.index('<table class="board">') : html.index("</table>")]
+    assert len(re.findall('<td class="figure" data-sort="(?!time)', table)) == 6
+    card = html[html.index('<article id="sketch"') :]
+    assert card.index("variety kept") < card.index("2 more scores") < card.index("diversity to the judge")
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "num", "shown"),
+    [
+        (0.0, 0.0, 0.0, 8, "0 of 8"),
+        (1.0, 1.0, 1.0, 400, "400 of 400"),
+        (0.0, 0.0, 0.3, 8, "0% ±30%"),
+        (0.98, 0.98, 0.981, 400, "98%"),
+    ],
+)
+def test_pictures_that_agree_are_counted(value: float, low: float, high: float, num: int, shown: str) -> None:
+    (found,) = [meaning for meaning in SCORES if meaning.name == "retrieval_accuracy"]
+    assert found.shown(value, low, high, num) == shown
+
+
+def test_the_line_that_changes_a_row_is_ready_to_copy(adapted: Path) -> None:
+    columns = ("domain", "target", "source", "iterations")
+    night_of = replace(night(), columns=columns)
+    row = Row(line=2, domain="sepia", source="a, b", target='"old" photo', recipe="style", seed=3)
+    records = [record("sepia", row.target, making={"row": row}), record("sketch", structure_ratio=0.1)]
+    html = write_report(records, night_of, adapted.parent / "index.html", adapted).read_text()
+    good, collapsed = (html[html.index(f'<article id="{name}"') :] for name in ("sepia", "sketch"))
+    copied = [unescape(line) for line in re.findall('data-copy="([^"]*)"', good)]
+    assert copied == ['sepia,"""old"" photo","a, b",,4', "nada run --only sepia"]
+    assert "whose header needs the column <code>seed</code> at its end" in good
+    assert '<details class="change">' in good and '<details class="change" open>' in collapsed
+    assert 'data-copy="sketch,pencil sketch,a portrait,1"' in collapsed  # as its verdict advises
+
+
+def test_what_was_trained_tonight_is_marked_where_not_all_was(adapted: Path) -> None:
+    html = render(adapted, [record("sketch"), record("sepia")])
+    assert html.count('<small class="new">trained tonight</small>') == 1
+    assert len(re.findall(r"<(?:tr|article) [^>]*data-new", html)) == 2
+    assert '<small class="new">' not in render(adapted, [record("sketch")])
+
+
+def test_sources_stand_on_top_once_each(adapted: Path) -> None:
+    Image.new("RGB", (18, 18), "red").save(adapted / "sepia" / "samples.png")
+    html = render(adapted, [record("sketch"), record("sepia")])
+    assert "<span>source of sepia</span>" in html and "<span>source of sketch</span>" in html
+    assert "<span>the source</span>" in render(adapted, [record("sketch")])
 
 
 def test_every_domain_has_its_verdict_with_evidence_and_advice(adapted: Path) -> None:
@@ -216,6 +310,7 @@ def test_the_heat_map_has_the_own_prompts_on_its_diagonal() -> None:
     found = confusion(rows)
     assert found is not None
     assert found["prompts"] == ["sketch", "sepia", "a portrait"]
+    assert found["own"] == [0, 1]
     assert found["cells"] == [(0, 0, 0.75, True), (0, 2, 0.25, False), (1, 1, 0.75, True), (1, 2, 0.25, False)]
     assert found["mistakes"] == [("sketch", "a portrait", 0.25), ("sepia", "a portrait", 0.25)]
 
@@ -246,7 +341,7 @@ def test_long_curves_are_thinned(tmp_path: Path) -> None:
     (tmp_path / "trace.csv").write_text(f"step,loss\n{lines}")
     curve = loss_curve(tmp_path / "trace.csv")
     assert curve is not None
-    assert len(curve["raw"].split()) <= 281
+    assert len(curve["raw"].split()) <= 141
     assert curve["steps"] == 5000
 
 
