@@ -33,6 +33,11 @@ class Guide:
         seen = views.of(img)
         return [model.embed_images(seen) for model in self.models]
 
+    def embed_images_raw(self, img: Tensor, views: Augmentations) -> list[Tensor]:
+        """The same before they are normalised: one emb_raw [N, D] a model."""
+        seen = views.of(img)
+        return [model.embed_images_raw(seen) for model in self.models]
+
     def text_directions(self, pair: PromptPair) -> list[Tensor]:
         """One text direction [D] a model."""
         return [model.text_direction(pair.source, pair.target) for model in self.models]

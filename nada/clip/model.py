@@ -75,6 +75,16 @@ class ClipModel:
         Raises:
             ShapeError: not [N, 3, H, W].
         """
+        emb: Tensor = self._model.encode_image(self._seen(img), normalize=True)
+        return emb
+
+    def embed_images_raw(self, img: Tensor) -> Tensor:
+        """The same before they are normalised, emb_raw [N, D]."""
+        emb_raw: Tensor = self._model.encode_image(self._seen(img), normalize=False)
+        return emb_raw
+
+    def _seen(self, img: Tensor) -> Tensor:
+        """Images as the model takes them."""
         if img.ndim != 4 or img.shape[1] != 3:
             raise ShapeError(f"images: expected [N, 3, H, W], got {list(img.shape)}")
         size, shortest = self.image_size, min(img.shape[2:])
@@ -84,8 +94,7 @@ class ClipModel:
             x = F.interpolate(x, size=new_size, mode="bicubic", align_corners=False, antialias=self.antialias)
         top, left = (x.shape[2] - size) // 2, (x.shape[3] - size) // 2
         x = x[:, :, top : top + size, left : left + size]
-        emb: Tensor = self._model.encode_image((x - self._mean) / self._std, normalize=True)
-        return emb
+        return (x - self._mean) / self._std
 
     @torch.no_grad()
     def embed_texts(self, texts: list[str]) -> Tensor:

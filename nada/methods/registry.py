@@ -10,6 +10,7 @@ from nada.methods.base import Method
 
 METHODS = {
     "adapt": "nada.methods.adapt.method:Adapt",
+    "mapper": "nada.methods.mapper.method:Mapper",
 }
 """Name in the CSV -> `module:class`."""
 
