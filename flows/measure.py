@@ -19,7 +19,8 @@ def measure(plan: Plan, display: Display) -> None:
     """
     unknown: dict[str, PlannedRow] = {}
     for planned in plan.to_train:
-        if planned.cost.basis != "measured" and planned.row.on is None:
+        has_steps = "iterations" in type(planned.config).model_fields
+        if planned.cost.basis != "measured" and planned.row.on is None and has_steps:
             unknown.setdefault(recipe_of(planned.method_object, planned.config), planned)
     if not unknown:
         return

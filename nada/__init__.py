@@ -28,10 +28,17 @@ if TYPE_CHECKING:
     from nada.latents import draw_ws, draw_z, seeded_rng
     from nada.methods.adapt.config import AdaptConfig, SelectionConfig
     from nada.methods.adapt.loop import Adaptation
+    from nada.methods.directions.channels import Channels
+    from nada.methods.directions.config import ChannelsConfig
+    from nada.methods.directions.edit import global_direction
+    from nada.methods.directions.measuring import measure_channels
+    from nada.methods.moved_styles import offset_domain
 
 __all__ = [
     "AdaptConfig",
     "Adaptation",
+    "Channels",
+    "ChannelsConfig",
     "ClipConfig",
     "Domain",
     "Generator",
@@ -49,11 +56,14 @@ __all__ = [
     "draw_ws",
     "draw_z",
     "fixed_latents",
+    "global_direction",
     "global_loss",
     "grid",
     "load_clip",
     "load_generator",
     "load_guide",
+    "measure_channels",
+    "offset_domain",
     "read_any",
     "render",
     "retrieve",
@@ -80,6 +90,11 @@ _NAMES_BY_MODULE = {
     "nada.latents": "draw_ws draw_z seeded_rng",
     "nada.methods.adapt.config": "AdaptConfig SelectionConfig",
     "nada.methods.adapt.loop": "Adaptation",
+    "nada.methods.directions.channels": "Channels",
+    "nada.methods.directions.config": "ChannelsConfig",
+    "nada.methods.directions.edit": "global_direction",
+    "nada.methods.directions.measuring": "measure_channels",
+    "nada.methods.moved_styles": "offset_domain",
 }
 """The imports above once more, for whoever runs this."""
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names.split()}

@@ -20,7 +20,9 @@ from tasks.workers.news import Progress
 
 LOG_WIDTH = 200  # of tables where no terminal says how wide it is
 LOG_SHARES = 4  # a log gets a line at each quarter of a row
-PHASES = {"load": "loading models", "make": "making", "judge": "judging", "save": "saving"}
+PHASES = {"load": "loading models", "prepare": "preparing", "make": "making", "judge": "judging", "save": "saving"}
+COUNTED = ("prepare", "make")
+"""Phases that go step by step."""
 
 
 def make_console() -> Console:
@@ -111,8 +113,9 @@ class LiveDisplay(Display):
             is_made = progress.phase in ("save", "judge")  # also where it stopped early
             self._bars.update(
                 self._lines[progress.domain],
+                total=progress.total,
                 completed=progress.total if is_made else progress.step,
-                steps=f"{progress.step:>5}/{progress.total}" if progress.phase == "make" else "",
+                steps=f"{progress.step:>5}/{progress.total}" if progress.phase in COUNTED else "",
                 news=describe(progress, rate, short=True),
             )
 
@@ -148,8 +151,12 @@ def describe(progress: Progress, rate: float | None, short: bool = False) -> str
 
     >>> describe(Progress(domain="a", step=50, total=200, loss=0.4119, phase="make"), rate=3.14)
     'making, step 50/200, loss 0.412, 3.1 steps/s'
+    >>> describe(Progress(domain="a", step=50, total=200, loss=None, phase="prepare"), rate=None)
+    'preparing, picture 50/200'
     """
     words = [PHASES.get(progress.phase, progress.phase)]
+    if progress.phase == "prepare":
+        words += [] if short else [f"picture {progress.step}/{progress.total}"]
     if progress.phase == "make":
         words += [] if short else [f"step {progress.step}/{progress.total}"]
         words += [] if progress.loss is None else [f"loss {progress.loss:.3f}"]

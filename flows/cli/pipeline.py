@@ -1,4 +1,4 @@
-"""The steps of dvc.yaml: `nada inputs`, `nada pretrained` and `nada complete`."""
+"""The steps of dvc.yaml: `nada inputs`, `nada pretrained`, `nada prepare` and `nada complete`."""
 
 # ruff: noqa: D301 (click reads the backslash-b before blocks that it must not reflow)
 
@@ -37,6 +37,26 @@ def pretrained(params: ParamsOption = Path("params.yaml")) -> None:
         settings = load_params(params)
         for one in prepare_all(settings, load_prompts(Path(settings.night.prompts), settings)).values():
             echo(str(one.path))
+
+
+@app.command(short_help="Compute what rows of a generator share.")
+def prepare(params: ParamsOption = Path("params.yaml")) -> None:
+    """Compute what methods need to know of a generator and a guide before any of their rows, and keep it.
+
+    For global directions that is what every channel of the style space does: minutes for a small generator on a core,
+    hours for a large one on a GPU. A night does it by itself, in the worker that takes the first such row; this command
+    does it when you choose, on all workers at once. Broken off, it goes on where it was. DVC calls it as a stage.
+
+    \b
+    Example:
+      nada prepare
+    """
+    from flows.cli.display import make_display
+    from flows.prepare import prepare_all
+    from tasks.plan.beginning import only_writer
+
+    with only_writer(params), make_display() as display:
+        prepare_all(params, display)
 
 
 @app.command(short_help="Write down what a night would be made from.")

@@ -8,7 +8,7 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from flows.cli.display import PHASES
+from flows.cli.display import COUNTED, PHASES
 from flows.sheet import Column, Sheet
 from tasks.plan.wording import count, listed
 from tasks.report.wording import lasted
@@ -92,7 +92,7 @@ def running_table(status: Status) -> Sheet:
         sheet.add(
             row.domain,
             PHASES.get(row.phase, row.phase),
-            f"{row.step}/{row.total}" if row.phase == "make" else "",
+            f"{row.step}/{row.total}" if row.phase in COUNTED else "",
             "" if row.loss is None else f"{row.loss:.3f}",
             "" if row.steps_per_second is None else f"{row.steps_per_second:.1f}",
             lasted(row.left_seconds),

@@ -52,10 +52,19 @@ def plan_summary(plan: Plan) -> str:
     limit = plan.params.night.row_timeout_minutes
     slow = [planned.row.domain for planned in plan.to_train if planned.cost.seconds > 60 * limit]
     warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
+    warning += _preparing_note(plan)
     warning += _deadline_warning(plan) + _noise_warning(plan) + _copies_warning(plan)
     warning += " The disk is too small: free some space." if any(disk.need > disk.free for disk in plan.disks) else ""
     shared = f" {capacity_in_words(plan.capacity)}" if plan.capacity else ""
     return f"{counts}. {cost} ({plan.disks[0].free / 1e9:.0f} GB free).{shared}{warning}"
+
+
+def _preparing_note(plan: Plan) -> str:
+    seconds = sum(planned.cost.preparing_seconds for planned in plan.to_train)
+    if not seconds:
+        return ""
+    about = minutes(seconds / 60)
+    return f" About {about} of it prepare what rows of a generator share and keep; nada prepare does that ahead."
 
 
 def _deadline_warning(plan: Plan) -> str:

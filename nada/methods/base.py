@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -51,6 +51,22 @@ ConfigT = TypeVar("ConfigT", bound=Section)
 RecordT = TypeVar("RecordT", bound=RecordPart)
 
 
+class Place(NamedTuple):
+    """Where something is kept that is computed once for a generator and one model of the guide."""
+
+    path: Path
+    parts: Path
+    """A folder for what is done of it so far; it goes once the file is whole."""
+
+
+class Preparing(NamedTuple):
+    """How far such a computation is."""
+
+    done: int
+    """Pictures."""
+    total: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Assignment(Generic[ConfigT]):
     """One row as a method sees it."""
@@ -61,6 +77,8 @@ class Assignment(Generic[ConfigT]):
     config: ConfigT
     seed: int
     storage: Storage
+    prepared: tuple[Place, ...] = ()
+    """What `Method.prepare` computed for it: one a model of the guide, or none where the method prepares nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +168,8 @@ class Method(ABC, Generic[ConfigT, RecordT]):
     record_model: type[RecordT]
     entry: ClassVar[str]
     """Module whose imports are all the code that a row runs: an edit there makes its rows anew."""
+    preparing_entry: ClassVar[str | None] = None
+    """The same of `prepare`, where there is something to prepare."""
     weights_name: ClassVar[str | None] = None
     """The file of a generator, in the canonical format, that a row leaves: it can be exported, mixed and adapted
     further. None where a row leaves something else."""
@@ -200,6 +220,26 @@ class Method(ABC, Generic[ConfigT, RecordT]):
             pydantic.ValidationError: no such number, or no such option.
         """
         return self.config_model.model_validate({**config.model_dump(), "iterations": iterations})
+
+    def preparation(self, config: ConfigT) -> Section | None:
+        """The settings of what is computed before a row, once for a pretrained generator and each model of the guide,
+        and kept for all rows that agree in them; None where there is nothing of the kind.
+        """
+        return None
+
+    def pictures_to_prepare(self, config: ConfigT, architecture: Architecture) -> int:
+        """Pictures that this renders and embeds: its cost."""
+        return 0
+
+    def prepare(self, config: ConfigT, models: Models, places: Sequence[Place]) -> Iterator[Preparing]:
+        """Compute what is missing, for `models.base` and each model of `models.guide`, and tell how far it is.
+
+        Two processes may do so at once. One that is killed loses little: another goes on from the parts.
+
+        Raises:
+            NadaError: it cannot be computed, or not be written.
+        """
+        yield from ()
 
     def group(self, assignment: Assignment[ConfigT]) -> str:
         """Rows with equal texts may ride in one pass, up to `num_together`, where source and guides are the same."""

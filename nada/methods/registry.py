@@ -11,6 +11,7 @@ from nada.methods.base import Method
 METHODS = {
     "adapt": "nada.methods.adapt.method:Adapt",
     "mapper": "nada.methods.mapper.method:Mapper",
+    "directions": "nada.methods.directions.method:Directions",
 }
 """Name in the CSV -> `module:class`."""
 

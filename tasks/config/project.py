@@ -34,6 +34,11 @@ class Project:
         return self.weights / "pretrained"
 
     @property
+    def prepared(self) -> Path:
+        """What methods compute once for a generator and a guide; DVC versions it."""
+        return self.weights / "prepared"
+
+    @property
     def adapted(self) -> Path:
         """Finished rows, a folder each; DVC versions them."""
         return self.weights / "adapted"
@@ -57,6 +62,11 @@ class Project:
     def generators(self) -> Path:
         """What decides `pretrained`, for DVC."""
         return self.weights / "generators.json"
+
+    @property
+    def preparations(self) -> Path:
+        """What decides `prepared`, for DVC."""
+        return self.weights / "preparations.json"
 
     @property
     def unfinished(self) -> Path:

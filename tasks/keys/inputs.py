@@ -38,6 +38,12 @@ def making_code(method: Method[Any, Any], family_module: str) -> str:
     return code_hash([method.entry, *MAKING_ENTRIES, family_module])
 
 
+def preparing_code(method: Method[Any, Any], family_module: str) -> str:
+    """Hash of all code that decides what a method prepares for a generator; it has something to prepare."""
+    assert method.preparing_entry is not None
+    return code_hash([method.preparing_entry, *MAKING_ENTRIES, family_module])
+
+
 def evaluation_code(family_module: str | None = None) -> str:
     """Hash of all code that decides how pictures are judged; of whatever family without one."""
     return code_hash([*EVALUATION_ENTRIES, *([family_module] if family_module else [])])

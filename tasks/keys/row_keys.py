@@ -24,6 +24,7 @@ from tasks.keys.inputs import (
     judge_hashes,
     making_code,
     open_clip_version,
+    preparing_code,
 )
 
 KEY_FORMAT = 2  # raise it when results change for a reason that the keys do not see
@@ -98,6 +99,32 @@ class KeyMaker:
             }
         )
 
+    def prepared(
+        self, method: Method[Any, Any], config: Section, family_module: str, base_sha256: str
+    ) -> tuple[str, ...]:
+        """sha256 over everything that decides what a method prepares for a row, one a model of the guide; none where it
+        prepares nothing.
+
+        Args:
+            method: of the row.
+            config: its settings, resolved.
+            family_module: of the generator's family.
+            base_sha256: of the canonical pretrained generator.
+        """
+        preparation = method.preparation(config)
+        if preparation is None:
+            return ()
+        about = {
+            "format": KEY_FORMAT,
+            "method": method.name,
+            "code": preparing_code(method, family_module),
+            "open_clip": open_clip_version(),
+            "config": options(preparation),
+            "antialias": self.params.guide.antialias,
+            "base": base_sha256,
+        }
+        return tuple(hashed({**about, "guide": network}) for network in self.guides.values())
+
     def evaluation(
         self, making: str, family_module: str, references_sha256: str | None, truth_sha256: str | None = None
     ) -> str:
@@ -145,7 +172,7 @@ def _options(section: Section, neutral: Mapping[str, Any], without: tuple[str, .
                 kept[name] = inner
         elif isinstance(value, tuple) and value and isinstance(value[0], Section):
             kept[name] = [_options(item, neutral, without) for item in value]
-        elif value != ours.get(name, field.default):
+        elif (list(value) if isinstance(value, tuple) else value) != ours.get(name, field.default):  # as JSON has it
             kept[name] = section.model_dump(mode="json", include={name})[name]
     return kept
 

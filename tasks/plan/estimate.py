@@ -24,6 +24,7 @@ SIDE_FILES_BYTES = 1_000_000  # samples, trace and record of a row, beside its w
 # Measured on the bundled world (64 px, batch 4) on one core; replaced by measured rows as soon as there are some.
 GUESSED_SECONDS_PER_SAMPLE = 0.04
 GUESSED_JUDGE_SECONDS = 8.0
+FORWARD_SHARE = 0.25  # of what a picture costs in training: rendered twice and embedded twice, once with gradients
 
 Basis = Literal["measured", "other recipes", "guess"]
 
@@ -60,6 +61,8 @@ class CostEstimate:
     num_bytes: int
     """On disk, once."""
     basis: Basis
+    preparing_seconds: float = 0.0
+    """Of these: what is computed before the row, and kept for others."""
 
 
 def estimate(
@@ -95,6 +98,14 @@ def estimate(
         statistics.median(sample.share for sample in same) if basis == "measured" else 1.0
     )
     return CostEstimate(seconds=steps * per_step + judge, num_bytes=num_bytes, basis=basis)
+
+
+def seconds_per_prepared(generator_sha256: str, samples: Sequence[MeasuredRow], worker: WorkerSpec) -> float:
+    """What a picture that is only rendered and embedded costs, by what one in training took, or a guess."""
+    device = worker.device.split(":")[0]
+    alike = [one for one in samples if (one.device, one.generator) == (device, generator_sha256)]
+    trained = [one.seconds_per_step / one.batch_size for one in alike]
+    return FORWARD_SHARE * (statistics.median(trained) if trained else GUESSED_SECONDS_PER_SAMPLE)
 
 
 def judging_estimate(

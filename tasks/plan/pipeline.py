@@ -58,7 +58,9 @@ def write_inputs(params_path: Path) -> Path:
         for one in resolver.keyed()
     }
     generators = pretrained.prepare_all(resolver.params, resolver.rows.values())
+    preparations = {key for one in resolver.keyed() for key in one.prepared}
     _write(HERE.inputs, {"format": FORMAT, "rows": rows})
+    _write(HERE.preparations, {"format": FORMAT, "prepared": sorted(preparations)})
     _write(HERE.generators, {one.path.name: sha256_file(Path(weights)) for weights, one in generators.items()})
     return HERE.inputs
 

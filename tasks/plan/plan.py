@@ -166,6 +166,7 @@ class Plan:
             targets=self.targets,
             left_out="" if planned.references is None else planned.references.left_out,
             provenance={GENERATOR: planned.source.base_sha256, **self.provenance},
+            prepared=planned.prepared,
             **self._worker(),
         )
 

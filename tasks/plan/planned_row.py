@@ -32,6 +32,8 @@ class PlannedRow:
     state: PlannedState
     """`judge`: made, whole, and to be judged anew; `current`: whole but for its retrieval; `left out`: not among those
     asked for."""
+    prepared: tuple[str, ...] = ()
+    """Keys of what its method prepares for it, one a model of the guide."""
     references: References | None = None
     """What is known of its reference pictures, if it has any."""
     retrieves: bool = False

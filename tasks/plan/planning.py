@@ -29,12 +29,13 @@ from tasks.plan.estimate import (
     estimate,
     judging_estimate,
     recipe_of,
+    seconds_per_prepared,
 )
 from tasks.plan.plan import Plan, candidates
 from tasks.plan.planned_row import PlannedRow, PlannedState
 from tasks.row.job import OnRow, Source
 from tasks.status.status_file import left_by_the_last_night
-from tasks.store import pretrained, versioning
+from tasks.store import prepared, pretrained, versioning
 from tasks.store.old_rows import OldRow, OldRows
 from tasks.store.pretrained import Pretrained
 from tasks.store.row_folder import Keys, RowState
@@ -173,6 +174,7 @@ class Resolver:
             source=source,
             keys=Keys(making=making, evaluation=evaluation, retrieval=""),
             state="train",
+            prepared=keys.prepared(method, config, family, base.sha256),
             references=references,
         )
 
@@ -183,12 +185,26 @@ class Prices:
     def __init__(self, samples: Sequence[MeasuredRow], worker: WorkerSpec) -> None:
         self.samples, self.worker = samples, worker
         self._of = cache(self._estimate)
+        self._priced: set[str] = set()
 
     def of(self, planned: PlannedRow) -> CostEstimate | None:
         """The estimate of a row that is to be made or judged."""
         if planned.state not in ("train", "judge"):
             return None
-        return self._of(planned.state, planned.method_object, planned.config, planned.source)
+        cost = self._of(planned.state, planned.method_object, planned.config, planned.source)
+        missing = {key for key in planned.prepared if not prepared.is_there(key)} - self._priced
+        if planned.state == "judge" or not missing:
+            return cost
+        self._priced |= missing  # the first of the rows that need it bears the cost
+        return self._with_preparation(planned, cost)
+
+    def _with_preparation(self, planned: PlannedRow, cost: CostEstimate) -> CostEstimate:
+        from nada.checkpoints.canonical import read_header  # which imports torch, as the night will that does the work
+
+        architecture = read_header(Path(planned.source.base_path)).config
+        pictures = planned.method_object.pictures_to_prepare(planned.config, architecture)
+        seconds = pictures * seconds_per_prepared(planned.source.base_sha256, self.samples, self.worker)
+        return replace(cost, seconds=cost.seconds + seconds, preparing_seconds=seconds)
 
     def _estimate(self, state: PlannedState, method: Method[Any, Any], config: Section, source: Source) -> CostEstimate:
         if state == "judge":

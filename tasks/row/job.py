@@ -15,6 +15,7 @@ from nada.methods.base import Assignment, Method
 from nada.methods.registry import load_method
 from tasks.config.model import Params
 from tasks.config.row import Row
+from tasks.store import prepared
 from tasks.store.row_folder import Keys
 
 
@@ -70,6 +71,8 @@ class RowJob(Job):
     """What is with its reference pictures and not read, in words."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Names -> hashes and versions, kept in the row's record."""
+    prepared: tuple[str, ...] = ()
+    """Keys of what its method prepares for it, one a model of the guide."""
     resumes: bool = True
     """Whether it goes on from a saved state, and saves its own."""
 
@@ -92,7 +95,12 @@ class RowJob(Job):
     def assignment(self) -> Assignment[Any]:
         """The row as its method sees it."""
         return Assignment(
-            row=self.domain, goal=self.goal, config=self.config, seed=self.seed, storage=self.params.night.storage
+            row=self.domain,
+            goal=self.goal,
+            config=self.config,
+            seed=self.seed,
+            storage=self.params.night.storage,
+            prepared=tuple(map(prepared.place, self.prepared)),
         )
 
 

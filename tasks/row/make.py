@@ -20,6 +20,7 @@ from nada.methods.base import Pass, RowError, Step
 from tasks.row import resume_state
 from tasks.row.job import GroupJob, RowJob
 from tasks.row.models import WarmModels, warm_models
+from tasks.row.prepare import prepare
 from tasks.row.resume_state import Unfinished, processor
 from tasks.store import row_folder
 from tasks.store.record import Making
@@ -36,6 +37,8 @@ class RowClock:
     """What one row of a pass took."""
 
     load_seconds: float = 0.0
+    prepare_seconds: float | None = None
+    """Of what is kept for other rows as well; None where there is no such thing."""
     earlier_seconds: float = 0.0
     """In processes that ended."""
     started: float = field(default_factory=time.monotonic)
@@ -45,6 +48,12 @@ class RowClock:
     def made_seconds(self) -> float:
         """Of making so far, in all processes."""
         return self.earlier_seconds + time.monotonic() - self.started
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """By phase, for the record."""
+        phases = {"load": self.load_seconds, "prepare": self.prepare_seconds, "make": self.made_seconds}
+        return {phase: round(seconds, 3) for phase, seconds in phases.items() if seconds is not None}
 
 
 def make_rows(job: GroupJob, tell: Tell) -> None:
@@ -91,7 +100,9 @@ class Maker:
         self.began = tuple(self.rows.values())
         forget_peak(self.began[0].device)
         loaded = time.monotonic()
-        self.clocks = {domain: RowClock(load_seconds=loaded - started) for domain in self.rows}
+        prepare(self.began[0], warm, self.tell)
+        prepared = time.monotonic() - loaded if self.began[0].prepared else None
+        self.clocks = {domain: RowClock(loaded - started, prepared) for domain in self.rows}
         making = self.begin(warm)
         self.saved = time.monotonic()
         for news in making:
@@ -192,7 +203,7 @@ class Maker:
                 kept_step=made.kept_step,
                 bases=list(made.bases),
                 part=made.part.model_dump(mode="json"),
-                seconds={"load": round(clock.load_seconds, 3), "make": round(clock.made_seconds, 3)},
+                seconds=clock.seconds,
                 device=row.device,
                 processor=processor(row.device),
                 threads=row.threads,

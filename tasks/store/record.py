@@ -96,7 +96,7 @@ class Making(Entry):
     part: dict[str, Any]
     """Of the method; see `method_part`."""
     seconds: dict[str, float]
-    """By phase: `load`, `make`."""
+    """By phase: `load`, `make`, and `prepare` where the method has something to prepare."""
     device: str
     processor: str
     threads: int

@@ -16,7 +16,7 @@ class Progress:
     loss: float | None
     """Of the latest step; None outside of training."""
     phase: str
-    """`load`, `make`, `save` or `judge`."""
+    """`load`, `prepare`, `make`, `save` or `judge`."""
     note: str = ""
     """News that is worth a line of its own."""
 

@@ -36,8 +36,10 @@ metrics.write_metrics([record], {}, Path("reports"))
 """
 
 COMMANDS = {
-    "nada inputs": "mkdir -p weights && cp params.yaml weights/inputs.json && touch weights/generators.json",
+    "nada inputs": "mkdir -p weights && cp params.yaml weights/inputs.json && cp params.yaml weights/preparations.json"
+    " && touch weights/generators.json",
     "nada pretrained": "mkdir -p weights/pretrained && touch weights/pretrained/one",
+    "nada prepare": "mkdir -p weights/prepared",
     "nada run --settle": "python night.py",
     "nada complete": "test -f weights/adapted/sketch/row.json",
 }

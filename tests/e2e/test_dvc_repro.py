@@ -105,13 +105,13 @@ def test_rows_that_are_finished_are_versioned_and_what_failed_or_was_left_is_tri
     dvc(clone, "repro")
     assert logged(clone) == [NIGHT]
     said = dvc(clone, "repro")
-    assert all(SKIPPED.format(stage) in said for stage in ("pretrained", "night", "complete"))
+    assert all(SKIPPED.format(stage) in said for stage in ("pretrained", "prepared", "night", "complete"))
     assert logged(clone) == []
 
 
 def test_a_second_repro_runs_no_night_and_status_names_the_inputs_alone(checkout: Path) -> None:
     said = dvc(checkout, "repro")
-    assert all(SKIPPED.format(stage) in said for stage in ("pretrained", "night", "complete"))
+    assert all(SKIPPED.format(stage) in said for stage in ("pretrained", "prepared", "night", "complete"))
     assert logged(checkout) == []
     assert dvc(checkout, "status").split() == ["inputs:", "always", "changed"]
 

@@ -23,6 +23,7 @@ from tasks.config.project import HERE
 from tasks.config.row import PICTURES
 from tasks.download.judge_weights import network_files, wanted
 from tasks.row.job import CheckJob, EvaluateJob, GroupJob, Job, RetrieveJob, RowJob, Source
+from tasks.store import prepared
 from tasks.store.record import MAKING_NAME, RETRIEVAL_NAME, Making, RecordError, read_entry
 from tasks.store.row_folder import EMBEDDINGS_NAME, JUDGED_NAMES
 from tasks.workers.pool import RowFailedError
@@ -114,6 +115,8 @@ class Luggage:
         """A row, with its reference pictures, its source and the networks."""
         pictures: dict[str, Any] = {column: self.references(getattr(job.row, column)) for column in PICTURES}
         row = replace(job.row, **pictures)
+        for key in filter(prepared.is_there, job.prepared):
+            self.take(prepared.place(key).path)
         return replace(job, row=row, params=self.params(job.params), source=self.source(job.source))
 
     def references(self, path: str | None) -> str | None:

@@ -43,10 +43,11 @@ def test_a_row_is_told_by_the_keys_of_the_plan(project: Project) -> None:
 
 def test_equal_inputs_are_equal_bytes_in_a_file_that_is_not_touched(project: Project) -> None:
     write_inputs(HERE.params)
-    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in (HERE.inputs, HERE.generators)]
+    written = (HERE.inputs, HERE.preparations, HERE.generators)
+    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in written]
     project.prompts(ROBOT, SKETCH)  # another order
     write_inputs(HERE.params)
-    assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in (HERE.inputs, HERE.generators)] == before
+    assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in written] == before
 
 
 def replace_picture() -> None:

@@ -28,7 +28,8 @@ def names(outs: list[Any]) -> list[str]:
 def test_what_the_first_stage_writes_each_time_decides_whether_the_others_run() -> None:
     assert STAGES["inputs"]["always_changed"] and "deps" not in STAGES["inputs"]
     assert STAGES["pretrained"]["deps"] == [str(HERE.generators)]
-    assert STAGES["night"]["deps"] == [str(HERE.inputs), str(HERE.pretrained)]
+    assert STAGES["prepared"]["deps"] == [str(HERE.preparations), str(HERE.pretrained)]
+    assert STAGES["night"]["deps"] == [str(HERE.inputs), str(HERE.pretrained), str(HERE.prepared)]
     assert STAGES["complete"]["deps"] == [str(HERE.inputs), str(HERE.adapted)]
     assert not any("params" in stage for stage in STAGES.values())
 
@@ -46,7 +47,10 @@ def test_every_stage_is_a_command_of_nada(stage: str) -> None:
 
 
 def test_outputs_are_where_the_code_writes_them() -> None:
-    assert STAGES["inputs"]["outs"] == [{str(path): {"persist": True}} for path in (HERE.inputs, HERE.generators)]
+    assert STAGES["inputs"]["outs"] == [
+        {str(path): {"persist": True}} for path in (HERE.inputs, HERE.preparations, HERE.generators)
+    ]
+    assert STAGES["prepared"]["outs"] == [{str(HERE.prepared): {"persist": True}}]
     assert STAGES["pretrained"]["outs"] == [str(HERE.pretrained)]
     assert STAGES["night"]["outs"] == [{str(HERE.adapted): {"persist": True}}]
     (metric,) = STAGES["night"]["metrics"]

@@ -1,0 +1,113 @@
+"""Domains that draw other styles than their source's: what a method leaves that works in the style space S.
+
+StyleCLIP's global directions (arXiv:2103.17249) and StyleDomain's domains (arXiv:2212.10229) are one offset for every
+latent: s' = s + offset. Offsets add, and are kilobytes.
+Legend: N batch, C channels, L style layers, W_DIM latent width, R resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nada.atomic import replacing
+from nada.errors import CheckpointError
+from nada.generators.domain import Domain
+from nada.generators.protocol import Noise, Styles
+from nada.methods.edited_domain import EditedDomain
+
+OFFSET_NAME = "offset.safetensors"
+"""The file of a domain that is a style offset: a tensor [C] by the name of each layer whose styles move."""
+
+
+class MovedStyles(nn.Module):
+    """ws -> styles -> other styles -> the source's pictures of them; see `nada.generators.protocol.Synthesis`.
+
+    Args:
+        source: that draws.
+        move: styles to styles of the same names and shapes; a module, so that its tensors move along to another device.
+    """
+
+    def __init__(self, source: Domain, move: nn.Module) -> None:
+        super().__init__()
+        self.source = source.synthesis
+        self.move = move
+
+    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
+        return self.source.from_styles(self.styles(ws), noise)
+
+    def styles(self, ws: Tensor) -> Styles:
+        """[N, L, W_DIM] -> the source's styles, moved."""
+        styles: Styles = self.move(self.source.styles(ws))
+        return styles
+
+    def from_styles(self, styles: Styles, noise: Noise = "const") -> Tensor:
+        """Styles, moved already -> img [N, 3, R, R], as the source draws them."""
+        return self.source.from_styles(styles, noise)
+
+
+class StyleOffset(nn.Module):
+    """styles -> styles + offset, the same for every latent.
+
+    Args:
+        offsets: by the name of its layer, [C]; layers without one stay as they are.
+    """
+
+    def __init__(self, offsets: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.names = tuple(offsets)
+        for name, offset in offsets.items():
+            self.register_buffer(_buffer(name), offset)
+
+    def forward(self, styles: Styles) -> Styles:
+        return styles | {name: styles[name] + self.get_buffer(_buffer(name)) for name in self.names}
+
+
+def offset_domain(source: Domain, offsets: Mapping[str, Tensor]) -> EditedDomain:
+    """The source, its styles moved by offsets [C] by layer."""
+    return EditedDomain(source, MovedStyles(source, StyleOffset(offsets)))
+
+
+def save_offsets(path: Path, offsets: Mapping[str, Tensor]) -> None:
+    """Write offsets [C] by layer; layers that do not move are left out.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    moved = {name: offset.detach().cpu().contiguous() for name, offset in offsets.items() if offset.any()}
+    with replacing(path) as partial:
+        save_file(moved, partial)
+
+
+def load_offsets(path: Path, source: Domain) -> dict[str, Tensor]:
+    """Offsets [C] by layer, on the source's device.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of another generator's style space.
+    """
+    device = str(next(iter(source.parameters())).device)
+    try:
+        offsets: dict[str, Tensor] = load_file(path, device)
+    except (SafetensorError, OSError) as err:
+        raise CheckpointError(f"{path}: no style offsets ({err})") from err
+    with torch.no_grad():
+        styles = source.synthesis.styles(torch.zeros(1, source.num_ws, source.w_dim, device=device))
+    for name, offset in offsets.items():
+        if name not in styles:
+            raise CheckpointError(f"{path}: offsets of {name!r}, a style layer that the source does not have")
+        if offset.shape != styles[name].shape[1:] or offset.dtype != torch.float32:
+            found, expected = f"{offset.dtype} {list(offset.shape)}", list(styles[name].shape[1:])
+            raise CheckpointError(f"{path}: {name}: offsets {found}; the source has styles of float32 {expected}")
+        if not offset.isfinite().all():
+            raise CheckpointError(f"{path}: {name}: an offset that is not finite")
+    return offsets
+
+
+def _buffer(layer: str) -> str:
+    """PyTorch allows no dots in the name of a tensor."""
+    return layer.replace(".", "_")
