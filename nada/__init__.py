@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from nada.generators.domain import Domain
     from nada.generators.protocol import Generator
     from nada.images import grid, save_png, to_u8
+    from nada.inversion.config import InversionConfig
+    from nada.inversion.inversion import Inversion
+    from nada.inversion.perceptual import ClipFeatures, LpipsFeatures
     from nada.judge import Judge, SetFeatures, retrieve, score_domain
     from nada.judge.samples import fixed_latents, render
+    from nada.latent_files import read_latents, write_latents
     from nada.latents import draw_ws, draw_z, seeded_rng
     from nada.methods.adapt.config import AdaptConfig, SelectionConfig
     from nada.methods.adapt.loop import Adaptation
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
     from nada.methods.directions.edit import global_direction
     from nada.methods.directions.measuring import measure_channels
     from nada.methods.moved_styles import offset_domain
+    from nada.methods.optimise.config import OptimiseConfig
+    from nada.methods.optimise.loop import Optimisation
+    from nada.picture_files import read_photo
 
 __all__ = [
     "AdaptConfig",
@@ -40,14 +47,20 @@ __all__ = [
     "Channels",
     "ChannelsConfig",
     "ClipConfig",
+    "ClipFeatures",
     "Domain",
     "Generator",
     "Goal",
     "Guide",
     "GuideClipConfig",
     "GuideConfig",
+    "Inversion",
+    "InversionConfig",
     "Judge",
+    "LpipsFeatures",
     "NadaError",
+    "Optimisation",
+    "OptimiseConfig",
     "PromptPair",
     "SelectionConfig",
     "SetFeatures",
@@ -65,6 +78,8 @@ __all__ = [
     "measure_channels",
     "offset_domain",
     "read_any",
+    "read_latents",
+    "read_photo",
     "render",
     "retrieve",
     "save_generator",
@@ -72,6 +87,7 @@ __all__ = [
     "score_domain",
     "seeded_rng",
     "to_u8",
+    "write_latents",
 ]
 
 _NAMES_BY_MODULE = {
@@ -85,8 +101,12 @@ _NAMES_BY_MODULE = {
     "nada.generators.domain": "Domain",
     "nada.generators.protocol": "Generator",
     "nada.images": "grid save_png to_u8",
+    "nada.inversion.config": "InversionConfig",
+    "nada.inversion.inversion": "Inversion",
+    "nada.inversion.perceptual": "ClipFeatures LpipsFeatures",
     "nada.judge": "Judge SetFeatures retrieve score_domain",
     "nada.judge.samples": "fixed_latents render",
+    "nada.latent_files": "read_latents write_latents",
     "nada.latents": "draw_ws draw_z seeded_rng",
     "nada.methods.adapt.config": "AdaptConfig SelectionConfig",
     "nada.methods.adapt.loop": "Adaptation",
@@ -95,6 +115,9 @@ _NAMES_BY_MODULE = {
     "nada.methods.directions.edit": "global_direction",
     "nada.methods.directions.measuring": "measure_channels",
     "nada.methods.moved_styles": "offset_domain",
+    "nada.methods.optimise.config": "OptimiseConfig",
+    "nada.methods.optimise.loop": "Optimisation",
+    "nada.picture_files": "read_photo",
 }
 """The imports above once more, for whoever runs this."""
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names.split()}

@@ -8,6 +8,7 @@
     │   │   └── ParentError    what a delta rebuilds from is missing
     │   ├── GuideError         a CLIP that open_clip does not know or cannot build
     │   ├── ImageError         an image or a folder of images
+    │   ├── LatentsError       a file of latents
     │   └── OutputError        a place that cannot be written
     ├── ShapeError             a tensor whose shape breaks a documented contract
     ├── FetchError             a file could not be fetched; what arrived is kept, another try goes on from there
@@ -194,6 +195,10 @@ class GuideError(InputError):
 
 class ImageError(InputError):
     """An image file or a folder of images cannot be used."""
+
+
+class LatentsError(InputError):
+    """A file of latents cannot be used, or is another generator's."""
 
 
 class OutputError(InputError):

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,6 +24,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from nada.errors import ImageError
+from nada.hashing import open_regular
 from nada.paths import is_folder
 from nada.picture_sets import UNREADABLE_ZIP, PictureSet, find_pictures, open_zip, reason
 
@@ -72,6 +74,39 @@ def read_images(path: Path, resolution: int, most: int | None = None) -> Tensor:
             raise image
         img_u8[i] = torch.from_numpy(np.array(_to_square(image, resolution))).permute(2, 0, 1)
     return img_u8
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture as a generator sees it."""
+
+    img_u8: Tensor
+    """[1, 3, R, R] bytes: the centre square."""
+    width: int
+    """Pixels of the file, the right side up."""
+    height: int
+
+
+def read_photo(path: Path, resolution: int) -> Photo:
+    """One image file, as `read_images` reads those of a set.
+
+    Args:
+        path: the file.
+        resolution: side R of the result.
+
+    Raises:
+        ImageError: missing, not an image, damaged, or far too large.
+    """
+    import torch
+
+    where = str(path)
+    try:
+        with open_regular(path) as file, _opened(where, file) as image:
+            decoded = _decoded(where, image)
+    except OSError as err:
+        raise ImageError(f"{where}: cannot be read ({err.strerror or reason(err)}); expected a photo") from err
+    pixels = torch.from_numpy(np.array(_to_square(decoded, resolution)))
+    return Photo(pixels.permute(2, 0, 1)[None].contiguous(), decoded.width, decoded.height)
 
 
 def check_images(path: Path) -> PictureSet:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flows import NOTES
 from flows.cli import night, pictures, pipeline, run, weights
+from flows.cli.photo import commands as photo
 from flows.cli.terminal import PlainConsole, settle_streams, threads_spare, unexpected
 from nada.errors import InputError, NadaError
 
@@ -33,6 +34,7 @@ app = typer.Typer(
       nada run             train it, judge it, write the report
       nada status          where it stands, from any other terminal
       nada sample DOMAIN   pictures from any finished domain
+      nada invert PHOTO    your own photo as a latent, for nada apply
       nada weights         generators to start from, and weights for other tools
 
     Two files decide everything: prompts.csv (one row per domain) and params.yaml (all settings). Every finished
@@ -43,6 +45,7 @@ app = typer.Typer(
 app.add_typer(run.app)
 app.add_typer(night.app)
 app.add_typer(pictures.app)
+app.add_typer(photo.app)
 app.add_typer(pipeline.app)
 app.add_typer(weights.app, name="weights", short_help="Get generators, and carry weights between tools.")
 

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.terminal import PlainConsole, echo
+
+if TYPE_CHECKING:
+    from tasks.library.latents import Shown
 
 app = typer.Typer()
 
@@ -18,7 +21,32 @@ FewOption = Annotated[int, typer.Option("--count", min=1, max=64, help="How many
 SeedOption = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Of the latents: the same seed gives the same faces in any domain.")
 ]
-PsiOption = Annotated[float, typer.Option(min=0.0, max=2.0, help="Truncation: 1 is all variety, less is tamer.")]
+PsiOption = Annotated[
+    float | None,
+    typer.Option(
+        "--psi",
+        "--truncation-psi",
+        min=0.0,
+        max=2.0,
+        help="Truncation: 1 is all variety, less is tamer; by default 0.7 of seeds, and 1 of --latents.",
+        show_default=False,
+    ),
+]
+LatentsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Draw these in place of a seed's: .npz or .npy of W or W+, as of nada invert.", show_default=False
+    ),
+]
+StyleSeedOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=2**31 - 1, help="Style mixing: some layers of all pictures from this seed.", show_default=False
+    ),
+]
+StyleLayersOption = Annotated[
+    str, typer.Option(help="Those layers, such as 4-9 or 0,2-3; the finer half by default.", show_default=False)
+]
 OutOption = Annotated[Path | None, typer.Option(help="One picture with all of them in a grid: .png or .jpg.")]
 FolderOption = Annotated[Path | None, typer.Option(help="One file each, in this folder, instead of a grid.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, or cuda:0.")]
@@ -32,7 +60,10 @@ def sample(
     domain: Annotated[str, typer.Argument(help="A finished domain, or 'source' for the generator it came from.")],
     count: CountOption = 16,
     seed: SeedOption = 0,
-    psi: PsiOption = 0.7,
+    psi: PsiOption = None,
+    latents: LatentsOption = None,
+    style_seed: StyleSeedOption = None,
+    style_layers: StyleLayersOption = "",
     out: OutOption = None,
     folder: FolderOption = None,
     device: DeviceOption = "cpu",
@@ -46,8 +77,11 @@ def sample(
       nada sample source --seed 3 --out before.png       the same seed in two domains:
       nada sample sketch --seed 3 --out after.png        the same faces before and after
       nada sample sketch --count 1000 --psi 1 --folder sketches/
+      nada sample sketch --latents me.npz                an inverted photo, or latents of other tools
+      nada sample sketch --style-seed 7 --style-layers 5-9
     """
-    mix([domain], count, seed, psi, out or (None if folder else Path(f"{domain}.png")), folder, None, device, params)
+    target = out or (None if folder else Path(f"{domain}.png"))
+    mix([domain], count, seed, psi, latents, style_seed, style_layers, target, folder, None, device, params)
 
 
 @app.command(short_help="Show the same latents through all domains.")
@@ -55,7 +89,10 @@ def strip(
     domains: Annotated[list[str] | None, typer.Argument(help="Finished domains; all of them by default.")] = None,
     count: FewOption = 8,
     seed: SeedOption = 0,
-    psi: PsiOption = 0.7,
+    psi: PsiOption = None,
+    latents: LatentsOption = None,
+    style_seed: StyleSeedOption = None,
+    style_layers: StyleLayersOption = "",
     out: Annotated[Path, typer.Option(help="The picture: .png or .jpg.")] = Path("strip.png"),
     device: DeviceOption = "cpu",
     params: ParamsOption = Path("params.yaml"),
@@ -66,12 +103,13 @@ def strip(
     Examples:
       nada strip                          every finished domain, in strip.png
       nada strip sketch sepia --count 5 --seed 3
+      nada strip --latents me.npz
     """
     from tasks.library.sample import check_picture
     from tasks.library.sample import strip as draw
 
     check_picture("--out", out)
-    draw(domains or [], params, count, seed, psi, device, out)
+    draw(domains or [], params, _shown(count, seed, psi, latents, style_seed, style_layers), device, out)
     echo(str(out))
 
 
@@ -82,7 +120,10 @@ def mix(
     ],
     count: CountOption = 16,
     seed: SeedOption = 0,
-    psi: PsiOption = 0.7,
+    psi: PsiOption = None,
+    latents: LatentsOption = None,
+    style_seed: StyleSeedOption = None,
+    style_layers: StyleLayersOption = "",
     out: OutOption = None,
     folder: FolderOption = None,
     weights: Annotated[Path | None, typer.Option(help="Also keep the mixed generator, as .safetensors.")] = None,
@@ -103,6 +144,7 @@ def mix(
     if out is not None and folder is not None:
         raise typer.BadParameter("give --out or --folder, not both")
     from nada.checkpoints import save_generator
+    from tasks.config.params import load_params
     from tasks.library.domains import open_domain, open_generator, open_mix, parse_part
     from tasks.library.sample import check_picture, sample_folder, sample_grid
 
@@ -111,15 +153,16 @@ def mix(
     read = [parse_part(part) for part in parts]
     is_whole = len(read) == 1 and read[0][1] == 1.0
     name = read[0][0]
+    shown = _shown(count, seed, psi, latents, style_seed, style_layers)
+    shown.check([part for part, _ in read], load_params(params))
     domain = open_domain(name, params, device) if is_whole else open_mix(read, params, device)
     if weights is not None:
         save_generator(weights, open_generator(name, params, device) if is_whole else open_mix(read, params, device))
         echo(str(weights))
     if folder is not None:
-        sample_folder(domain, count, seed, psi, folder)
-        echo(f"{count} pictures in {folder}")
+        echo(f"{sample_folder(domain, shown, folder)} pictures in {folder}")
     else:
-        sample_grid(domain, count, seed, psi, target)
+        sample_grid(domain, shown, target)
         echo(str(target))
 
 
@@ -132,19 +175,24 @@ def video(
     keys: Annotated[int, typer.Option(min=3, max=1000, help="Latents that the walk passes on its way.")] = 6,
     count: FewOption = 1,
     seed: SeedOption = 0,
-    psi: PsiOption = 0.7,
+    psi: PsiOption = None,
+    latents: LatentsOption = None,
+    style_seed: StyleSeedOption = None,
+    style_layers: StyleLayersOption = "",
     device: DeviceOption = "cpu",
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
     """Film a walk through the latents of one domain, or from domain to domain by mixing their weights.
 
-    The walk is closed: played in a loop, the film has no seam.
+    The walk is closed: played in a loop, the film has no seam. Latents of a file are passed in turn; a single one,
+    such as an inverted photo, stands still while the domain changes.
 
     \b
     Examples:
       nada video sketch                                  8 seconds in walk.mp4
       nada video source sketch sepia --seconds 12        from domain to domain and back
       nada video sketch --count 4 --fps 12 --out walk.gif
+      nada video source sketch sepia --latents me.npz    a photo from domain to domain
     """
     from rich.progress import track
 
@@ -152,8 +200,20 @@ def video(
 
     check_format(out)
     num_frames = max(1, round(seconds * fps))
-    frames = film(domains, params, count, keys, num_frames, seed, psi, device)
+    shown = _shown(count, seed, psi, latents, style_seed, style_layers)
+    frames = film(domains, params, shown, keys, num_frames, device)
     console = PlainConsole(stderr=True)
-    shown = track(frames, "Rendering", num_frames, console=console, transient=True, disable=not console.is_terminal)
-    write_film(iter(shown), fps, out)
+    bar = track(frames, "Rendering", num_frames, console=console, transient=True, disable=not console.is_terminal)
+    write_film(iter(bar), fps, out)
     echo(str(out))
+
+
+def _shown(
+    count: int, seed: int, psi: float | None, path: Path | None, style_seed: int | None, style_layers: str
+) -> Shown:
+    """Which latents are drawn."""
+    from tasks.library.latents import Shown
+
+    if style_layers and style_seed is None:
+        raise typer.BadParameter("--style-layers says which layers come from --style-seed; give both")
+    return Shown(count=count, seed=seed, psi=psi, path=path, style_seed=style_seed, style_layers=style_layers)

@@ -172,9 +172,10 @@ def inspect(
     make_console().print(inspection_table(path, inspect_file(path)))
     if picture is not None:
         from nada.checkpoints import read_any
+        from tasks.library.latents import Shown
         from tasks.library.sample import sample_grid
 
-        sample_grid(read_any(path), PICTURE_COUNT, 0, PICTURE_PSI, picture)
+        sample_grid(read_any(path), Shown(count=PICTURE_COUNT, psi=PICTURE_PSI), picture)
         echo(str(picture))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from nada.clip.templates import fill
 from nada.errors import GuideError, ShapeError
@@ -51,6 +51,12 @@ class ClipModel:
     def resizing(self) -> str:
         """How `embed_images` reaches the model's size, in words."""
         return f"bicubic{' antialiased' if self.antialias else ''} to {self.image_size} px, centre"
+
+    @property
+    def visual(self) -> nn.Module:
+        """The image tower, as open_clip has it."""
+        tower: nn.Module = self._model.visual
+        return tower
 
     @cached_property
     def fingerprint(self) -> str:

@@ -185,6 +185,21 @@ class Method(ABC, Generic[ConfigT, RecordT]):
             ParamsError: names the key.
         """
 
+    def files(self, config: ConfigT) -> dict[str, str]:
+        """Option -> the file that it names, for options whose file decides the result, by content and not by name."""
+        return {}
+
+    def check_files(self, config: ConfigT, base_sha256: str) -> None:
+        """Refuse such files, which are there, while a night is planned.
+
+        Args:
+            config: of a row.
+            base_sha256: of the pretrained generator behind it.
+
+        Raises:
+            InputError: names the file.
+        """
+
     @abstractmethod
     def num_steps(self, config: ConfigT) -> int:
         """Steps of a row, at most."""

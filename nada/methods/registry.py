@@ -12,6 +12,7 @@ METHODS = {
     "adapt": "nada.methods.adapt.method:Adapt",
     "mapper": "nada.methods.mapper.method:Mapper",
     "directions": "nada.methods.directions.method:Directions",
+    "optimise": "nada.methods.optimise.method:Optimise",
 }
 """Name in the CSV -> `module:class`."""
 

@@ -124,6 +124,11 @@ class Project:
         return self.root / ".cache" / "networks"
 
     @property
+    def inversion_cache(self) -> Path:
+        """Latents of photos that were inverted."""
+        return self.root / ".cache" / "inversions"
+
+    @property
     def errors(self) -> Path:
         """Tracebacks of errors that nobody foresaw."""
         return self.root / ".cache" / "errors"

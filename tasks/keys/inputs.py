@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nada.config import WEB, ClipConfig, GuideConfig, JudgeConfig, names_a_file
-from nada.errors import CheckpointError, ImageError, NadaError
+from nada.config import WEB, ClipConfig, GuideConfig, JudgeConfig, Section, names_a_file
+from nada.errors import CheckpointError, ImageError, NadaError, shown
 from nada.hashing import sha256_file
 from nada.methods.base import Method
 from nada.paths import files_below, is_file
@@ -113,6 +113,28 @@ def reference_hash(reference_images: str) -> str:
     is_as_ever = all(name.lower().endswith(EVER_READ) and (is_zip or "/" not in name) for name in found.names)
     is_as_ever &= EARLIER not in dict(found.left_out).values()
     return content if is_as_ever else hashed([content, found.names])
+
+
+def file_hashes(method: Method[Any, Any], config: Section, base_sha256: str) -> dict[str, str]:
+    """Option -> sha256 of the file that a row's settings name there, once the method has checked it.
+
+    Args:
+        method: of the row.
+        config: its settings, resolved.
+        base_sha256: of the pretrained generator behind it.
+
+    Raises:
+        InputError: a file cannot be read, or not be used with this generator.
+    """
+    hashes = {}
+    for option, file in method.files(config).items():
+        try:
+            hashes[option] = sha256_file(Path(file))
+        except OSError as err:
+            place = f"{method.name}.{option}"
+            raise CheckpointError(f"{place} is {shown(file)}, which cannot be read ({err.strerror})") from err
+    method.check_files(config, base_sha256)
+    return hashes
 
 
 def hashed(content: Any) -> str:

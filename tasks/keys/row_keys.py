@@ -69,6 +69,7 @@ class KeyMaker:
         family_module: str,
         base_sha256: str,
         on: str | None = None,
+        files: Mapping[str, str] | None = None,
     ) -> str:
         """sha256 over everything that decides what is made of a row.
 
@@ -80,7 +81,9 @@ class KeyMaker:
             family_module: of the generator's family.
             base_sha256: of the canonical pretrained generator.
             on: key of making of the row that this one starts from.
+            files: option -> sha256 of the file that it names (`Method.files`).
         """
+        named = {"files": dict(files)} if files else {}
         judged = {"psi": self.params.samples.truncation_psi, "network": self.judges["judge.model"]}
         return hashed(
             {
@@ -90,7 +93,8 @@ class KeyMaker:
                 "open_clip": open_clip_version(),
                 "prompts": prompts,
                 "seed": seed,
-                "config": options(config),
+                "config": options(config, tuple(files or ())),
+                **named,
                 "guide": self._guide,
                 "judge": judged if method.is_judged_on_the_way(config) else None,
                 "rounded": self.params.night.storage == "fp16",

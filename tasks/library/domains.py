@@ -49,9 +49,9 @@ def open_source(domains: Sequence[str], params_path: Path, device: str) -> Domai
     """
     params = load_params(params_path)
     today = pretrained.prepare_file(params.generator.weights, params)
-    made_from = {name: today.sha256 if name == SOURCE else _made_from(name, today.sha256) for name in domains}
-    first, sha256 = next(iter(made_from.items()), (SOURCE, today.sha256))
-    if other := next((name for name in made_from if made_from[name] != sha256), None):
+    origins = {name: made_from(name, params) for name in domains}
+    first, sha256 = next(iter(origins.items()), (SOURCE, today.sha256))
+    if other := next((name for name in origins if origins[name] != sha256), None):
         raise ParamsError(f"{first} and {other}: made from different generators; name domains of one generator")
     with _helping(device):
         if sha256 == today.sha256:
@@ -64,9 +64,14 @@ def open_source(domains: Sequence[str], params_path: Path, device: str) -> Domai
         return models_of(params, device, path).source
 
 
-def _made_from(domain: str, unknown: str) -> str:
-    """sha256 of the pretrained generator behind a finished domain."""
-    return find_making(domain).provenance.get(GENERATOR, unknown)
+def made_from(domain: str, params: Params) -> str:
+    """sha256 of the pretrained generator behind a finished domain, or of today's.
+
+    Raises:
+        CheckpointError: no such domain is finished, or the generator cannot be read.
+    """
+    recorded = None if domain == SOURCE else find_making(domain).provenance.get(GENERATOR)
+    return recorded or pretrained.prepare_file(params.generator.weights, params).sha256
 
 
 @contextmanager

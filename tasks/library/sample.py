@@ -16,10 +16,10 @@ from nada.errors import ParamsError
 from nada.generators.domain import Domain
 from nada.images import BACKGROUND, GAP_PX, grid, save_png
 from nada.judge.samples import render
-from nada.latents import draw_z, seeded_rng
+from tasks.config.params import load_params
 from tasks.library.domains import SOURCE, finished_domains, open_domain
+from tasks.library.latents import CHUNK, Shown
 
-CHUNK = 16  # latents are drawn in chunks of this size, so that a larger count begins with the same pictures
 MAX_GRID_PIXELS = 100_000_000
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {"optimize": True}),
@@ -51,55 +51,59 @@ def save_picture(image: Image.Image, path: Path) -> None:
         image.save(partial, format=kind, **options)
 
 
-def sample_grid(generator: Domain, count: int, seed: int, psi: float, out: Path) -> None:
-    """Write one picture with `count` samples in a grid.
+def sample_grid(generator: Domain, shown: Shown, out: Path) -> None:
+    """Write one picture with all of the latents in a grid.
 
     Raises:
-        ParamsError: too many for one picture.
+        LatentsError, ParamsError: too many for one picture, or see `Shown.batches`.
         OutputError: it cannot be written.
     """
+    count = shown.num(generator)
     _check_size("--count", count, generator.resolution, "use --folder")
-    img_u8 = torch.cat(list(samples(generator, count, seed, psi)))
+    img_u8 = torch.cat(list(drawn(generator, shown)))
     save_picture(grid(img_u8, math.ceil(math.sqrt(count))), out)
 
 
-def sample_folder(generator: Domain, count: int, seed: int, psi: float, folder: Path) -> None:
-    """Write `count` samples as folder/000000.png and so on.
+def sample_folder(generator: Domain, shown: Shown, folder: Path) -> int:
+    """Write all of the latents as folder/000000.png and so on; returns how many.
 
     Raises:
+        LatentsError, ParamsError: see `Shown.batches`.
         OutputError: it cannot be written.
     """
     index = 0
-    for img_u8 in samples(generator, count, seed, psi):
+    for img_u8 in drawn(generator, shown):
         for one in img_u8:
             save_png(grid(one[None], 1), folder / f"{index:06d}.png")
             index += 1
+    return index
 
 
-def strip(domains: Sequence[str], params_path: Path, count: int, seed: int, psi: float, device: str, out: Path) -> None:
+def strip(domains: Sequence[str], params_path: Path, latents: Shown, device: str, out: Path) -> None:
     """Write one picture: a row a domain with its name, a column a latent, the source's pictures on top.
 
     Args:
         domains: in the order of the rows; all finished ones where there are none.
         params_path: params.yaml.
-        count: latents, so columns.
-        seed: of the latents.
-        psi: truncation.
+        latents: a column each.
         device: where to render.
         out: the picture; `check_picture` passes its name.
 
     Raises:
         CheckpointError, ParamsError: see `open_domain`; a domain of another size than the source.
+        LatentsError: see `Shown.batches` and `Shown.check`.
         OutputError: it cannot be written.
     """
     shown = [SOURCE, *(name for name in domains or finished_domains() if name != SOURCE)]
+    latents.check(shown, load_params(params_path))
     rows: list[Image.Image] = []
     for name in shown:
         generator = open_domain(name, params_path, device)
         if rows and (side := generator.resolution) != rows[0].height:
             raise ParamsError(f"{name}: {side} px beside the source's {rows[0].height} px; name domains of one size")
+        count = latents.num(generator)
         _check_size("--count", count * len(shown), generator.resolution, f"with {len(shown)} domains, fewer latents")
-        rows.append(grid(torch.cat(list(samples(generator, count, seed, psi))), count))
+        rows.append(grid(torch.cat(list(drawn(generator, latents))), count))
     save_picture(labelled(shown, rows), out)
 
 
@@ -119,11 +123,12 @@ def labelled(labels: Sequence[str], rows: Sequence[Image.Image]) -> Image.Image:
 
 def samples(generator: Domain, count: int, seed: int, psi: float) -> Iterator[Tensor]:
     """Batches of img_u8 [N, 3, R, R]; the same seed gives the same latents in every domain."""
-    rng = seeded_rng(seed)
-    for start in range(0, count, CHUNK):
-        z = draw_z(CHUNK, generator, rng)[: count - start]
-        with torch.no_grad():
-            ws = generator.mapping(z, psi)
+    return drawn(generator, Shown(count=count, seed=seed, psi=psi))
+
+
+def drawn(generator: Domain, shown: Shown) -> Iterator[Tensor]:
+    """Batches of img_u8 [N, 3, R, R]."""
+    for ws in shown.batches(generator):
         yield from render(generator, ws, CHUNK)
 
 

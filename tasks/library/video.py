@@ -19,15 +19,16 @@ from PIL import Image
 from torch import Tensor
 
 from nada.atomic import replacing
-from nada.errors import OutputError, ParamsError, ShapeError
+from nada.errors import LatentsError, OutputError, ParamsError, ShapeError
 from nada.generators.domain import Domain
 from nada.generators.interpolation import mix_into
 from nada.generators.registry import Network
 from nada.images import grid
 from nada.judge.samples import render
-from nada.latent_walks import closed_walk, round_trip
-from nada.latents import draw_z, seeded_rng
+from nada.latent_walks import MIN_KEYS, closed_walk, round_trip
+from tasks.config.params import load_params
 from tasks.library.domains import SOURCE, check_generator, open_domain, open_generator, open_source
+from tasks.library.latents import Shown
 
 FORMATS = (".mp4", ".gif")
 MIN_CELL_PX = 256  # smaller pictures are enlarged: a film of 64 px is hard to watch
@@ -42,11 +43,9 @@ Frame = NDArray[np.uint8]
 def film(
     domains: Sequence[str],
     params_path: Path,
-    count: int,
+    latents: Shown,
     num_keys: int,
     num_frames: int,
-    seed: int,
-    psi: float,
     device: str,
 ) -> Iterator[Frame]:
     """Frames of a closed walk: the first follows the last without a seam.
@@ -54,19 +53,20 @@ def film(
     Args:
         domains: one, or the stops of a round trip through several.
         params_path: params.yaml.
-        count: N latents that walk side by side.
-        num_keys: latents that each walk passes.
+        latents: those of a seed walk side by side, N of them; those of a file are passed in turn, and a single one
+            stands still.
+        num_keys: latents that each walk of a seed passes.
         num_frames: F.
-        seed: of the latents.
-        psi: truncation.
         device: where to render.
 
     Raises:
         CheckpointError, ParamsError: see `tasks.library.domains.open_domain`; too few frames.
+        LatentsError: see `Shown.check`; or there are too few for a walk.
     """  # fmt: skip
+    latents.check(domains, load_params(params_path))
     if len(domains) == 1:
         shown = open_domain(domains[0], params_path, device)
-        for ws in _walks(shown, count, num_keys, num_frames, seed, psi).unbind(dim=1):
+        for ws in _walks(shown, latents, num_keys, num_frames, False).unbind(dim=1):
             yield _frame(shown, ws)
         return
     for name in domains:
@@ -76,7 +76,7 @@ def film(
     stops = [name for name in dict.fromkeys(domains) if name != SOURCE]
     generators = {SOURCE: source, **{name: open_generator(name, params_path, device) for name in stops}}
     mixed = copy.deepcopy(source)
-    walks = _walks(source, count, num_keys, num_frames, seed, psi)  # [N, F, L, W_DIM]
+    walks = _walks(source, latents, num_keys, num_frames, True)  # [N, F, L, W_DIM]
     for frame, (leaves, nears, share) in enumerate(round_trip(len(domains), num_frames)):
         _move(mixed, source, [(generators[domains[leaves]], 1 - share), (generators[domains[nears]], share)])
         yield _frame(mixed, walks[:, frame])
@@ -88,14 +88,19 @@ def _frame(domain: Domain, ws: Tensor) -> Frame:
     return _enlarged(grid(img_u8, math.ceil(math.sqrt(len(ws)))), domain.resolution)
 
 
-def _walks(generator: Domain, count: int, num_keys: int, num_frames: int, seed: int, psi: float) -> Tensor:
-    rng = seeded_rng(seed)
-    with torch.no_grad():
-        keys = [generator.mapping(draw_z(num_keys, generator, rng), psi) for _ in range(count)]
+def _walks(generator: Domain, latents: Shown, num_keys: int, num_frames: int, may_stand: bool) -> Tensor:
+    """ws [N, F, L, W_DIM]; where what is drawn changes on the way, a single latent may stand still."""
+    keys = latents.walks(generator, num_keys)
+    num = len(keys[0])
+    if may_stand and num == 1:
+        return keys[0][:, None].expand(-1, num_frames, -1, -1)
+    if num < MIN_KEYS:
+        way_out = "" if may_stand else "; of one latent, name several domains to go through"
+        raise LatentsError(f"{latents.path}: {num} latents; a walk passes {MIN_KEYS} or more{way_out}")
     try:
         return torch.stack([closed_walk(ws, num_frames) for ws in keys])
     except ShapeError as err:
-        raise ParamsError(f"--keys: {num_keys} latents in {num_frames} frames; give it more --seconds") from err
+        raise ParamsError(f"--keys: {num} latents in {num_frames} frames; give it more --seconds") from err
 
 
 def _move(mixed: Network, source: Network, parts: list[tuple[Network, float]]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nada.config import Section
-from nada.errors import PromptsError, nearest
+from nada.errors import InputError, PromptsError, nearest
 from nada.methods.base import Method
 from nada.methods.registry import METHODS, find_method
 from tasks.caches import reference_pictures
@@ -19,6 +19,7 @@ from tasks.config.model import Params
 from tasks.config.params import load_params
 from tasks.config.prompts import load_prompts
 from tasks.config.row import PICTURES, Row
+from tasks.keys.inputs import file_hashes
 from tasks.keys.row_keys import KeyMaker, retrieval_key
 from tasks.plan.capacity import Need, largest_need, models_bytes
 from tasks.plan.devices import check_runner, find_workers
@@ -158,9 +159,12 @@ class Resolver:
         if other is not None:
             on = OnRow(domain=other.domain, key=other.keys.making, method=other.method, source=other.source)
         source = Source(base_path=str(base.path), base_sha256=base.sha256, base_name=base.source_name, on=on)
-        making = keys.making(
-            method, config, (row.source, row.target), seed, family, base.sha256, None if on is None else on.key
-        )
+        try:
+            files = file_hashes(method, config, base.sha256)
+        except InputError as err:
+            raise PromptsError(f"{self.params.night.prompts}:{row.line}: {row.domain!r}: {err}") from err
+        on_key = None if on is None else on.key
+        making = keys.making(method, config, (row.source, row.target), seed, family, base.sha256, on_key, files)
         references, truth = (
             None if path is None else reference_pictures.look(path) for path in (row.reference_images, row.true_images)
         )

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nada.config import NONE, WEB, ClipConfig, GuideConfig, JudgeConfig, names_a_file
+from nada.config import NONE, WEB, ClipConfig, GuideConfig, JudgeConfig, Section, names_a_file
 from nada.errors import ImageError
+from nada.methods.registry import load_method
 from nada.paths import files_below
 from nada.picture_sets import MAX_FILES
 from tasks.config.model import Params
@@ -68,7 +69,8 @@ def pack(job: Job, pid: int = 0) -> Packed:
             assert job.folder is None  # rows are verified on this machine alone
             return bag.closed(replace(job, rows=tuple(bag.row(row) for row in job.rows)))
         case CheckJob():
-            return bag.closed(replace(job, rows=tuple(bag.row(row) for row in job.rows)))
+            settings = tuple((place, method, bag.settings(method, config)) for place, method, config in job.settings)
+            return bag.closed(replace(job, rows=tuple(bag.row(row) for row in job.rows), settings=settings))
         case EvaluateJob():
             return _packed_evaluation(bag, job, kept_folder(job.row.domain, pid))
         case RetrieveJob():
@@ -117,7 +119,13 @@ class Luggage:
         row = replace(job.row, **pictures)
         for key in filter(prepared.is_there, job.prepared):
             self.take(prepared.place(key).path)
-        return replace(job, row=row, params=self.params(job.params), source=self.source(job.source))
+        config = self.settings(job.method, job.config)
+        return replace(job, row=row, config=config, params=self.params(job.params), source=self.source(job.source))
+
+    def settings(self, method: str, config: Section) -> Section:
+        """A row's settings, with the files that they name and that are there."""
+        named = {name: file for name, file in load_method(method).files(config).items() if Path(file).is_file()}
+        return config.model_copy(update={name: self.take(file) for name, file in named.items()})
 
     def references(self, path: str | None) -> str | None:
         """A folder or zip of pictures."""

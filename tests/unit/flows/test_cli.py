@@ -16,7 +16,10 @@ from tests.project import PARAMS, SKETCH, Project, project
 
 __all__ = ["project"]
 
-COMMANDS = ("plan", "run", "report", "compare", "sample", "strip", "mix", "video", "pretrained", "inputs", "complete")
+COMMANDS = (
+    "plan", "run", "report", "compare", "sample", "strip", "mix", "video", "invert", "apply", "pretrained", "inputs",
+    "complete",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,115 @@
+"""Latents, such as an inverted photo's, drawn in every finished domain: one picture with captions, and one each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nada.errors import CheckpointError, LatentsError, NadaError
+from nada.images import grid, save_png
+from nada.judge.samples import render
+from nada.latent_files import LatentFile
+from tasks.config.params import load_params
+from tasks.library.captions import Cell, captioned
+from tasks.library.domains import SOURCE, finished_domains, made_from, open_domain
+from tasks.library.latents import CHUNK
+from tasks.library.sample import labelled, save_picture
+
+MOST_LATENTS = 16  # side by side in the one picture; each is drawn into the folder
+
+
+@dataclass
+class Application:
+    """Latents drawn in domain after domain.
+
+    Iterate over it: it yields each domain's name once its pictures are in the folder.
+
+    Args:
+        latents: of a file.
+        params_path: params.yaml.
+        names: domains; all finished ones where there are none, and then those that cannot draw the latents are left
+            out and told of.
+        folder: gets one picture a domain and latent; the one with captions lies beside it.
+        device: where to render.
+        first: shown ahead of the domains, such as the photo.
+
+    Raises, while iterated over:
+        InputError: a domain that was named is unknown, damaged, or of another generator; or there is none.
+        OutputError: a picture cannot be written.
+    """
+
+    latents: LatentFile
+    params_path: Path
+    names: Sequence[str]
+    folder: Path
+    device: str
+    first: Sequence[Cell] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Domain -> why it draws nothing of these latents."""
+
+    @property
+    def shown(self) -> list[str]:
+        """The source, and the domains."""
+        return [SOURCE, *(name for name in self.names or finished_domains() if name != SOURCE)]
+
+    @property
+    def sheet(self) -> Path:
+        """The one picture."""
+        return self.folder.parent / f"{self.folder.name}.png"
+
+    def __iter__(self) -> Iterator[str]:
+        if not self.names and not finished_domains():
+            raise CheckpointError("no domain is finished; nada run makes them")
+        for name in self.names:
+            self._check(name)
+        pictures: dict[str, Tensor] = {}
+        for name in self.shown:
+            try:
+                img_u8 = self._draw(name)
+            except NadaError as err:
+                if name in self.names:
+                    raise
+                self.left_out[name] = str(err)
+                continue
+            for index, one in enumerate(img_u8):
+                number = f"-{index:03d}" if len(img_u8) > 1 else ""
+                save_png(grid(one[None], 1), self.folder / f"{name}{number}.png")
+            pictures[name] = img_u8[:MOST_LATENTS]
+            yield name
+        if not set(pictures) - {SOURCE}:
+            raise LatentsError(next((f"{name}: {why}" for name, why in self.left_out.items()), "nothing to draw"))
+        save_picture(self._sheet(pictures), self.sheet)
+
+    def _check(self, name: str) -> None:
+        """Refuse a domain of another generator than the latents'.
+
+        Raises:
+            LatentsError: names both.
+            CheckpointError: there is no such domain.
+        """
+        origin = made_from(name, load_params(self.params_path))
+        if self.latents.generator not in (None, origin):
+            where = f"found in another generator than {name}'s"
+            raise LatentsError(f"{self.latents.path}: {where}; invert the photo anew with that one")
+
+    def _draw(self, name: str) -> Tensor:
+        """[N, 3, R, R] bytes."""
+        self._check(name)
+        domain = open_domain(name, self.params_path, self.device)
+        device = next(iter(domain.parameters())).device
+        ws = self.latents.ws(domain.num_ws, domain.w_dim, name)
+        chunks = [torch.tensor(ws[start : start + CHUNK]).to(device) for start in range(0, len(ws), CHUNK)]
+        return torch.cat([img_u8 for chunk in chunks for img_u8 in render(domain, chunk, CHUNK)])
+
+    def _sheet(self, pictures: dict[str, Tensor]) -> Image.Image:
+        """A cell a domain for one latent; for more a row a domain."""
+        if all(len(img_u8) == 1 for img_u8 in pictures.values()):
+            cells = [*self.first, *((name, grid(img_u8, 1)) for name, img_u8 in pictures.items())]
+            return captioned(cells, math.ceil(math.sqrt(len(cells))))
+        return labelled(list(pictures), [grid(img_u8, MOST_LATENTS) for img_u8 in pictures.values()])
