@@ -144,6 +144,7 @@ def mix(
     if out is not None and folder is not None:
         raise typer.BadParameter("give --out or --folder, not both")
     from nada.checkpoints import save_generator
+    from nada.generators.light.generator import whole
     from tasks.config.params import load_params
     from tasks.library.domains import open_domain, open_generator, open_mix, parse_part
     from tasks.library.sample import check_picture, sample_folder, sample_grid
@@ -157,7 +158,9 @@ def mix(
     shown.check([part for part, _ in read], load_params(params))
     domain = open_domain(name, params, device) if is_whole else open_mix(read, params, device)
     if weights is not None:
-        save_generator(weights, open_generator(name, params, device) if is_whole else open_mix(read, params, device))
+        save_generator(
+            weights, whole(open_generator(name, params, device) if is_whole else open_mix(read, params, device))
+        )
         echo(str(weights))
     if folder is not None:
         echo(f"{sample_folder(domain, shown, folder)} pictures in {folder}")

@@ -211,6 +211,12 @@ def export(
         Path | None,
         typer.Option("--all", help="Every finished domain, into this folder.", metavar="FOLDER", show_default=False),
     ] = None,
+    onto: Annotated[
+        str | None,
+        typer.Option(
+            help="Move a kilobyte domain to this related generator: a file, a fetched name.", show_default=False
+        ),
+    ] = None,
     force: ForceOption = False,
     params: ParamsOption = Path("params.yaml"),
 ) -> None:
@@ -222,6 +228,7 @@ def export(
       nada weights export sketch sketch.pt              for rosinality's code, StyleGAN-NADA and others
       nada weights export source source.safetensors     whole, for nada elsewhere
       nada weights export --all exported/               every finished domain
+      nada weights export sketch --onto dogs.pkl        a kilobyte domain's styles on a relative of its generator
     """
     if (all_ is None) == (not domain):
         raise typer.BadParameter("name a domain, or give --all FOLDER")
@@ -231,9 +238,11 @@ def export(
     from tasks.config.project import HERE
     from tasks.download.registry import SUFFIXES
     from tasks.library.convert import convert as convert_file
+    from tasks.library.convert import weights_of
     from tasks.library.domains import find_weights, finished_generators
 
     suffix, display = SUFFIXES[to or Tool.NVIDIA], make_display()
+    other = None if onto is None else weights_of(onto, params)
     if all_ is None:
         files = {domain: out or Path(f"{domain}{suffix}")}
     else:
@@ -244,7 +253,9 @@ def export(
         if not files:
             raise InputError(f"{HERE.adapted}: no finished domain to export; nada run makes them")
     for name, file in files.items():
-        display.say(converted_lines(convert_file(find_weights(name, params), file, _format(to), force=force)))
+        display.say(
+            converted_lines(convert_file(find_weights(name, params), file, _format(to), force=force, onto=other))
+        )
 
 
 def _format(tool: Tool | None) -> Format | None:

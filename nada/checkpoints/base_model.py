@@ -32,6 +32,11 @@ class Parent(BaseModel):
     """Of its file."""
     size_bytes: int = Field(ge=0)
 
+    @classmethod
+    def of(cls, path: Path, name: str, sha256: str | None = None) -> Parent:
+        """Of a file, which is hashed unless somebody has."""
+        return cls(name=name, sha256=sha256 or sha256_file(path), size_bytes=path.stat().st_size)
+
 
 class Delta(BaseModel):
     """What the header of a delta says beside its architecture."""

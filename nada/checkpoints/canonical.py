@@ -3,7 +3,8 @@
 metadata["nada"] = {"format": 1, "config": {"family": "stylegan2", "resolution": 64, ...}}
 
 Whole files hold every tensor, as float32 or, opt-in, float16. A delta holds packed differences to a parent, and its
-metadata further has "delta": {"parent": {"name", "sha256", "size_bytes"}, "sha256": of the rebuilt tensors}.
+metadata further has "delta": {"parent": {"name", "sha256", "size_bytes"}, "sha256": of the rebuilt tensors}. A light
+file holds what moves a parent's styles, and has "light" in its place; see `nada.checkpoints.light`.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from nada.checkpoints.architecture import build, check_tensors, tensors_of
 from nada.checkpoints.base_model import Delta, Parent, find_parent
 from nada.checkpoints.delta import decode, digest, encode
 from nada.checkpoints.fp16 import fp16_tensors
+from nada.checkpoints.light import Light, decode_moves, encode_moves
 from nada.checkpoints.safetensors_header import parse_json, read_metadata
-from nada.errors import CheckpointError, OutputError, one_line, shown
+from nada.errors import CheckpointError, OutputError, ParentError, ShapeError, one_line, shown
+from nada.generators.light.generator import LightGenerator
+from nada.generators.light.moves import StyleMoves
 from nada.generators.registry import Architecture, Network, parse_architecture
-from nada.hashing import sha256_file
 
 FORMAT = 1
 METADATA_KEY = "nada"
@@ -39,7 +42,15 @@ class Header:
 
     config: Architecture
     delta: Delta | None
-    """None: the file is whole."""
+    """The file holds what changed."""
+    light: Light | None
+    """The file moves styles. Where it is neither, it is whole."""
+
+    @property
+    def parent(self) -> Parent | None:
+        """The generator that the file builds on; None: it is whole."""
+        part = self.delta or self.light
+        return None if part is None else part.parent
 
 
 def save_generator(path: Path, generator: Network) -> None:
@@ -78,11 +89,25 @@ def save_delta(path: Path, generator: Network, parent_path: Path, parent_name: s
         OutputError: the folder cannot be written.
     """
     tensors, before = tensors_of(generator), _load_parent(parent_path, generator.config)
-    sha256, size_bytes = sha256_file(parent_path), parent_path.stat().st_size
-    parent = Parent(name=parent_name, sha256=sha256, size_bytes=size_bytes)
+    parent = Parent.of(parent_path, parent_name)
     delta = Delta(parent=parent, sha256=digest(tensors))
-    _write(path, generator.config, encode(tensors, before), delta)
+    _write(path, generator.config, encode(tensors, before), {"delta": delta.model_dump()})
     return parent
+
+
+def save_light(path: Path, generator: LightGenerator, parent: Parent) -> None:
+    """Write what moves the styles of a base: kilobytes; whoever reads them needs that base.
+
+    Args:
+        path: the file to write.
+        generator: the light domain.
+        parent: its base, a whole canonical file.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    light, tensors = encode_moves(generator.moves, parent)
+    _write(path, generator.config, tensors, {"light": light.model_dump()})
 
 
 def read_header(path: Path) -> Header:
@@ -93,42 +118,90 @@ def read_header(path: Path) -> Header:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected a generator in nada's safetensors format")
-    metadata = read_metadata(path)
+    metadata, kind = read_metadata(path), "delta"
     try:
         header: Any = parse_json(metadata[METADATA_KEY])
         if header["format"] != FORMAT:
             raise CheckpointError(f"{path}: format {shown(header['format'])}; this version reads format {FORMAT}")
         config, delta = header["config"], header.get("delta")
         known_delta = None if delta is None else Delta.model_validate(delta)
+        kind, light = "light", header.get("light")
+        known_light = None if light is None else Light.model_validate(light)
     except pydantic.ValidationError as err:
         first = err.errors()[0]
-        where = ".".join(["delta", *map(str, first["loc"])])
+        where = ".".join([kind, *map(str, first["loc"])])
         problem = f"{one_line(where)}: {one_line(first['msg'])} ({shown(first['input'])})"
         raise CheckpointError(f"{path}: {problem}") from err
     except (KeyError, TypeError, AttributeError, ValueError) as err:
         raise CheckpointError(f"{path}: safetensors without a nada header; expected a generator of nada's") from err
-    return Header(config=parse_architecture(path, config), delta=known_delta)
+    if known_delta is not None and known_light is not None:
+        raise CheckpointError(f"{path}: both a delta and a light domain; a file is one of them")
+    return Header(config=parse_architecture(path, config), delta=known_delta, light=known_light)
 
 
 def load_generator(path: Path, device: str = "cpu", parent_folders: Iterable[Path] = ()) -> Network:
     """Read a generator, in evaluation mode, every tensor checked by name and shape.
 
     Args:
-        path: a whole file, or a delta.
+        path: a whole file, a delta, or a light one, which is folded into weights.
         device: where to.
-        parent_folders: where a delta's parent may lie, beside what `find_parent` looks through by itself.
+        parent_folders: where a parent may lie, beside what `find_parent` looks through by itself.
 
     Raises:
         CheckpointError: missing, truncated, of another format, or tensors that do not fit the architecture.
-        ParentError: a delta whose parent is not there.
+        ParentError: a file whose parent is not there.
     """
-    header, tensors = read_header(path), _read_tensors(path)
+    header = read_header(path)
+    if header.light is not None:
+        parent_path = find_parent(path, header.light.parent, parent_folders)
+        _check_parent(parent_path, header.config)
+        return load_light(path, load_generator(parent_path)).folded().to(device)
+    tensors = _read_tensors(path)
     if header.delta is None:
         check_tensors(path, tensors)
     else:
         parent_path = find_parent(path, header.delta.parent, parent_folders)
         tensors = _rebuild(path, header.delta, tensors, _load_parent(parent_path, header.config))
     return build(path, header.config, tensors).to(device)
+
+
+def load_light(path: Path, base: Network, base_sha256: str | None = None) -> LightGenerator:
+    """A light domain on a base that is loaded already: milliseconds.
+
+    Args:
+        path: a light file.
+        base: shared, not copied.
+        base_sha256: of its file, to be compared; None: any generator of such styles, such as a relative of the parent.
+
+    Raises:
+        CheckpointError: no light file, damaged, or of another style space.
+        ParentError: another base.
+    """
+    light, moves = load_moves(path)
+    if base_sha256 not in (None, light.parent.sha256):
+        raise ParentError(
+            f"{path}: moves the styles of {shown(light.parent.name)} (sha256 {light.parent.sha256}), and not of the "
+            f"generator with sha256 {base_sha256}"
+        )
+    try:
+        return LightGenerator(base, moves.to(str(next(base.parameters()).device)))
+    except ShapeError as err:
+        raise CheckpointError(f"{path}: {err}") from err
+
+
+def load_moves(path: Path) -> tuple[Light, StyleMoves]:
+    """What a light file holds, on the CPU.
+
+    Raises:
+        CheckpointError: no light file, or damaged.
+    """
+    header = read_header(path)
+    if header.light is None:
+        raise CheckpointError(
+            f"{path}: holds weights of its own, no style multipliers or offsets; expected a row of adapt.parameters: "
+            "modulation or style-offset"
+        )
+    return header.light, decode_moves(path, header.light, _read_tensors(path), header.config.style_layers())
 
 
 def _rebuild(path: Path, delta: Delta, packed: dict[str, Tensor], parent: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -147,12 +220,16 @@ def _load_parent(path: Path, config: Architecture) -> dict[str, Tensor]:
     Raises:
         CheckpointError: it cannot be one.
     """
+    _check_parent(path, config)
+    return tensors_of(load_generator(path))
+
+
+def _check_parent(path: Path, config: Architecture) -> None:
     header = read_header(path)
-    if header.delta is not None:
+    if header.parent is not None:
         raise CheckpointError(f"{path}: is itself a delta; a delta's parent is a whole file")
     if header.config != config:
         raise CheckpointError(f"{path}: is no parent of this delta, whose architecture is another ({config!r})")
-    return tensors_of(load_generator(path))
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -160,10 +237,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _write(path: Path, config: Architecture, tensors: Mapping[str, Tensor], delta: Delta | None = None) -> None:
-    header: dict[str, Any] = {"format": FORMAT, "config": config.model_dump()}
-    if delta is not None:
-        header["delta"] = delta.model_dump()
+def _write(
+    path: Path, config: Architecture, tensors: Mapping[str, Tensor], part: Mapping[str, Any] | None = None
+) -> None:
+    header: dict[str, Any] = {"format": FORMAT, "config": config.model_dump(), **(part or {})}
     with replacing(path) as partial:
         try:
             save_file(dict(tensors), partial, {METADATA_KEY: json.dumps(header, sort_keys=True)})

@@ -46,7 +46,7 @@ class Inspection:
     is_usual: bool
     """The tools of its format open it as it is."""
     parent: Parent | None
-    """The generator that a difference rebuilds from; None: the file is whole."""
+    """The generator that the file builds on; None: the file is whole."""
     notes: tuple[str, ...]
     """What writing this generator in each other format would lose, a sentence each."""
 
@@ -86,7 +86,6 @@ def inspect(path: Path) -> Inspection:
     format = detect(path)
     reading = _read(path, format)
     generator, config = reading.generator, reading.generator.config
-    delta = read_header(path).delta if format == "nada" else None
     return Inspection(
         format=format,
         config=config,
@@ -97,7 +96,7 @@ def inspect(path: Path) -> Inspection:
         chosen=reading.chosen if len(reading.networks) > 1 else "",
         supplied=reading.supplied,
         is_usual=reading.is_usual,
-        parent=None if delta is None else delta.parent,
+        parent=read_header(path).parent if format == "nada" else None,
         notes=tuple(sentence for other in WRITERS if other != format for sentence in information_lost(config, other)),
     )
 

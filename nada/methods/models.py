@@ -18,7 +18,9 @@ from nada.clip.model import ClipModel
 from nada.config import GuideConfig, JudgeConfig, SamplesConfig
 from nada.errors import CheckpointError
 from nada.generators.domain import Domain
+from nada.generators.light.generator import LightGenerator, whole
 from nada.generators.registry import Network
+from nada.hashing import sha256_file
 
 T = TypeVar("T")
 
@@ -58,6 +60,10 @@ class Models:
     """Pictures at once, at most; None: as many as a step has."""
     open_source: Callable[[], Domain] | None = None
     """Opens the other row's result that the rows start from; None: they start from the pretrained generator."""
+    open_base: Callable[[], Network] | None = None
+    """Gives the pretrained generator where somebody has loaded it already; None: it is read from its file."""
+    sha256_of: Callable[[Path], str] = sha256_file
+    """Hashes that file; whoever opens many domains remembers."""
     _kept: dict[Hashable, Any] = field(default_factory=dict)
 
     @property
@@ -73,24 +79,29 @@ class Models:
     @cached_property
     def base(self) -> Network:
         """The pretrained generator."""
-        return load_generator(self.base_path, self.device)
+        return load_generator(self.base_path, self.device) if self.open_base is None else self.open_base()
+
+    @cached_property
+    def base_sha256(self) -> str:
+        """Of its file."""
+        return self.sha256_of(self.base_path)
 
     @cached_property
     def source(self) -> Domain:
         """What the rows start from, frozen."""
         return self.base if self.open_source is None else self.open_source()
 
-    @property
+    @cached_property
     def source_generator(self) -> Network:
-        """The same, for methods that train its weights.
+        """The same, for methods that train its weights: a light domain with weights of its own.
 
         Raises:
             CheckpointError: it is no generator.
         """
         source = self.source
-        if not isinstance(source, Network):
+        if not isinstance(source, Network | LightGenerator):
             raise CheckpointError("'on' names a row that left no generator; this method needs one")
-        return source
+        return whole(source)
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` returns, computed once for this source and these networks."""

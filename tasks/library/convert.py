@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nada.checkpoints import conversion_report, read_any, save_fp16, write_any
+from nada.checkpoints import conversion_report, load_light, read_any, save_fp16, write_any
 from nada.checkpoints.conversion import ConversionReport, information_lost
 from nada.checkpoints.formats import SUFFIXES, Format, detect
 from nada.errors import CheckpointError, OutputError, ParamsError, nearest
@@ -49,7 +49,14 @@ def weights_of(what: str, params_path: Path) -> Path:
     return registry[what].path
 
 
-def convert(source: Path, out: Path, to: Format | None = None, half: bool = False, force: bool = False) -> Converted:
+def convert(
+    source: Path,
+    out: Path,
+    to: Format | None = None,
+    half: bool = False,
+    force: bool = False,
+    onto: Path | None = None,
+) -> Converted:
     """Write a generator in a format, read it back, and compare.
 
     Args:
@@ -58,9 +65,11 @@ def convert(source: Path, out: Path, to: Format | None = None, half: bool = Fals
         to: its format; by default as `out` ends.
         half: parameters in float16, in nada's format alone.
         force: overwrite what is there.
+        onto: another generator, whose styles a light source moves instead of those that it was trained on.
 
     Raises:
-        CheckpointError: the source cannot be read, or the format cannot hold it.
+        CheckpointError: the source cannot be read, or is not light and is to be moved, or moves other styles than the
+            other generator has, or the format cannot hold it.
         OutputError: something is there already, or it cannot be written.
         ParamsError: half precision for a tool that expects single.
     """
@@ -68,7 +77,7 @@ def convert(source: Path, out: Path, to: Format | None = None, half: bool = Fals
         raise OutputError(f"{out}: is there already; --force overwrites it")
     if half and (to or SUFFIXES.get(out.suffix)) != "nada":
         raise ParamsError(f"--half: {out} is not for nada; other tools expect float32, so end it in .safetensors")
-    before = read_any(source)
+    before = read_any(source) if onto is None else load_light(source, read_any(onto)).folded()
     if half:
         save_fp16(out, before)
     else:

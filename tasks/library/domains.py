@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +10,13 @@ from pathlib import Path
 
 from nada.errors import CheckpointError, ParamsError, ParentError, ShapeError, nearest
 from nada.generators.domain import Domain
-from nada.generators.interpolation import mix_into
+from nada.generators.light.generator import LightGenerator, mixed
 from nada.generators.registry import Network
 from nada.methods.models import Clips, Models
 from tasks.config.model import Params
 from tasks.config.params import load_params
 from tasks.config.project import HERE
+from tasks.library.shared_bases import base_network, base_sha256
 from tasks.store import base_models, pretrained, row_folder
 from tasks.store.record import GENERATOR, MAKING_NAME, Making, RecordError
 
@@ -56,7 +56,7 @@ def open_source(domains: Sequence[str], params_path: Path, device: str) -> Domai
     with _helping(device):
         if sha256 == today.sha256:
             return models_of(params, device, today.path).source
-        if (path := base_models.find(sha256)) is None:
+        if (path := base_models.find(sha256, base_sha256)) is None:
             raise ParentError(
                 f"{HERE.adapted / first}: made from the generator with sha256 {sha256}, which is in none of "
                 f"{HERE.base_models}, {HERE.pretrained}; copy that file into one of them"
@@ -104,7 +104,7 @@ def _base_of(making: Making) -> Path | None:
         ParentError: it is not, and nobody else would notice: no file of the row tells which one it was.
     """
     for sha256 in making.bases[:1]:
-        if (found := base_models.find(sha256)) is None and making.method_object.weights_name is None:
+        if (found := base_models.find(sha256, base_sha256)) is None and making.method_object.weights_name is None:
             raise ParentError(
                 f"{HERE.adapted / making.domain}: builds on the generator with sha256 {sha256}, which is in none of "
                 f"{HERE.base_models}, {HERE.pretrained}; copy that file into one of them"
@@ -130,23 +130,26 @@ def _open_source(making: Making, params: Params, device: str) -> Domain:
 
 def models_of(params: Params, device: str, base_path: Path | None = None) -> Models:
     """What finished domains are opened with; without a path, that of `generator.weights`."""
+    path = base_path or HERE.pretrained / "generator.safetensors"
     return Models(
-        base_path=base_path or HERE.pretrained / "generator.safetensors",
+        base_path=path,
         base_name=Path(params.generator.weights).name,
         clips=Clips(params.guide, params.judge, device),
         samples=params.samples,
+        open_base=partial(base_network, path, device),
+        sha256_of=base_sha256,
     )
 
 
-def open_generator(domain: str, params_path: Path, device: str) -> Network:
-    """The same, of a domain that is a generator with weights of its own.
+def open_generator(domain: str, params_path: Path, device: str) -> Network | LightGenerator:
+    """The same, of a domain that is a generator: with weights of its own, or light.
 
     Raises:
         CheckpointError, ParamsError: see `open_domain`; it is no generator.
     """
     check_generator(domain)
     opened = open_domain(domain, params_path, device)
-    assert isinstance(opened, Network), f"{domain}: its method says that it leaves a generator"
+    assert isinstance(opened, Network | LightGenerator), f"{domain}: its method says that it leaves a generator"
     return opened
 
 
@@ -160,8 +163,8 @@ def check_generator(domain: str) -> None:
         weights_name(find_making(domain))
 
 
-def open_mix(parts: Sequence[Part], params_path: Path, device: str) -> Network:
-    """A generator between domains: their source plus a share of each domain's change.
+def open_mix(parts: Sequence[Part], params_path: Path, device: str) -> Network | LightGenerator:
+    """A generator between domains: their source plus a share of each domain's change; of light ones a light one.
 
     Raises:
         CheckpointError, ParamsError: see `open_generator` and `open_source`.
@@ -170,12 +173,10 @@ def open_mix(parts: Sequence[Part], params_path: Path, device: str) -> Network:
         check_generator(domain)
     source = open_source([domain for domain, _ in parts], params_path, device)
     assert isinstance(source, Network)
-    target = copy.deepcopy(source)
     try:
-        mix_into(target, source, [(open_generator(domain, params_path, device), share) for domain, share in parts])
+        return mixed(source, [(open_generator(domain, params_path, device), share) for domain, share in parts])
     except ShapeError as err:
         raise ParamsError(f"{', '.join(domain for domain, _ in parts)}: {err}") from err
-    return target
 
 
 def parse_part(text: str) -> Part:

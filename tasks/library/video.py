@@ -5,7 +5,6 @@ Legend: F frames, N latents side by side, L style layers, W_DIM latent width, H 
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -21,7 +20,7 @@ from torch import Tensor
 from nada.atomic import replacing
 from nada.errors import LatentsError, OutputError, ParamsError, ShapeError
 from nada.generators.domain import Domain
-from nada.generators.interpolation import mix_into
+from nada.generators.light.generator import LightGenerator, mixed
 from nada.generators.registry import Network
 from nada.images import grid
 from nada.judge.samples import render
@@ -74,12 +73,11 @@ def film(
     source = open_source(domains, params_path, device)
     assert isinstance(source, Network)
     stops = [name for name in dict.fromkeys(domains) if name != SOURCE]
-    generators = {SOURCE: source, **{name: open_generator(name, params_path, device) for name in stops}}
-    mixed = copy.deepcopy(source)
+    ends: dict[str, Network | LightGenerator] = {name: open_generator(name, params_path, device) for name in stops}
     walks = _walks(source, latents, num_keys, num_frames, True)  # [N, F, L, W_DIM]
     for frame, (leaves, nears, share) in enumerate(round_trip(len(domains), num_frames)):
-        _move(mixed, source, [(generators[domains[leaves]], 1 - share), (generators[domains[nears]], share)])
-        yield _frame(mixed, walks[:, frame])
+        shares = ((domains[leaves], 1 - share), (domains[nears], share))
+        yield _frame(_between(source, [(ends[name], part) for name, part in shares if name in ends]), walks[:, frame])
 
 
 def _frame(domain: Domain, ws: Tensor) -> Frame:
@@ -103,9 +101,9 @@ def _walks(generator: Domain, latents: Shown, num_keys: int, num_frames: int, ma
         raise ParamsError(f"--keys: {num} latents in {num_frames} frames; give it more --seconds") from err
 
 
-def _move(mixed: Network, source: Network, parts: list[tuple[Network, float]]) -> None:
+def _between(source: Network, parts: list[tuple[Network | LightGenerator, float]]) -> Domain:
     try:
-        mix_into(mixed, source, parts)
+        return mixed(source, parts)
     except ShapeError as err:
         raise ParamsError(f"video: {err}") from err
 

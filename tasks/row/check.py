@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nada.errors import ParamsError
+from nada.generators.light.generator import LightGenerator
 from nada.generators.registry import Network
 from nada.methods.registry import load_method
 from tasks.row.job import CheckJob
@@ -26,7 +27,7 @@ def check_models(job: CheckJob, tell: Tell) -> dict[str, str]:
     for row in job.rows:
         warm = warm_models(replace(row, device=job.device, threads=job.threads))
         source = warm.models.source
-        settings = job.settings if isinstance(source, Network) else ()
+        settings = job.settings if isinstance(source, Network | LightGenerator) else ()
         for place, method, config in settings:
             try:
                 load_method(method).check(config, source)  # type: ignore[arg-type]

@@ -80,6 +80,7 @@ class WarmModels:
         other = self.source.on
         assert other is not None
         models = WarmModels(self.networks, other.source).models
+        models.open_base = lambda: self.models.base  # a row and what it starts from have one
         return load_method(other.method).open(HERE.adapted / other.domain, models)
 
     @property

@@ -6,6 +6,7 @@ They travel with the domains, and outlive a change of `generator.weights`.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from nada.atomic import replacing, writing
@@ -41,17 +42,22 @@ def missing(generator_path: Path) -> Path | None:
     return None if _has(place, sha256) else place
 
 
-def find(sha256: str) -> Path | None:
-    """A canonical generator with these bytes: the kept copy, or one that was prepared for rows to start from."""
+def find(sha256: str, sha256_of: Callable[[Path], str] = sha256_file) -> Path | None:
+    """A canonical generator with these bytes: the kept copy, or one that was prepared for rows to start from.
+
+    Args:
+        sha256: of its file.
+        sha256_of: how files are hashed; whoever looks often remembers.
+    """
     for path in (HERE.base_models / f"{sha256}.safetensors", *sorted(HERE.pretrained.glob("*.safetensors"))):
-        if _has(path, sha256):
+        if _has(path, sha256, sha256_of):
             return path
     return None
 
 
-def _has(path: Path, sha256: str) -> bool:
+def _has(path: Path, sha256: str, sha256_of: Callable[[Path], str] = sha256_file) -> bool:
     try:
-        return sha256_file(path) == sha256
+        return sha256_of(path) == sha256
     except OSError:
         return False
 

@@ -41,14 +41,29 @@ class AdaptConfig(Section):
     decay: Literal["constant", "cosine"] = "constant"
     ema: float = Field(0.0, ge=0, lt=1)
     """Decay per step of the averaged weights that are kept; 0 keeps the last weights."""
+    parameters: Literal["full", "modulation", "style-offset"] = "full"
+    """What of a layer learns: its weights; one multiplier for each channel that it reads (HyperDomainNet,
+    arXiv:2210.08884); or an offset of its styles (StyleDomain, arXiv:2212.10229). The last two are kilobytes, want
+    a rate about twenty times as high and, as published, leave more variety and less of the style."""
+    sparsity: float = Field(0.0, ge=0, lt=1)
+    """Share of the multipliers or offsets that are given up in the end, those that changed least; StyleDomain keeps
+    the largest fifth: 0.8."""
     train: Literal["convs", "convs+rgb", "rgb"] = "convs"
-    """Which weights learn. The paper trains convolutions alone."""
+    """Which layers learn. The paper trains convolutions alone."""
     style_mixing: float = Field(0.0, ge=0, le=1)
     """Probability that a training sample takes its fine layers from a second latent."""
     directional_weight: float = Field(1.0, ge=0)
     global_weight: float = Field(0.0, ge=0)
     """Weight of 1 - cosine to `a {target}`."""
     selection: SelectionConfig = SelectionConfig()
+
+    @model_validator(mode="after")
+    def _has_few_numbers(self) -> AdaptConfig:
+        if self.sparsity > 0 and self.parameters == "full":
+            raise ValueError(
+                "sparsity is for the few numbers of parameters: modulation or style-offset; with full, leave it at 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_a_loss(self) -> AdaptConfig:

@@ -21,7 +21,7 @@ from nada.latents import seeded_rng
 from nada.methods.adapt import state
 from nada.methods.adapt.config import AdaptConfig
 from nada.methods.adapt.layer_selection import select_layers
-from nada.methods.adapt.parametrisation import FullWeights
+from nada.methods.adapt.parametrisation import parametrise
 from nada.methods.adapt.step_inputs import StepInputs, draw_step_inputs
 from nada.methods.adapt.trace import TrainingStep
 from nada.micro_batch import MicroBatch
@@ -39,7 +39,7 @@ class Adaptation:
 
     Args:
         source: the frozen generator.
-        target: trained in place.
+        target: trained in place; of `nada.methods.adapt.parametrisation.begin_target`.
         guide: the CLIP models that judge each step.
         goal: what its pictures shall come to, such as a pair of texts.
         config: how long, how fast, which layers, which losses.
@@ -68,7 +68,7 @@ class Adaptation:
         self.text_dirs = goal.directions(guide)  # [D] a model
         self.emb_bare = goal.places(guide)  # ranks the layers
         self.emb_article = goal.places(guide, article=True)  # is the goal of the global loss
-        self.parameters = FullWeights(target, config)
+        self.parameters = parametrise(target, config)
         self.optimizer = torch.optim.Adam(
             self.parameters.learnable, lr=config.learning_rate, betas=(BETA1, config.beta2)
         )

@@ -5,7 +5,6 @@ Everything that an adapted row runs is imported from here: an edit of any of it 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +13,13 @@ import torch
 from torch import Tensor
 
 from nada.errors import NadaError
+from nada.generators.light.generator import LightGenerator
 from nada.generators.registry import Network
 from nada.methods.adapt import artifact
 from nada.methods.adapt.config import AdaptConfig
 from nada.methods.adapt.early_stopping import EarlyStopping, ValidationHistory, write_probes
 from nada.methods.adapt.loop import Adaptation
+from nada.methods.adapt.parametrisation import begin_target
 from nada.methods.adapt.record import AdaptRecord, Rounding
 from nada.methods.adapt.trace import write_trace
 from nada.methods.base import PROBES_NAME, TRACE_NAME, Assignment, Made, Pass, RowError, Step
@@ -48,9 +49,9 @@ class AdaptPass(Pass):
         """See `Pass.load_state_dict`."""
         return self._rows[row].load_state_dict(tensors)
 
-    def domain(self, row: str) -> Network:
+    def domain(self, row: str) -> Network | LightGenerator:
         """The adapted generator, its weights rounded where its file will round them."""
-        return self._rows[row].target
+        return self._rows[row].kept
 
     def save(self, row: str, folder: Path) -> Made:
         """Weights, trace, and probes where there were any."""
@@ -62,20 +63,29 @@ class AdaptedRow:
 
     def __init__(self, assignment: Assignment[AdaptConfig], models: Models) -> None:
         self.assignment, self.models = assignment, models
+        self.kept: Network | LightGenerator
+        """What the row keeps, after its last step."""
         self.rounding: Rounding | None = None
 
     @cached_property
-    def target(self) -> Network:
+    def source(self) -> Network | LightGenerator:
+        """The frozen generator; a light one stays light where this row is light too."""
+        source = self.models.source
+        is_light = self.assignment.config.parameters != "full" and isinstance(source, LightGenerator)
+        return source if is_light else self.models.source_generator  # type: ignore[return-value]
+
+    @cached_property
+    def target(self) -> Network | LightGenerator:
         """The generator in training."""
         torch.manual_seed(self.assignment.seed)  # the loop seeds itself; this covers anything that draws unasked
-        return copy.deepcopy(self.models.source_generator)
+        return begin_target(self.source, self.assignment.config)
 
     @cached_property
     def adaptation(self) -> Adaptation:
         """The loop, before its first step."""
         given, models = self.assignment, self.models
         return Adaptation(
-            models.source_generator, self.target, models.guide, given.goal, given.config, given.seed, models.micro_batch
+            self.source, self.target, models.guide, given.goal, given.config, given.seed, models.micro_batch
         )
 
     @cached_property
@@ -105,14 +115,15 @@ class AdaptedRow:
     def end(self) -> None:
         """Give the target the weights that the row keeps, as its file will give them back."""
         self.adaptation.end(None if self.stopping is None else self.stopping.history.best)
-        self.target.eval()
+        self.kept = artifact.as_stored(self.target.eval(), self.assignment.storage, self.models)
         if self.assignment.storage == "fp16":
-            self.rounding = artifact.round_as_stored(self.assignment.row, self.target, self.models)
+            assert isinstance(self.kept, Network)
+            self.rounding = artifact.round_as_stored(self.assignment.row, self.kept, self.models)
 
     def save(self, folder: Path) -> Made:
         """See `Pass.save`."""
         trace = self.adaptation.trace
-        bases = artifact.save(folder, self.target, self.assignment.storage, self.models)
+        bases = artifact.save(folder, self.kept, self.assignment.storage, self.models)
         write_trace(folder / TRACE_NAME, trace, len(self.target.conv_layers()))
         if self.stopping is not None:
             write_probes(folder / PROBES_NAME, self.stopping.history.probes)

@@ -12,6 +12,7 @@ from nada.methods.adapt.record import AdaptRecord
 from nada.methods.base import Assignment, Method, Trouble
 
 if TYPE_CHECKING:
+    from nada.generators.light.generator import LightGenerator
     from nada.generators.protocol import Generator
     from nada.generators.registry import Architecture, Network
     from nada.methods.adapt.making import AdaptPass
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class Adapt(Method[AdaptConfig, AdaptRecord]):
-    """The pretrained generator's weights learn until its pictures differ from the source's as the texts differ."""
+    """The weights of a pretrained generator, or a few numbers of its styles, learn: its pictures are to differ from the
+    source's as the texts differ.
+    """
 
     name = "adapt"
     config_model = AdaptConfig
@@ -68,8 +71,8 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
 
         return AdaptPass(assignments, models)
 
-    def open(self, folder: Path, models: Models) -> Network:
-        """The adapted generator."""
+    def open(self, folder: Path, models: Models) -> Network | LightGenerator:
+        """The adapted generator; a light one shares the pretrained generator of `models`."""
         from nada.methods.adapt.artifact import load
 
         return load(folder, models)

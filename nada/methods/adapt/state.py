@@ -8,7 +8,7 @@
     trace.loss, trace.<term>  [n]    of the n steps so far
     trace.layers              [n, K] which of the K convolutions each step trained
 
-<name> is the parameter's name in the generator.
+<name> is that of `nada.methods.adapt.parametrisation`: of a weight, its name in the generator.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 from nada.errors import StateError
 from nada.generators.protocol import Generator
 from nada.methods.adapt.config import AdaptConfig
-from nada.methods.adapt.parametrisation import FullWeights
+from nada.methods.adapt.parametrisation import Parametrisation
 from nada.methods.adapt.trace import TrainingStep
 from nada.micro_batch import MicroBatch
 
@@ -34,7 +34,7 @@ class Trainable(Protocol):
 
     target: Generator
     config: AdaptConfig
-    parameters: FullWeights
+    parameters: Parametrisation
     optimizer: torch.optim.Adam
     rng: torch.Generator
     micro_batch: MicroBatch

@@ -14,8 +14,11 @@ def settings_in_words(config: AdaptConfig) -> str:
     'of 2, learning rate 0.0016, convs, k all'
     """
     selection = config.selection
+    layers = config.train if config.parameters == "full" else f"{config.parameters} of {config.train}"
+    if config.sparsity > 0:
+        layers += f", {1 - config.sparsity:.0%} kept"
     finest = f" from {selection.min_resolution} px" if selection.min_resolution > 4 else ""
-    return f"of {config.batch_size}, learning rate {config.learning_rate}, {config.train}, k {selection.k}{finest}"
+    return f"of {config.batch_size}, learning rate {config.learning_rate}, {layers}, k {selection.k}{finest}"
 
 
 def facts(part: AdaptRecord) -> dict[str, str]:
@@ -53,6 +56,8 @@ def _ways_to_less(config: AdaptConfig) -> list[str]:
 
 def _ways_to_more(config: AdaptConfig) -> list[str]:
     """What moves a domain further."""
+    if config.parameters != "full":
+        return ["a recipe with parameters: full"]
     if config.selection.k != "all":
         return ["a recipe with selection.k: all"]
     return ["a recipe that trains convolutions as well, such as style"] if config.train == "rgb" else []

@@ -1,0 +1,129 @@
+"""Kilobyte domains beside full weights on the bundled avatars: paired truth, the judge, variety, one line a run.
+
+    python benchmarks/light_truth.py --seeds 0 1 2                   # nine domains that a filter defines
+    python benchmarks/light_truth.py sepia neon --steps 80 --sheet LIGHT.png
+
+Every parametrisation trains for the same steps, at the rate of its recipe; the sparse form is the style offset without
+four fifths of its numbers, as `sparsity: 0.8` leaves it. Figures are of latents that nothing was trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from truth import BATCH, SHOWN, Truth, compare, truths_of
+
+from nada.checkpoints import read_any
+from nada.clip.goal import PromptPair
+from nada.clip.loading import load_clip, load_guide
+from nada.generators.light.generator import LightGenerator
+from nada.generators.registry import Network
+from nada.images import grid, save_png
+from nada.judge import Judge, SetFeatures, retrieve, score_domain
+from nada.judge.samples import fixed_latents, render
+from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.loop import Adaptation
+from nada.methods.adapt.parametrisation import begin_target, sparse
+from tasks.config.model import Params
+from tasks.config.params import load_params
+from tasks.library.sample import labelled
+
+SOURCE_TEXT = "cartoon portrait"
+SPARSITY = 0.8
+HEAD = "| domain | learns | seed | paired error | structure | found by the judge | variety kept | loss |"
+
+
+class Bench:
+    """What all runs share."""
+
+    def __init__(self, params: Params, num: int) -> None:
+        self.params = params
+        self.source: Network = read_any(Path(params.generator.weights))
+        self.guide = load_guide(params.guide, "cpu")
+        guide, config = params.guide, params.judge
+        clip = load_clip(config.model, guide.config_dir, guide.antialias, "cpu")
+        self.judge = Judge(clip=clip, batch_size=config.batch_size, device="cpu")
+        self.ws = fixed_latents(self.source, num, params.samples.truncation_psi)
+        self.pictures = list(render(self.source, self.ws, BATCH))
+        self.features: SetFeatures = self.judge.features(torch.cat(self.pictures))
+
+    def train(self, target: str, config: AdaptConfig, seed: int) -> tuple[Network | LightGenerator, float]:
+        """A trained generator, and the mean loss of its last ten steps."""
+        trained = begin_target(self.source, config)
+        steps = list(Adaptation(self.source, trained, self.guide, PromptPair(SOURCE_TEXT, target), config, seed))
+        return trained, float(torch.stack([step.loss for step in steps[-10:]]).mean())
+
+    def line(self, generator: Network | LightGenerator, target: str, truth: Truth) -> tuple[str, Tensor]:
+        """Figures, and the first pictures."""
+        beside = compare(self.pictures, generator, self.ws, truth)
+        paired = beside.figures.means()
+        made = self.judge.features(torch.cat(list(render(generator, self.ws, BATCH))))
+        pair = PromptPair(SOURCE_TEXT, target)
+        found = retrieve(self.judge.clip, pair, made.emb, TARGETS).score.value
+        variety = score_domain(self.judge, pair.source, pair.target, self.features, made, None)
+        kept = variety["structure_ratio"].value
+        figures = f"{paired['paired_error']:.2f} | {paired['structural_similarity']:.2f} | {found:.0%} | {kept:.0%}"
+        return figures, beside.adapted
+
+
+TARGETS = [
+    "pencil sketch", "black and white portrait", "sepia portrait", "red portrait", "photo negative", "neon lights",
+    "robot", "pixel art", "ink drawing",
+]  # fmt: skip
+"""The prompts of the bundled night."""
+TRAINED: dict[str, dict[str, Any]] = {
+    "style-offset": {"parameters": "style-offset"},
+    "modulation": {"parameters": "modulation"},
+    "full": {},
+}
+
+
+def runs(bench: Bench, target: str, steps: int, seed: int, rate: float) -> Iterator[tuple[str, Any, float]]:
+    """Generators of one domain, with what they are called and their loss."""
+    adapt = bench.params.methods["adapt"].model_dump() | {"iterations": steps, "stop": "fixed"}
+    for name, options in TRAINED.items():
+        config = AdaptConfig.model_validate(adapt | options | ({"learning_rate": rate} if options else {}))
+        made, loss = bench.train(target, config, seed)
+        yield name, made, loss
+        if name == "style-offset" and isinstance(made, LightGenerator):
+            fewer = sparse(dict(made.moves.offset), 0.0, SPARSITY)
+            yield "sparse", LightGenerator(made.base, made.moves.with_("offset", fewer)), loss
+
+
+def main() -> None:
+    """Train, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("domains", nargs="*", help="default: all that a filter defines and the night has")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--rate", type=float, default=0.06, help="of the light parametrisations (default 0.06)")
+    parser.add_argument("--num", type=int, default=96, help="pictures that are compared (default 96)")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--sheet", type=Path, help="a PNG of the source, every run of the first seed and the truth")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    bench, truths = Bench(load_params(args.params), args.num), truths_of("avatars")
+    import domains as named  # of the world's `build` folder, which `truths_of` put on the path
+
+    texts = {domain.slug: domain.target for domain in named.DOMAINS if domain.slug in truths}
+    print(f"{HEAD}\n|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
+    strips: dict[str, Tensor] = {"source": torch.cat(bench.pictures)[:SHOWN]}
+    for seed in args.seeds:
+        for domain in args.domains or [slug for slug, text in texts.items() if text in TARGETS]:
+            for name, generator, loss in runs(bench, texts[domain], args.steps, seed, args.rate):
+                figures, shown = bench.line(generator, texts[domain], truths[domain])
+                print(f"| {domain} | {name} | {seed} | {figures} | {loss:.2f} |", flush=True)
+                strips |= {f"{domain}, {name}": shown} if seed == args.seeds[0] else {}
+            if seed == args.seeds[0]:
+                strips[f"{domain}, true"] = truths[domain](torch.cat(bench.pictures)[:SHOWN])
+                if args.sheet:
+                    save_png(labelled(list(strips), [grid(rows, SHOWN) for rows in strips.values()]), args.sheet)
+
+
+if __name__ == "__main__":
+    main()
