@@ -62,7 +62,7 @@ def plan(
     from flows.cli.tables import plan_summary, plan_table
     from tasks.plan.planning import make_plan
     from tasks.plan.prompt_warnings import prompt_warnings
-    from tasks.plan.wording import left_out
+    from tasks.plan.wording import doubts, left_out
 
     console = make_console()
     planned = make_plan(params, only or [], prompts=prompts)
@@ -77,7 +77,7 @@ def plan(
     console.print(plan_table(planned))
     console.print()
     console.print(plan_summary(planned), markup=False, soft_wrap=True)
-    for line in left_out(planned):
+    for line in (*left_out(planned), *doubts(planned)):
         console.print(Text(line, style="yellow"), soft_wrap=True)
     warnings = prompt_warnings([row.row for row in planned.to_train], planned.params) if preflight else []
     if warnings:

@@ -9,7 +9,7 @@ from flows.cli.display import Display
 from flows.cli.tables import leaderboard_table, plan_summary, plan_table
 from tasks.plan.beginning import Beginning
 from tasks.plan.plan import Plan
-from tasks.plan.wording import left_out, listed
+from tasks.plan.wording import doubts, left_out, listed
 from tasks.report import metrics
 from tasks.report.files import ui_commands
 from tasks.store import row_folder
@@ -34,7 +34,7 @@ def tell_plan(display: Display, beginning: Beginning) -> None:
     display.console.print(plan_table(planned))
     display.console.print()
     display.say(plan_summary(planned), "bold")
-    for line in left_out(planned):
+    for line in (*left_out(planned), *doubts(planned)):
         display.say(line, "yellow")
     if restored:
         display.say(f"Brought back from DVC's cache, where an earlier night left them: {', '.join(restored)}.")

@@ -36,6 +36,28 @@ class Augmentations:
         return img if self.noise is None else img + self.noise.to(img)
 
 
+PATCH_SIDE = 0.5  # of the picture's, as in StyleGAN-NADA's patch directional loss: 510 of 1024 pixels
+
+
+def draw_patches(
+    count: int, resolution: int, noise: float, rng: torch.Generator
+) -> tuple[Augmentations, Augmentations]:
+    """A patch of each of N images before and after an edit: the same place, noise of their own.
+
+    Args:
+        count: N.
+        resolution: R, the images' side; a patch is resampled to it.
+        noise: standard deviation of the pixels' noise.
+        rng: a CPU generator.
+    """
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = PATCH_SIDE
+    theta[:, :, 2] = (1 - PATCH_SIDE) * (2 * torch.rand(count, 2, generator=rng) - 1)
+    shape = (count, 3, resolution, resolution)
+    noises = [noise * torch.randn(shape, generator=rng) if noise > 0 else None for _ in range(2)]
+    return Augmentations(theta, noises[0]), Augmentations(theta, noises[1])
+
+
 def draw_augmentations(count: int, resolution: int, config: ViewsConfig, rng: torch.Generator) -> Augmentations:
     """One view an image, each with a crop, mirror and noise of its own.
 

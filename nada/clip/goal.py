@@ -20,6 +20,12 @@ class Goal(Protocol):
     def directions(self, guide: Guide) -> list[Tensor]:
         """Along which each picture's edit shall point: one unit vector [D] a model of the guide."""
 
+    def direction_sets(self, guide: Guide) -> list[Tensor]:
+        """The same from each of its wordings or pictures, whose spread says how edits may differ: [T, D] a model."""
+
+    def cosines(self, guide: Guide) -> list[Tensor]:
+        """How near the goal is to where pictures come from: one cosine a model."""
+
     def places(self, guide: Guide, article: bool = False) -> list[Tensor]:
         """Towards which pictures shall go: one emb [D] a model.
 
@@ -39,6 +45,14 @@ class PromptPair:
     def directions(self, guide: Guide) -> list[Tensor]:
         """From source to target, averaged over the templates."""
         return guide.text_directions(self)
+
+    def direction_sets(self, guide: Guide) -> list[Tensor]:
+        """From source to target in each template."""
+        return guide.text_direction_sets(self)
+
+    def cosines(self, guide: Guide) -> list[Tensor]:
+        """Of the two prompts."""
+        return guide.text_cosines(self)
 
     def places(self, guide: Guide, article: bool = False) -> list[Tensor]:
         """The target's embeddings."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nada.clip.augmentations import Augmentations, draw_augmentations
 from nada.clip.goal import PromptPair
 from nada.clip.model import ClipModel
+from nada.clip.templates import fill
 from nada.config import ViewsConfig
 
 
@@ -41,6 +43,16 @@ class Guide:
     def text_directions(self, pair: PromptPair) -> list[Tensor]:
         """One text direction [D] a model."""
         return [model.text_direction(pair.source, pair.target) for model in self.models]
+
+    def text_direction_sets(self, pair: PromptPair) -> list[Tensor]:
+        """One direction a prompt template, [T, D], unit norm, a model."""
+        texts = fill(pair.target), fill(pair.source)
+        embedded = [tuple(map(model.embed_texts, texts)) for model in self.models]
+        return [F.normalize(target - source, dim=1) for target, source in embedded]
+
+    def text_cosines(self, pair: PromptPair) -> list[Tensor]:
+        """The cosine of the two prompts, each averaged over the templates, a model."""
+        return [model.class_embedding(pair.source) @ model.class_embedding(pair.target) for model in self.models]
 
     def text_embeddings(self, text: str) -> list[Tensor]:
         """One emb [D] of a text, as it stands, a model."""

@@ -1,10 +1,11 @@
-"""The losses of StyleGAN-NADA (arXiv:2108.00946).
+"""The losses of StyleGAN-NADA (arXiv:2108.00946), and those of later papers that keep a domain varied.
 
-Legend: N batch, D CLIP width. Every `emb` has unit norm.
+Legend: N batch, D CLIP width, T directions of one edit. Every `emb` has unit norm.
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -54,3 +55,83 @@ def global_loss(emb: Tensor, emb_text: Tensor) -> Tensor:
         emb_text: embedding of the target text, [D], unit norm.
     """
     return 1 - (emb @ emb_text).mean()
+
+
+def angle_loss(emb_source: Tensor, emb_target: Tensor, cosine: Tensor) -> Tensor:
+    """How far every target image is from lying to every source image as the target text lies to the source text.
+
+    The angle (manifold) loss of StyleGAN-NADA's reference implementation:
+        L = mean over i, j of |<t_i, s_j> - <T, S>|
+
+    Args:
+        emb_source: embeddings of frozen images, [N, D], unit norm.
+        emb_target: embeddings of the trained images, [N, D], unit norm.
+        cosine: of the two texts, a scalar.
+
+    Returns:
+        Scalar in [0, 2].
+    """
+    return (emb_target @ emb_source.T - cosine).abs().mean()
+
+
+def in_domain_angle_loss(emb_source: Tensor, emb_target: Tensor) -> Tensor:
+    """How far the angles between images differ from those between their sources.
+
+    Alanov et al. 2022 (HyperDomainNet, arXiv:2210.08884), in-domain angle consistency, as a mean:
+        L = mean over i != j of (<s_i, s_j> - <t_i, t_j>)^2
+
+    Args:
+        emb_source: embeddings of frozen images, [N, D], unit norm.
+        emb_target: embeddings of the trained images from the same `ws`, [N, D], unit norm.
+
+    Returns:
+        Scalar in [0, 4].
+
+    Raises:
+        ShapeError: fewer than two images have no angle between them.
+    """
+    if len(emb_source) < 2:
+        raise ShapeError(f"in-domain angle loss: {len(emb_source)} image; it compares pairs, so give 2 or more")
+    pairs = ~torch.eye(len(emb_source), dtype=torch.bool, device=emb_source.device)
+    difference = emb_source @ emb_source.T - emb_target @ emb_target.T
+    return difference[pairs].square().mean()
+
+
+def moments_loss(emb_source: Tensor, emb_target: Tensor, text_dirs: Tensor) -> Tensor:
+    """How far mean and covariance of the images' edits are from those of many texts' edits.
+
+    After the directional moment loss of Jeon et al. 2023 (SVL, arXiv:2308.10554), with squared distances:
+        L = |mean dI - mean dT|^2 + |cov dI - cov dT|_F^2
+    Covariances divide by N and by T. Their distance is computed from inner products, without a [D, D] matrix.
+
+    Args:
+        emb_source: embeddings of frozen images, [N, D], unit norm.
+        emb_target: embeddings of the trained images from the same `ws`, [N, D], unit norm.
+        text_dirs: one direction a wording, [T, D], unit norm, no gradient.
+
+    Returns:
+        Scalar in [0, 8]. A batch of N has at most rank N - 1, so a small one cannot reach 0.
+
+    Raises:
+        ShapeError: the embeddings are not both [N, D].
+    """
+    edits = edit_directions(emb_source, emb_target)
+    mean, text_mean = edits.mean(dim=0), text_dirs.mean(dim=0)
+    centred, text_centred = (edits - mean) / len(edits) ** 0.5, (text_dirs - text_mean) / len(text_dirs) ** 0.5
+    own, across, texts = (
+        (one @ two.T).square().sum()
+        for one, two in ((centred, centred), (centred, text_centred), (text_centred, text_centred))
+    )
+    return (mean - text_mean).square().sum() + own - 2 * across + texts
+
+
+def feature_loss(emb_source: Tensor, emb_target: Tensor) -> Tensor:
+    """Mean cosine distance of images to their sources, in [0, 2]: what the directional loss does not see of an edit.
+
+    The identity loss of StyleCLIP (arXiv:2103.17249), on CLIP's features in place of a face network's.
+
+    Args:
+        emb_source: embeddings of frozen images, [N, D], unit norm.
+        emb_target: embeddings of the trained images from the same `ws`, [N, D], unit norm.
+    """
+    return 1 - (emb_source * emb_target).sum(dim=1).mean()

@@ -199,6 +199,9 @@ class Method(ABC, Generic[ConfigT, RecordT]):
         Raises:
             InputError: names the file.
         """
+    def doubts(self, config: ConfigT) -> list[str]:
+        """Settings that are allowed and seldom meant, a line each that begins with the key; told with the plan."""
+        return []
 
     @abstractmethod
     def num_steps(self, config: ConfigT) -> int:

@@ -43,6 +43,15 @@ def left_out(plan: Plan) -> list[str]:
     return [f"{words} ({listed(domains)})" for words, domains in found.items()]
 
 
+def doubts(plan: Plan) -> list[str]:
+    """Settings of rows to be made that their methods would think over, a line each."""
+    found: dict[str, list[str]] = {}
+    for planned in plan.to_train:
+        for words in planned.method_object.doubts(planned.config):
+            found.setdefault(f"{planned.method_object.name}.{words}", []).append(planned.domain)
+    return [f"{words} ({listed(domains)})" for words, domains in found.items()]
+
+
 def minutes(value: float) -> str:
     """A length of time, as precise as a guess deserves.
 

@@ -8,9 +8,14 @@ from pydantic import Field, model_validator
 
 from nada.config import Section
 
+LayerSet = Literal["all", "shape", "shape-expanded", "texture", "no-fine"]
+DRIVING = ("directional_weight", "global_weight", "moments_weight", "patch_directional_weight", "angle_weight")
+"""Of the losses that know the target; the others only hold back."""
+FEW_PICTURES = 4  # a batch below has few pairs, or a covariance of next to no rank
+
 
 class SelectionConfig(Section):
-    """Adaptive layer selection (section 4.2 of the paper)."""
+    """Which convolutions learn: those that the text moves most (section 4.2 of the paper), or a fixed set."""
 
     k: Literal["all", "auto"] | Annotated[int, Field(ge=1)] = "all"
     """Convolutions trained per step; `auto` follows the resolution; `all` skips the pass."""
@@ -20,6 +25,18 @@ class SelectionConfig(Section):
     iterations: int = Field(1, ge=1, le=100)
     """Gradient steps on W+ by which the layers are ranked."""
     learning_rate: float = Field(0.01, gt=0)
+    every: Literal["once"] | Annotated[int, Field(ge=1)] = 1
+    """Steps from one choice of the k layers to the next; `once`: at the first step, for the whole row."""
+    layers: LayerSet = "all"
+    """A fixed set in place of k, as in the reference's `--phase`; see `nada.methods.adapt.layer_selection`."""
+
+    @model_validator(mode="after")
+    def _one_way_to_choose(self) -> SelectionConfig:
+        if self.layers != "all" and self.k != "all":
+            raise ValueError(
+                f"k: {self.k} chooses by the text, layers: {self.layers} is a fixed set; leave one at 'all'"
+            )
+        return self
 
 
 class AdaptConfig(Section):
@@ -55,6 +72,23 @@ class AdaptConfig(Section):
     directional_weight: float = Field(1.0, ge=0)
     global_weight: float = Field(0.0, ge=0)
     """Weight of 1 - cosine to `a {target}`."""
+    moments_weight: float = Field(0.0, ge=0)
+    """Weight of the moments of the edits (SVL, arXiv:2308.10554), in place of `directional_weight` or beside it: mean
+    and covariance over the batch match those over the prompt templates. The paper learns its wordings first; ours are
+    the templates, whose spread is that of the sentence and not of the subject."""
+    patch_directional_weight: float = Field(0.0, ge=0)
+    """Weight of the directional loss on a random patch of half the side, at the same place before and after. The
+    reference has texts for parts of the picture; here every patch follows the whole text."""
+    angle_weight: float = Field(0.0, ge=0)
+    """Weight of the reference's angle (manifold) loss: cosines to source pictures become those of the texts."""
+    in_domain_angle_weight: float = Field(0.0, ge=0)
+    """Weight of the in-domain angle loss (HyperDomainNet, arXiv:2210.08884): pictures keep the cosines to each other
+    that their sources have. Wants a `batch_size` of 4 or more."""
+    feature_weight: float = Field(0.0, ge=0)
+    """Weight of 1 - cosine of each picture to its source, by the guide."""
+    elastic_weight: float = Field(0.0, ge=0)
+    """Weight of elastic weight consolidation: the squared distance of each weight to its start, by its Fisher
+    information there; in place of a selection of layers."""
     selection: SelectionConfig = SelectionConfig()
 
     @model_validator(mode="after")
@@ -67,6 +101,21 @@ class AdaptConfig(Section):
 
     @model_validator(mode="after")
     def _has_a_loss(self) -> AdaptConfig:
-        if self.directional_weight == 0 and self.global_weight == 0:
-            raise ValueError("directional_weight and global_weight are both 0; nothing would be learned")
+        if not any(getattr(self, name) for name in DRIVING):
+            others = ", ".join(DRIVING[2:])
+            raise ValueError(
+                f"directional_weight and global_weight are both 0 ({others} too); nothing would be learned"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _has_pairs(self) -> AdaptConfig:
+        for name in self.of_pairs:
+            if self.batch_size < 2:
+                raise ValueError(f"{name} compares pictures of a step; batch_size is 1, use {FEW_PICTURES} or more")
+        return self
+
+    @property
+    def of_pairs(self) -> list[str]:
+        """Losses in use that look at several pictures together."""
+        return [name for name in ("in_domain_angle_weight", "moments_weight") if getattr(self, name)]

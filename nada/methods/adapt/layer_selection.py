@@ -1,5 +1,17 @@
-"""Adaptive layer selection: which convolutions does the target text move most? (section 4.2 of the paper)
+"""Which convolutions learn: those that the target text moves most (section 4.2 of the paper), or a fixed set.
 
+The fixed sets are those of the reference implementation's `--phase`, by the position of a convolution, coarsest first,
+so that they are the same in every family. In a StyleGAN2 (and a MobileStyleGAN, which ends at half its size):
+
+| `selection.layers` | convolutions | at       |
+|--------------------|--------------|----------|
+| `shape`            | 1-3          | 4, 8 px  |
+| `shape-expanded`   | 1-4          | 4, 8 px, and the first at 16 px |
+| `texture`          | 1 and 4-11   | 4 px, 16 to 128 px |
+| `no-fine`          | 1-11         | 4 to 128 px |
+| `all`              | every one    |          |
+
+The reference trains modulation, noise strength and the constant input of these as well; here weights and biases learn.
 Legend: N batch, L style layers, W_DIM latent width.
 """
 
@@ -15,19 +27,33 @@ from nada.clip.losses import global_loss
 from nada.errors import ParamsError
 from nada.generators.protocol import Generator, Layer
 from nada.latents import draw_ws
-from nada.methods.adapt.config import SelectionConfig
+from nada.methods.adapt.config import LayerSet, SelectionConfig
 from nada.methods.adapt.step_inputs import RenderInputs, draw_render_inputs
 from nada.micro_batch import MicroBatch, parts
+
+LAYER_SETS: dict[LayerSet, frozenset[int]] = {
+    "shape": frozenset(range(3)),
+    "shape-expanded": frozenset(range(4)),
+    "texture": frozenset({0, *range(3, 11)}),
+    "no-fine": frozenset(range(11)),
+}
+"""Positions from 0, as `Generator.conv_layers` orders them."""
 
 
 def eligible_layers(config: SelectionConfig, generator: Generator) -> list[Layer]:
     """The convolutions that may train, lowest resolution first.
 
     Raises:
-        ParamsError: none is as fine as `min_resolution`.
+        ParamsError: none is as fine as `min_resolution`, or none of the fixed set is.
     """
     fine = {layer.name for layer in generator.style_layers() if layer.resolution >= config.min_resolution}
     layers = [layer for layer in generator.conv_layers() if layer.name in fine]
+    if layers and config.layers != "all":
+        in_set = {layer.name for i, layer in enumerate(generator.conv_layers()) if i in LAYER_SETS[config.layers]}
+        layers = [layer for layer in layers if layer.name in in_set]
+        if not layers:
+            problem = f"none of {config.layers!r} is of {config.min_resolution} px (selection.min_resolution) or more"
+            raise ParamsError(f"selection.layers: {problem}; lower that, or choose another set")
     if not layers:
         finest = max(layer.resolution for layer in generator.style_layers() if not layer.is_rgb)
         problem = f"{config.min_resolution}; the finest convolution is of {finest} px"
@@ -53,6 +79,15 @@ def num_selected(config: SelectionConfig, generator: Generator) -> int:
     if chosen > count:
         raise ParamsError(f"selection.k: {chosen} layers of {count}; at most {count}, or 'all'")
     return chosen
+
+
+def is_time_to_select(config: SelectionConfig, index: int) -> bool:
+    """Whether the k layers are chosen anew before step `index`; otherwise those of the step before stay.
+
+    >>> [index for index in range(7) if is_time_to_select(SelectionConfig(every=3), index)]
+    [0, 3, 6]
+    """
+    return index == 0 if config.every == "once" else index % config.every == 0
 
 
 def select_layers(

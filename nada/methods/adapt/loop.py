@@ -14,13 +14,14 @@ from torch import Tensor
 
 from nada.clip.goal import Goal
 from nada.clip.guide import Guide
-from nada.clip.losses import directional_loss, global_loss
 from nada.errors import NonFiniteLossError
 from nada.generators.protocol import Generator, Layer
 from nada.latents import seeded_rng
 from nada.methods.adapt import state
 from nada.methods.adapt.config import AdaptConfig
-from nada.methods.adapt.layer_selection import select_layers
+from nada.methods.adapt.layer_selection import is_time_to_select, select_layers
+from nada.methods.adapt.objective.elastic import ElasticWeights, fisher_information
+from nada.methods.adapt.objective.terms import Objective, Seen
 from nada.methods.adapt.parametrisation import parametrise
 from nada.methods.adapt.step_inputs import StepInputs, draw_step_inputs
 from nada.methods.adapt.trace import TrainingStep
@@ -65,17 +66,20 @@ class Adaptation:
     ) -> None:
         self.source, self.target, self.guide, self.config = source, target, guide, config
         self.rng = seeded_rng(seed)
-        self.text_dirs = goal.directions(guide)  # [D] a model
         self.emb_bare = goal.places(guide)  # ranks the layers
-        self.emb_article = goal.places(guide, article=True)  # is the goal of the global loss
         self.parameters = parametrise(target, config)
         self.optimizer = torch.optim.Adam(
             self.parameters.learnable, lr=config.learning_rate, betas=(BETA1, config.beta2)
         )
-        weights = {"directional": config.directional_weight, "global": config.global_weight}
-        self.loss_weights = {name: weight for name, weight in weights.items() if weight > 0}
         self.micro_batch = MicroBatch(micro_batch or max(config.batch_size, config.selection.batch_size))
+        self.objective = Objective(goal, guide, config, self._elastic(seed) if config.elastic_weight else None)
+        self._rest: Seen | None = None
         self.trace: list[TrainingStep] = []
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Of every term."""
+        return self.objective.weights
 
     def __iter__(self) -> Iterator[TrainingStep]:
         config = self.config
@@ -109,25 +113,40 @@ class Adaptation:
         """The convolutions of this step; none where toRGB alone learns."""
         if not self.parameters.trains_convs:
             return []
+        if not is_time_to_select(self.config.selection, len(self.trace)):
+            return [layer for layer in self.target.conv_layers() if layer.name in self.trace[-1].layers]
         return select_layers(self.target, self.guide, self.emb_bare, self.config.selection, self.rng, self.micro_batch)
 
     def losses(self, inputs: StepInputs) -> dict[str, Tensor]:
-        """The terms that the configuration asks for, and `loss`, their weighted sum; each a mean over N samples."""
-        # Render the same latents before and after the change, and see them through CLIP.
+        """The terms that the configuration asks for, and `loss`, their weighted sum; see `objective.terms`.
+
+        That of the paper is L = 1 - <dI, dT> / (|dI| |dT|), with dI the edit of each picture and dT that of the text.
+        """
+        seen = self.see(inputs)
+        if inputs.whole is None or not self.objective.is_of_batches:
+            return self.objective(seen)
+        if inputs.start == 0 or self._rest is None:  # of this step; the weights stay while its parts add up
+            with torch.no_grad():
+                self._rest = Seen.joined([self.see(part) for part in inputs.whole.split(len(inputs))])
+        return self.objective(seen, self._rest.with_part(inputs.place, seen), inputs.share)
+
+    def see(self, inputs: StepInputs) -> Seen:
+        """Render the same latents before and after the change, and see them through CLIP."""
+        patches_before, patches_after = inputs.patches or (None, None)
         with torch.no_grad():
             img_source = self.source.synthesis(inputs.ws, noise=inputs.source.noise)  # [N, 3, R, R]
             emb_source = self.guide.embed_images(img_source, inputs.source.views)  # [N, D] a model
+            source_patches = self.guide.embed_images(img_source, patches_before) if patches_before else []
         img_target = self.target.synthesis(inputs.ws, noise=inputs.target.noise)
         emb_target = self.guide.embed_images(img_target, inputs.target.views)
+        target_patches = self.guide.embed_images(img_target, patches_after) if patches_after else []
+        return Seen(emb_source, emb_target, source_patches, target_patches)
 
-        # L = 1 - <dI, dT> / (|dI| |dT|), with dI the edit of each picture and dT that of the text (eq. 4).
-        terms: dict[str, Tensor] = {}
-        if "directional" in self.loss_weights:
-            terms["directional"] = self.guide.weigh(map(directional_loss, emb_source, emb_target, self.text_dirs))
-        if "global" in self.loss_weights:
-            terms["global"] = self.guide.weigh(map(global_loss, emb_target, self.emb_article))
-        weighted = [weight * terms[name] for name, weight in self.loss_weights.items()]
-        return {**terms, "loss": torch.stack(weighted).sum()}
+    def _elastic(self, seed: int) -> ElasticWeights:
+        """Of the target as it starts, by random numbers of its own: a state that is restored later changes nothing."""
+        weights = self.parameters.learnable
+        fisher = fisher_information(self.target, self.guide, weights, seeded_rng(seed), self.micro_batch)
+        return ElasticWeights(weights, fisher)
 
     def end(self, weights: Mapping[str, Tensor] | None = None) -> None:
         """Give the target its last weights, and train no more.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nada.methods.adapt import wording
-from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.config import FEW_PICTURES, AdaptConfig
 from nada.methods.adapt.record import AdaptRecord
 from nada.methods.base import Assignment, Method, Trouble
 
@@ -36,6 +36,13 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
         from nada.methods.adapt.layer_selection import num_selected
 
         num_selected(config.selection, generator)
+
+    def doubts(self, config: AdaptConfig) -> list[str]:
+        """Losses of pairs with few of them."""
+        if config.batch_size >= FEW_PICTURES:
+            return []
+        few = f"with a batch_size of {config.batch_size}; {FEW_PICTURES} or more tell how pictures differ"
+        return [f"{name}: {getattr(config, name):g} {few}" for name in config.of_pairs]
 
     def num_steps(self, config: AdaptConfig) -> int:
         """`iterations`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nada.clip.augmentations import Augmentations
+from nada.clip.augmentations import Augmentations, draw_patches
 from nada.clip.guide import Guide
 from nada.generators.protocol import Generator, NoiseMaps
 from nada.latents import draw_ws
@@ -40,14 +40,34 @@ class StepInputs:
     """[N, L, W_DIM]."""
     source: RenderInputs
     target: RenderInputs
+    patches: tuple[Augmentations, Augmentations] | None = None
+    """A patch of each picture, before and after, where a loss asks for patches."""
+    whole: StepInputs | None = None
+    """Of what this is a part, where it is one."""
+    start: int = 0
+    """First of its samples in `whole`."""
 
     def __len__(self) -> int:
         return self.ws.shape[0]
 
+    @property
+    def place(self) -> slice:
+        """Its samples in `whole`."""
+        return slice(self.start, self.start + len(self))
+
+    @property
+    def share(self) -> float:
+        """Of the samples of `whole`."""
+        return 1.0 if self.whole is None else len(self) / len(self.whole)
+
     def split(self, size: int) -> Iterator[StepInputs]:
         """Micro-batches of at most `size` samples, in order."""
+        if size >= len(self):
+            yield self
+            return
         for part in parts(len(self), size):
-            yield StepInputs(self.ws[part], self.source[part], self.target[part])
+            patches = None if self.patches is None else (self.patches[0][part], self.patches[1][part])
+            yield StepInputs(self.ws[part], self.source[part], self.target[part], patches, self, part.start)
 
 
 def draw_render_inputs(count: int, generator: Generator, guide: Guide, rng: torch.Generator) -> RenderInputs:
@@ -59,4 +79,7 @@ def draw_step_inputs(config: AdaptConfig, generator: Generator, guide: Guide, rn
     """Latents of a step, some of them mixed, with noise and views for source and target."""
     ws = draw_ws(config.batch_size, generator, rng, config.style_mixing)
     source, target = (draw_render_inputs(config.batch_size, generator, guide, rng) for _ in range(2))
-    return StepInputs(ws, source, target)
+    if config.patch_directional_weight == 0:
+        return StepInputs(ws, source, target)
+    patches = draw_patches(config.batch_size, generator.resolution, guide.views.noise, rng)
+    return StepInputs(ws, source, target, patches)

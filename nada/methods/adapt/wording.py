@@ -6,19 +6,35 @@ from nada.methods.adapt.config import AdaptConfig
 from nada.methods.adapt.record import AdaptRecord
 from nada.methods.base import Trouble
 
+LATER_LOSSES = (
+    ("moments_weight", "moments"),
+    ("patch_directional_weight", "patches"),
+    ("angle_weight", "angle"),
+    ("in_domain_angle_weight", "in-domain angle"),
+    ("feature_weight", "feature distance"),
+    ("elastic_weight", "elastic weights"),
+)
+"""In words; told where they are in use."""
+
 
 def settings_in_words(config: AdaptConfig) -> str:
     """What a reader wants to know of the settings, to follow `300 steps`.
 
     >>> settings_in_words(AdaptConfig())
     'of 2, learning rate 0.0016, convs, k all'
+    >>> settings_in_words(AdaptConfig(batch_size=4, in_domain_angle_weight=5, selection={"layers": "texture"}))
+    'of 4, learning rate 0.0016, convs, k all of texture, in-domain angle 5'
     """
     selection = config.selection
-    layers = config.train if config.parameters == "full" else f"{config.parameters} of {config.train}"
+    learns = config.train if config.parameters == "full" else f"{config.parameters} of {config.train}"
     if config.sparsity > 0:
-        layers += f", {1 - config.sparsity:.0%} kept"
+        learns += f", {1 - config.sparsity:.0%} kept"
+    layers = f"k {selection.k}" if selection.layers == "all" else f"k all of {selection.layers}"
     finest = f" from {selection.min_resolution} px" if selection.min_resolution > 4 else ""
-    return f"of {config.batch_size}, learning rate {config.learning_rate}, {layers}, k {selection.k}{finest}"
+    often = "" if selection.every == 1 else f" every {selection.every}" if selection.every != "once" else " once"
+    losses = "".join(f", {words} {getattr(config, name):g}" for name, words in LATER_LOSSES if getattr(config, name))
+    chosen = f"{layers}{finest}{often}{losses}"
+    return f"of {config.batch_size}, learning rate {config.learning_rate}, {learns}, {chosen}"
 
 
 def facts(part: AdaptRecord) -> dict[str, str]:
@@ -49,7 +65,7 @@ def advice(trouble: Trouble, config: AdaptConfig) -> list[str]:
 def _ways_to_less(config: AdaptConfig) -> list[str]:
     """What leaves a domain more of its variety."""
     ways = ["a smaller global_weight: it rewards one picture for all"] if config.global_weight > 0 else []
-    if config.selection.k == "all" and config.train != "rgb":
+    if config.selection.k == config.selection.layers == "all" and config.train != "rgb":
         ways.append("a recipe with selection.k: auto")
     return ways
 
@@ -58,6 +74,7 @@ def _ways_to_more(config: AdaptConfig) -> list[str]:
     """What moves a domain further."""
     if config.parameters != "full":
         return ["a recipe with parameters: full"]
-    if config.selection.k != "all":
-        return ["a recipe with selection.k: all"]
+    for option in ("k", "layers"):
+        if getattr(config.selection, option) != "all":
+            return [f"a recipe with selection.{option}: all"]
     return ["a recipe that trains convolutions as well, such as style"] if config.train == "rgb" else []

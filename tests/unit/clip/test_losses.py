@@ -6,7 +6,16 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nada.clip.losses import EDIT_EPS, directional_loss, edit_directions, global_loss
+from nada.clip.losses import (
+    EDIT_EPS,
+    angle_loss,
+    directional_loss,
+    edit_directions,
+    feature_loss,
+    global_loss,
+    in_domain_angle_loss,
+    moments_loss,
+)
 from nada.errors import ShapeError
 
 
@@ -55,3 +64,42 @@ def test_mismatched_embeddings_are_refused() -> None:
 def test_global_loss_is_zero_at_the_text() -> None:
     text = unit(1, 0)
     assert global_loss(text, text[0]) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_angle_loss_compares_every_target_with_every_source() -> None:
+    source, target = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert angle_loss(source, target, torch.tensor(0.25)) == pytest.approx((0.75 + 0.75 + 0.25 + 0.25) / 4)
+
+
+def test_the_in_domain_angle_loss_compares_each_pair_with_its_sources() -> None:
+    right, up = [1.0, 0.0], [0.0, 1.0]
+    source, target = torch.tensor([right, up, right]), torch.tensor([right, right, up])
+    assert in_domain_angle_loss(source, target) == pytest.approx(2 / 3)  # cosines 0, 1, 0 became 1, 0, 0
+
+
+def test_the_in_domain_angle_loss_lets_all_pictures_turn_together() -> None:
+    source, turn = unit(4, 0), torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)))[0]
+    assert in_domain_angle_loss(source, source @ turn) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ShapeError, match="in-domain angle loss: 1 image; it compares pairs, so give 2 or more"):
+        in_domain_angle_loss(source[:1], source[:1])
+
+
+def test_the_moments_loss_is_of_mean_and_covariance() -> None:
+    start = torch.zeros(2, 2)
+    edits, texts = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    # Means (1/2, 1/2) and (1, 0); covariances [[1/4, -1/4], [-1/4, 1/4]] and 0.
+    assert moments_loss(start, edits, texts) == pytest.approx(1 / 2 + 4 / 16)
+    assert moments_loss(start, edits, edits) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_moments_loss_is_that_of_whole_covariance_matrices() -> None:
+    source, target, texts = unit(5, 0), unit(5, 1), unit(7, 2)
+    edits = edit_directions(source, target)
+    means, covariances = zip(*((d.mean(dim=0), torch.cov(d.T, correction=0)) for d in (edits, texts)), strict=True)
+    expected = (means[0] - means[1]).square().sum() + (covariances[0] - covariances[1]).square().sum()
+    torch.testing.assert_close(moments_loss(source, target, texts), expected)
+
+
+def test_the_feature_loss_is_the_mean_distance_to_the_sources() -> None:
+    source, target = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.6, 0.8], [0.0, 1.0]])
+    assert feature_loss(source, target) == pytest.approx((0.4 + 1.0) / 2)

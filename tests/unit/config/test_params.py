@@ -146,10 +146,31 @@ def test_the_bundled_params_yaml_has_no_invalid_keys() -> None:
             lambda c: c["recipes"]["shape"]["selection"].update(k=0),
             "recipes.shape.selection.k: expected 'all', 'auto' or a whole number of 1 or more, got 0",
         ),
+        (
+            lambda c: c["adapt"].update(elastic_weight=-1),
+            "adapt.elastic_weight: expected a number of 0 or more, got -1",
+        ),
+        (
+            lambda c: c["adapt"].update(in_domain_angle_weight=5, batch_size=1),
+            "adapt: in_domain_angle_weight compares pictures of a step; batch_size is 1, use 4 or more",
+        ),
+        (
+            lambda c: c["recipes"]["shape"]["selection"].update(layers="texture"),
+            "recipes.shape.selection: k: auto chooses by the text, layers: texture is a fixed set; leave one at 'all'",
+        ),
+        (
+            lambda c: c["adapt"].update(selection={"layers": "textur"}),
+            "adapt.selection.layers: expected 'all', 'shape', 'shape-expanded', 'texture' or 'no-fine', got 'textur'",
+        ),
+        (
+            lambda c: c["adapt"].update(selection={"every": 0}),
+            "adapt.selection.every: expected 'once' or a whole number of 1 or more, got 0",
+        ),
         (lambda c: c["recipes"].update(odd=4), "recipes.odd: expected a section, got 4"),
         (
             lambda c: c["recipes"]["style"].update(directional_weight=0),
-            "recipes.style: directional_weight and global_weight are both 0; nothing would be learned",
+            "recipes.style: directional_weight and global_weight are both 0 (moments_weight, patch_directional_weight, "
+            "angle_weight too); nothing would be learned",
         ),
         (
             lambda c: c["recipes"]["shape"].update(method="adpat"),
@@ -185,7 +206,8 @@ def test_all_mistakes_come_at_once_and_in_the_order_of_sections(tmp_path: Path, 
         "  night.device: expected a text, got 7",
         "  adapt.lr: unknown key; the keys are 'iterations', 'stop', 'probe_every', 'probe_images', 'batch_size', "
         "'learning_rate', 'beta2', 'decay', 'ema', "
-        "'train', 'style_mixing', 'directional_weight', 'global_weight' and 'selection'",
+        "'train', 'style_mixing', 'directional_weight', 'global_weight', 'moments_weight', 'patch_directional_weight', "
+        "'angle_weight', 'in_domain_angle_weight', 'feature_weight', 'elastic_weight' and 'selection'",
         "  adapt.iteratons: unknown key; did you mean 'iterations'?",
         "  recipes.shape.ema: expected a number of 0 or more, below 1, got 1",
     ]

@@ -188,6 +188,16 @@ def test_a_recipe_with_too_many_layers_is_refused_before_training(project: Proje
     assert not list((project.folder / "weights" / "adapted").iterdir())
 
 
+def test_the_plan_doubts_pairs_of_pictures_where_there_are_few(project: Project) -> None:
+    project.prompts(SKETCH)
+    params = project.folder / "params.yaml"
+    params.write_text(params.read_text().replace("iterations: 4", "in_domain_angle_weight: 1"))
+    outcome = project.nada("plan", "--no-preflight")
+    assert outcome.status == 0
+    doubt = "adapt.in_domain_angle_weight: 1 with a batch_size of 2; 4 or more tell how pictures differ (sketch)"
+    assert doubt in outcome.out
+
+
 def test_too_many_samples_for_one_grid_are_refused(project: Project) -> None:
     outcome = project.nada("sample", "source", "--count", "1000000")
     assert outcome.status == 2

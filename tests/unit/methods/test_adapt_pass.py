@@ -21,8 +21,9 @@ from nada.methods.models import Clips, Models
 SKETCH = AdaptConfig(iterations=3)
 CHOSEN = AdaptConfig(iterations=4, stop="auto", probe_every=2, probe_images=4, ema=0.5)
 BROKEN = AdaptConfig(iterations=3, global_weight=1e39)  # the loss overflows at the first step
-TARGETS = {"sketch": "pencil sketch", "chosen": "neon lights", "broken": "broken glass"}
-CONFIGS = {"sketch": SKETCH, "chosen": CHOSEN, "broken": BROKEN}
+HELD = AdaptConfig(iterations=2, in_domain_angle_weight=1.0, elastic_weight=1.0)
+TARGETS = {"sketch": "pencil sketch", "chosen": "neon lights", "broken": "broken glass", "held": "neon lights"}
+CONFIGS = {"sketch": SKETCH, "chosen": CHOSEN, "broken": BROKEN, "held": HELD}
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,15 @@ def test_two_rows_of_one_pass_leave_the_bytes_of_two_passes_of_one(models: Model
         ["generator.safetensors", "trace.csv"],
         ["generator.safetensors", "probes.csv", "trace.csv"],
     ]
+
+
+def test_each_loss_in_use_is_a_column_of_the_trace(models: Models, tmp_path: Path) -> None:
+    making = begin(models, "held")
+    list(making)
+    header, first, second = files(making, "held", tmp_path)["trace.csv"].decode().splitlines()
+    assert header == "step,loss,directional,in_domain_angle,elastic,layers"
+    assert first.split(",")[-2:] == ["0", "all"]  # no weight has moved yet
+    assert float(second.split(",")[-2]) > 0
 
 
 @pytest.mark.parametrize("rows", [("broken", "sketch"), ("sketch", "broken")])

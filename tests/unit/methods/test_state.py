@@ -22,6 +22,15 @@ CONFIGS = {
     "one layer": AdaptConfig(iterations=5, selection=SelectionConfig(k=1, batch_size=2)),
     "averaged": AdaptConfig(iterations=5, ema=0.9, decay="cosine", style_mixing=0.5, train="convs+rgb"),
     "rgb": AdaptConfig(iterations=5, train="rgb", global_weight=0.5),
+    "against collapse": AdaptConfig(
+        iterations=5,
+        batch_size=3,
+        in_domain_angle_weight=2.0,
+        moments_weight=0.5,
+        patch_directional_weight=0.5,
+        elastic_weight=10.0,
+        selection=SelectionConfig(k=1, batch_size=2, every=3),
+    ),
 }
 
 

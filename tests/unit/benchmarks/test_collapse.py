@@ -1,0 +1,48 @@
+"""The table of options against collapse: what is there is not run again, and counts once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from nada.methods.adapt.config import AdaptConfig
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+NAMES = ("collapse", "choose", "truth")
+
+
+@pytest.fixture
+def collapse(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield importlib.import_module("collapse")
+    for name in NAMES:
+        sys.modules.pop(name, None)
+
+
+def test_every_option_is_one_of_adapt(collapse: ModuleType) -> None:
+    for options in collapse.OPTIONS.values():
+        AdaptConfig.model_validate({"batch_size": 4, **options})
+
+
+def test_finished_runs_come_back_from_the_file_and_into_one_table(collapse: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    assert collapse.read(path) == []
+    runs = [
+        collapse.Run("neon", "none", 0, 60, 0.3, 0.8, 0.25, 0.9, 0.2),
+        collapse.Run("robot", "none", 0, 60, 0.5, 0.6, None, 0.7, 0.4),
+        collapse.Run("neon", "elastic", 1, 60, 0.25, 0.75, 0.5, 1.0, 0.25),
+    ]
+    for run in runs:
+        collapse.append(path, run)
+    assert collapse.read(path) == runs
+    assert list(collapse.table(runs)) == [
+        "| option | runs | left | edit | paired | variety | seconds |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+        "| none | 2 | 0.400 | 0.700 | 0.250 | 0.800 | 0.300 |",
+        "| elastic | 1 | 0.250 | 0.750 | 0.500 | 1.000 | 0.250 |",
+    ]
