@@ -48,7 +48,9 @@ def truths_of(world: str) -> dict[str, Truth]:
     domains = importlib.import_module("domains")
     if world == "avatars":
         filters, own = importlib.import_module("filters").FILTERS, importlib.import_module("styles").SOURCE_STYLE
-        return {domain.slug: _of_numpy(filters[domain.treatment]) for domain in domains.DOMAINS if domain.style == own}
+        of_texts = {domain.slug: filters[domain.treatment] for domain in domains.DOMAINS if domain.style == own}
+        shown = {"two-inks": importlib.import_module("two_inks").two_inks}  # by pictures alone
+        return {slug: _of_numpy(apply) for slug, apply in {**of_texts, **shown}.items()}
     return {domain.slug: _of_style(domains.true_pictures, domain.style) for domain in domains.DOMAINS}
 
 

@@ -5,11 +5,12 @@ Nothing is opened here but a zip's list of names, and torch is not imported.
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -69,6 +70,44 @@ def find_pictures(path: Path) -> PictureSet:
         others = f"; in it are {found.left_out_in_words}" if kinds else ""
         raise ImageError(f"{path}: no images in it; expected files that end in {', '.join(SUFFIXES)}{others}")
     return found
+
+
+def shared_picture(one: Path, other: Path) -> tuple[str, str] | None:
+    """The names of a picture, byte for byte, that two sets have; None where they have none in common.
+
+    Only pictures of equal size are opened.
+
+    Raises:
+        ImageError: as `find_pictures`, or a picture cannot be read.
+    """
+    sizes, other_sizes = _sizes(one), _sizes(other)
+    common = set(sizes.values()) & set(other_sizes.values())
+    ours, theirs = (
+        {sha256: name for name, sha256 in _hashes(path, [name for name, size in found.items() if size in common])}
+        for path, found in ((one, sizes), (other, other_sizes))
+    )
+    return next(((name, theirs[sha256]) for sha256, name in ours.items() if sha256 in theirs), None)
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    """Bytes of each picture of a set, unpacked."""
+    names = find_pictures(path).names
+    if is_folder(path):
+        return {name: (path / name).stat().st_size for name in names}
+    with open_zip(path) as archive:
+        return {name: archive.getinfo(name).file_size for name in names}
+
+
+def _hashes(path: Path, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names and sha256 of a set's pictures."""
+    with ExitStack() as stack:
+        archive = None if is_folder(path) else stack.enter_context(open_zip(path))
+        for name in names:
+            try:
+                with (path / name).open("rb") if archive is None else archive.open(name) as file:
+                    yield name, hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+            except UNREADABLE_ZIP as err:
+                raise ImageError(f"{path}/{name}: cannot be read ({reason(err)}); replace or remove it") from err
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def fail_row(context: NightContext, planned: PlannedRow, error: Exception) -> No
     reason = " ".join(str(error).split())[:REASON_LENGTH] or type(error).__name__
     details = error.details if isinstance(error, RowFailedError) else ""
     context.failures.append(
-        Failure(domain=row.domain, source=row.source, target=row.target, reason=reason, details=details)
+        Failure(domain=row.domain, source=row.source, target=row.aim, reason=reason, details=details)
     )
     context.status_writer.failed(row.domain, reason)
     context.listener.failed(row.domain, reason)

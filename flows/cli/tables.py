@@ -31,7 +31,7 @@ def plan_table(plan: Plan) -> RenderableType:
     sheet = Sheet(Column("domain"), *prose, Column("steps", is_number=True), Column("state", is_prose=True))
     for planned in plan.rows[:ROWS_SHOWN]:
         row = planned.row
-        cells = (row.domain, row.source, row.target, row.recipe or row.method, _steps(planned), _state(planned))
+        cells = (row.domain, row.source, row.aim, row.recipe or row.method, _steps(planned), _state(planned))
         sheet.add(*cells, style="" if planned.state in ("train", "judge") else "dim")
     return Group(sheet, *_more(len(plan.rows), ""))
 

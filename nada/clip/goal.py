@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from nada.clip.guide import Guide
 
 
+class Eye(Protocol):
+    """A CLIP that does not guide and looks on; `nada.clip.model.ClipModel` is one."""
+
+    @property
+    def name(self) -> str:
+        """Architecture."""
+
+    def embed_images(self, img: Tensor) -> Tensor:
+        """[N, 3, H, W] in [-1, 1] -> emb [N, D], unit norm."""
+
+    def class_embedding(self, prompt: str) -> Tensor:
+        """Mean embedding of the templated prompt, [D], unit norm."""
+
+    def text_direction(self, source: str, target: str) -> Tensor:
+        """Direction from the source prompt to the target prompt, [D], unit norm."""
+
+
 class Goal(Protocol):
     """Whatever says where pictures shall go: a pair of texts, a text, or pictures."""
 
@@ -33,6 +50,9 @@ class Goal(Protocol):
             guide: the models.
             article: as a sentence would name it, `a sketch`, where the goal is a text.
         """
+
+    def seen_by(self, clip: Eye) -> tuple[Tensor, Tensor]:
+        """Direction and place, [D] each, as one who looks on measures them."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +77,7 @@ class PromptPair:
     def places(self, guide: Guide, article: bool = False) -> list[Tensor]:
         """The target's embeddings."""
         return guide.text_embeddings(f"a {self.target}" if article else self.target)
+
+    def seen_by(self, clip: Eye) -> tuple[Tensor, Tensor]:
+        """Both averaged over the templates."""
+        return clip.text_direction(self.source, self.target), clip.class_embedding(self.target)

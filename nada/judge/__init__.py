@@ -2,7 +2,7 @@
 
 from nada.judge.features import Embedder, Judge, SetFeatures, embed_images_batched
 from nada.judge.retrieval import Retrieved, retrieve
-from nada.judge.scores import Score, score_domain
+from nada.judge.scores import Score, StyleDirection, score_domain
 from nada.judge.set_distances import frechet_distance
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Retrieved",
     "Score",
     "SetFeatures",
+    "StyleDirection",
     "embed_images_batched",
     "frechet_distance",
     "retrieve",

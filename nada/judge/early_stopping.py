@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nada.clip.goal import PromptPair
+from nada.clip.goal import Goal
 from nada.judge.features import Embedder, SetFeatures, unit
 from nada.judge.spread import COLLAPSED, diversity
-from nada.judge.texts import directional_similarities, embed_prompts, similarities
+from nada.judge.texts import directional_similarities, similarities
 
 GAIN = 0.01  # of directional similarity, in [-1, 1]: less in PATIENCE probes is a plateau
 PATIENCE = 4  # probes; some dip while the optimizer swings
@@ -34,7 +34,7 @@ class Probe:
     edit: float
     """Directional similarity, mean over the probe's images, in [-1, 1]."""
     similarity: float
-    """Cosine to the target prompt, mean, in [-1, 1]."""
+    """Cosine to the goal's place, such as the target prompt, mean, in [-1, 1]."""
     diversity: float
     """Structural diversity, of the source's on the same latents."""
     drift: float
@@ -53,23 +53,22 @@ class Choice:
     """In words."""
 
 
-def look(clip: Embedder, pair: PromptPair, source: SetFeatures, target: SetFeatures, step: int) -> Probe:
+def look(clip: Embedder, goal: Goal, source: SetFeatures, target: SetFeatures, step: int) -> Probe:
     """The figures of a probe.
 
     Args:
         clip: the judge, which must not have guided.
-        pair: the row's prompts.
+        goal: the row's.
         source: what the source generator shows, M images.
         target: what the adapted generator shows on the same latents.
         step: steps trained.
     """
-    text_dir = unit(clip.text_direction(pair.source, pair.target).detach().double().cpu().numpy())
-    (to_target,) = embed_prompts(clip, [pair.target])
+    direction, place = (unit(seen.detach().double().cpu().numpy()) for seen in goal.seen_by(clip))
     spread = diversity(source.structure)
     return Probe(
         step=step,
-        edit=float(directional_similarities(source.emb, target.emb, text_dir).mean()),
-        similarity=float(similarities(target.emb, to_target).mean()),
+        edit=float(directional_similarities(source.emb, target.emb, direction).mean()),
+        similarity=float(similarities(target.emb, place).mean()),
         diversity=diversity(target.structure) / spread if spread > COLLAPSED else 1.0,
         drift=float(np.linalg.norm(target.emb.mean(axis=0) - source.emb.mean(axis=0))),
     )

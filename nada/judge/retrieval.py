@@ -23,8 +23,8 @@ from nada.judge.texts import embed_prompts, nearest_texts
 class Retrieved:
     """A domain's line of the night's confusion matrix."""
 
-    score: Score
-    """Share of the images that find their own prompt."""
+    score: Score | None
+    """Share of the images that find their own prompt; None where the domain has none, and pictures show it."""
     nearest: dict[str, int]
     """Prompt -> images that are nearest to it among all, where there are any."""
 
@@ -34,15 +34,18 @@ def retrieve(clip: Embedder, pair: PromptPair, emb: Features, targets: Iterable[
 
     Args:
         clip: must not have guided.
-        pair: the domain's prompts.
+        pair: the domain's prompts; its target may be empty.
         emb: of its images, [M, D]; rounded to float32, so that kept ones say the same as new ones.
         targets: target prompts of the night.
     """
-    prompts = sorted({pair.target, pair.source, *targets})
+    prompts = sorted({pair.target, pair.source, *targets} - {""})
     rounded = np.asarray(emb, dtype=np.float32).astype(np.float64)
     nearest = nearest_texts(rounded, embed_prompts(clip, prompts))
+    counts = dict(Counter(prompts[index] for index in nearest))
+    if not pair.target:
+        return Retrieved(None, counts)
     found = np.asarray(nearest == prompts.index(pair.target), dtype=np.float64)
     against = f"prompt '{pair.target}' among {len(prompts)} prompts"
     space = Space(network_name(clip), clip.resizing)
     score = space.score(mean_estimate(found), against, len(emb))
-    return Retrieved(score, dict(Counter(prompts[index] for index in nearest)))
+    return Retrieved(score, counts)

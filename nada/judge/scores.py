@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from nada.errors import ShapeError
 from nada.judge.bootstrap import Interval, estimate, mean_estimate
 from nada.judge.diversity import clusters, consistency, distances, ratio, within_clusters
-from nada.judge.features import Embedder, Features, Judge, SetFeatures, network_name
+from nada.judge.features import Embedder, Features, Judge, SetFeatures, network_name, unit
 from nada.judge.manifold import manifolds
 from nada.judge.set_distances import frechet_estimate, kernel_estimate
 from nada.judge.spaces import colour
@@ -56,6 +57,15 @@ class Space:
         return Score(figure.value, figure.low, figure.high, reference, num_images, self.network, self.resizing)
 
 
+@dataclass(frozen=True)
+class StyleDirection:
+    """Where the pictures that a domain learned from lie from its source, by the judge's CLIP."""
+
+    direction: Tensor
+    """[D], unit norm."""
+    num_images: int
+
+
 COLOUR = Space(colour.NAME, colour.RESIZING)
 STRUCTURE = Space(NAME, f"area average to {', '.join(map(str, LEVELS_PX))} px")
 
@@ -67,19 +77,22 @@ def score_domain(
     source: SetFeatures,
     target: SetFeatures,
     references: SetFeatures | None,
+    style: StyleDirection | None = None,
 ) -> dict[str, Score]:
     """Every score of one domain that does not depend on others, from features alone.
 
     Args:
         judge: its CLIP must not have guided.
         pair_source: prompt of the source domain.
-        pair_target: prompt of the target domain.
+        pair_target: prompt of the target domain; empty where it has none, and pictures show it.
         source: the source generator's samples, M.
         target: the adapted generator's samples on the same latents, M.
         references: true images of the target domain, K, or None where there are none.
+        style: of the pictures that the domain learned from, if it did.
 
     Returns:
-        Scores by name; those that end in `_to_reference` only with references. Distances to the source's samples
+        Scores by name; those that end in `_to_reference` only with references, `style_similarity` only with a style,
+        those of the target's text only with one. Distances to the source's samples
         are called drift: they tell how far a domain moved, not how well.
 
     Raises:
@@ -92,6 +105,7 @@ def score_domain(
     space = Space(network_name(clip), clip.resizing)
     scores = {
         **_text_scores(clip, space, pair_source, pair_target, source, target),
+        **({} if style is None else _style_scores(space, style, source, target)),
         **_variety_scores(judge, space, source, target),
         **_set_scores(space, "", 1.0, source.emb, target.emb, None if references is None else references.emb),
     }
@@ -127,16 +141,27 @@ def _second_opinion(
 def _text_scores(
     clip: Embedder, space: Space, pair_source: str, pair_target: str, source: SetFeatures, target: SetFeatures
 ) -> dict[str, Score]:
-    to_target, to_source = (similarities(target.emb, emb) for emb in embed_prompts(clip, [pair_target, pair_source]))
+    (from_source,) = embed_prompts(clip, [pair_source])
+    to_source = similarities(target.emb, from_source), f"prompt '{pair_source}'"
+    if not pair_target:
+        return {"clip_similarity_source": space.score(mean_estimate(to_source[0]), to_source[1], len(target))}
+    (to_target,) = (similarities(target.emb, emb) for emb in embed_prompts(clip, [pair_target]))
     text_dir = clip.text_direction(pair_source, pair_target).detach().double().cpu().numpy()
     followed = directional_similarities(source.emb, target.emb, text_dir / np.linalg.norm(text_dir))
     direction = f"text direction '{pair_source}' -> '{pair_target}', {_samples(len(source))} on the same latents"
     references = {
         "clip_similarity_target": (to_target, f"prompt '{pair_target}'"),
-        "clip_similarity_source": (to_source, f"prompt '{pair_source}'"),
+        "clip_similarity_source": to_source,
         "directional_similarity": (followed, direction),
     }
     return {name: space.score(mean_estimate(of), text, len(target)) for name, (of, text) in references.items()}
+
+
+def _style_scores(space: Space, style: StyleDirection, source: SetFeatures, target: SetFeatures) -> dict[str, Score]:
+    direction = unit(style.direction.detach().double().cpu().numpy())
+    followed = directional_similarities(source.emb, target.emb, direction)
+    against = f"direction to {style.num_images} style pictures, {_samples(len(source))} on the same latents"
+    return {"style_similarity": space.score(mean_estimate(followed), against, len(target))}
 
 
 def _variety_scores(judge: Judge, space: Space, source: SetFeatures, target: SetFeatures) -> dict[str, Score]:

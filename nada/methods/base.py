@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, T
 
 from pydantic import BaseModel, ConfigDict
 
-from nada.clip.goal import PromptPair
+from nada.clip.goal import Goal
 from nada.config import Section
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Assignment(Generic[ConfigT]):
 
     row: str
     """Tags its steps."""
-    goal: PromptPair
+    goal: Goal
     config: ConfigT
     seed: int
     storage: Storage
@@ -199,9 +199,16 @@ class Method(ABC, Generic[ConfigT, RecordT]):
         Raises:
             InputError: names the file.
         """
+
     def doubts(self, config: ConfigT) -> list[str]:
         """Settings that are allowed and seldom meant, a line each that begins with the key; told with the plan."""
         return []
+
+    def measured_from(self, config: ConfigT) -> Literal["start", "base"]:
+        """What the row's edits are measured from, in training and by the judge: what it starts from, or the pretrained
+        generator behind that.
+        """
+        return "start"
 
     @abstractmethod
     def num_steps(self, config: ConfigT) -> int:

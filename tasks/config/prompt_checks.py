@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nada.errors import JOINERS, is_on_one_line, is_unseen, shown
 from tasks.config.prompt_tokens import LONGEST_TOKEN, are_one, count_tokens, read_as, special_tokens
-from tasks.config.row import EMPTY
+from tasks.config.row import EMPTY, OR_PICTURES
 
 BLANKS = "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 """Letters and marks without a shape."""
@@ -16,11 +16,16 @@ VIRAMA, ARABIC, SYMBOLS, WORD = 9, "AL", ("So", "Sk"), ("Ll", "Lu", "Lt", "Lm")
 
 
 def prompt_problems(row: dict[str, str], limit: int) -> Iterator[str]:
-    """Both prompts are there, on one line, all to be seen, short enough for CLIP, and different to it."""
+    """Both prompts are there, on one line, all to be seen, short enough for CLIP, and different to it.
+
+    Where pictures show the target, it needs no words.
+    """
     whole = True
     for column in ("source", "target"):
+        if column == "target" and not row[column] and row.get("style_images"):
+            return
         if problem := _problem(row[column], limit):
-            yield f"{column!r} {problem}"
+            yield f"{column!r} {problem}{OR_PICTURES if problem == EMPTY and column == 'target' else ''}"
             whole = False
     if whole and are_one(row["source"], row["target"]):
         text = shown(read_as(row["target"]))

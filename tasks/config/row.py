@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from tasks.config.recipes import DEFAULT_METHOD
 
 REQUIRED = ("domain", "source", "target")
-OPTIONAL = ("method", "recipe", "iterations", "seed", "generator", "on", "reference_images", "true_images")
+OPTIONAL = (
+    *("method", "recipe", "iterations", "seed", "generator", "on"),
+    *("style_images", "reference_images", "true_images"),
+)
 COLUMNS = (*REQUIRED, *OPTIONAL)
 PICTURES = ("reference_images", "true_images")
 """Columns of pictures to judge by."""
 DOMAIN_LENGTH = 64
 RESERVED = "source"  # `nada sample source` shows the generator that the domains come from
 EMPTY = "is empty; every row needs domain, source and target"
+OR_PICTURES = ", or style_images in the target's place"
+STYLE_WEIGHT = "style_weight"
+"""An option that a method has where its rows may learn from `style_images`: their share, 1 without the target text."""
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -27,6 +33,7 @@ class Row:
     domain: str
     source: str
     target: str
+    """Empty where `style_images` say it."""
     recipe: str
     """The row's own, or `night.recipe`; one of `recipes` for the row's method, or empty: the section as it stands."""
     iterations: int | None = None
@@ -42,3 +49,10 @@ class Row:
     """A pretrained generator of its own, in place of `generator.weights`."""
     on: str | None = None
     """Another row, from whose result this one starts."""
+    style_images: str | None = None
+    """Folder or zip of pictures that show the target, to learn from."""
+
+    @property
+    def aim(self) -> str:
+        """The target for people: its text, or where its pictures are."""
+        return self.target or f"pictures of {self.style_images}"

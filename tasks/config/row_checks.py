@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter
@@ -13,16 +14,18 @@ from nada.config import Section
 from nada.errors import CheckpointError, ImageError, is_on_one_line, nearest, quoted, shown
 from nada.methods.registry import METHODS, find_method
 from nada.paths import is_file
+from nada.picture_sets import find_pictures, shared_picture
 from tasks.caches import reference_pictures
 from tasks.config.annotation_messages import expected_at
 from tasks.config.model import NightConfig, Params
-from tasks.config.row import DOMAIN_LENGTH, EMPTY, PICTURES, REQUIRED, RESERVED, SLUG, Row
+from tasks.config.row import DOMAIN_LENGTH, EMPTY, PICTURES, REQUIRED, RESERVED, SLUG, STYLE_WEIGHT, Row
 from tasks.download.registry import fetch_hint
 
 Problem = tuple[int, str]
 """A line of the file, and what is wrong there."""
 
 MIN_REFERENCES = 2
+MOST_STYLE_IMAGES = 100
 MOST_CHAINED = 50  # rows, each on the next
 
 
@@ -59,6 +62,8 @@ def override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
     for column in PICTURES:
         if row[column]:
             yield from _picture_problems(column, row[column])
+    if row["style_images"]:
+        yield from _style_problems(known, params)
 
 
 def _picture_problems(column: str, path: str) -> Iterator[str]:
@@ -72,6 +77,32 @@ def _picture_problems(column: str, path: str) -> Iterator[str]:
             yield f"{column!r} holds 1 image; a figure with its spread needs {MIN_REFERENCES} or more"
         if column == "true_images" and found.left_out:
             yield f"{column!r}: {path} also holds {found.left_out}; one picture a latent in their order, and no more"
+
+
+def _style_problems(row: dict[str, str], params: Params) -> Iterator[str]:
+    """Pictures to learn from are few, readable, of use to the row's method, and none that it is judged by."""
+    path, method = row["style_images"], _method(row, params)
+    if STYLE_WEIGHT not in find_method(method).config_model.model_fields:
+        yield f"'style_images' is {shown(path)}; {method!r} learns from no pictures, so leave it empty"
+        return
+    try:
+        if (num_images := len(find_pictures(Path(path)).names)) > MOST_STYLE_IMAGES:
+            yield f"'style_images' holds {num_images} images; {MOST_STYLE_IMAGES} at most, so choose some"
+            return
+        reference_pictures.look(path)
+        judges = [row[column] for column in PICTURES if row[column]]
+        shared = {judge: shared_picture(Path(path), Path(judge)) for judge in judges}
+    except (ImageError, CheckpointError) as err:
+        yield f"'style_images': {err}"
+        return
+    for judge, names in shared.items():
+        if names is not None:
+            ours, theirs = f"{path}/{names[0]}", f"{judge}/{names[1]}"
+            yield f"'style_images' holds a reference: {ours} is {theirs}, by which it is judged; remove one of the two"
+            break
+    weight = getattr(_settings(row, params), STYLE_WEIGHT)
+    if weight < 1 and not row["target"]:
+        yield f"'target' is empty, and {method}.{STYLE_WEIGHT} {weight:g} leaves it a share; write a text, or set 1"
 
 
 def _method_problems(row: dict[str, str], params: Params) -> Iterator[str]:
@@ -139,6 +170,11 @@ def _method(row: dict[str, str], params: Params) -> str:
     return row["method"] or params.recipe_method(row["recipe"] or params.night.recipe)
 
 
+def _settings(row: dict[str, str], params: Params) -> Section:
+    recipe = _recipe(row, params)
+    return params.recipe(recipe) if recipe else params.methods[_method(row, params)]
+
+
 def _recipe(row: dict[str, str], params: Params) -> str:
     """The row's recipe, or the night's where that is one of the row's method."""
     if row["recipe"]:
@@ -157,6 +193,7 @@ def checked_row(line: int, row: dict[str, str], params: Params) -> Row:
         method=_method(row, params),
         generator=row["generator"] or None,
         on=row["on"] or None,
+        style_images=row["style_images"] or None,
         iterations=int(row["iterations"]) if row["iterations"] else None,
         seed=int(row["seed"]) if row["seed"] else None,
         reference_images=row["reference_images"] or None,

@@ -24,6 +24,8 @@ from tasks.keys.code import code_hash
 
 MAKING_ENTRIES = ("nada.methods.models",)
 """Code of making, beside a method's own and that of the generator's family."""
+STYLE_ENTRIES = ("nada.methods.picture_goal", "nada.picture_files")
+"""Further code of rows that pictures lead."""
 EVALUATION_ENTRIES = (
     "nada.judge.samples", "nada.judge.scores", "nada.judge.retrieval", "nada.clip.loading", "nada.picture_files"
 )  # fmt: skip
@@ -33,9 +35,9 @@ EVER_READ = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """Reference pictures that every version read: sets of these alone keep the hash by which finished rows were judged."""
 
 
-def making_code(method: Method[Any, Any], family_module: str) -> str:
+def making_code(method: Method[Any, Any], family_module: str, by_pictures: bool = False) -> str:
     """Hash of all code that decides what a method makes of a generator."""
-    return code_hash([method.entry, *MAKING_ENTRIES, family_module])
+    return code_hash([method.entry, *MAKING_ENTRIES, family_module, *(STYLE_ENTRIES if by_pictures else ())])
 
 
 def preparing_code(method: Method[Any, Any], family_module: str) -> str:
@@ -44,9 +46,10 @@ def preparing_code(method: Method[Any, Any], family_module: str) -> str:
     return code_hash([method.preparing_entry, *MAKING_ENTRIES, family_module])
 
 
-def evaluation_code(family_module: str | None = None) -> str:
+def evaluation_code(family_module: str | None = None, by_pictures: bool = False) -> str:
     """Hash of all code that decides how pictures are judged; of whatever family without one."""
-    return code_hash([*EVALUATION_ENTRIES, *([family_module] if family_module else [])])
+    entries = [*EVALUATION_ENTRIES, *(STYLE_ENTRIES if by_pictures else ())]
+    return code_hash([*entries, *([family_module] if family_module else [])])
 
 
 @cache

@@ -17,6 +17,7 @@ from typing import Any
 from nada.config import Section
 from nada.methods.base import Method
 from tasks.config.model import Params
+from tasks.config.row import STYLE_WEIGHT
 from tasks.keys.inputs import (
     evaluation_code,
     guide_hashes,
@@ -70,28 +71,32 @@ class KeyMaker:
         base_sha256: str,
         on: str | None = None,
         files: Mapping[str, str] | None = None,
+        style_sha256: str | None = None,
     ) -> str:
         """sha256 over everything that decides what is made of a row.
 
         Args:
             method: of the row.
             config: its settings, resolved.
-            prompts: source and target.
+            prompts: source and target; where pictures alone say what to make, they decide nothing.
             seed: the row's, or the night's.
             family_module: of the generator's family.
             base_sha256: of the canonical pretrained generator.
             on: key of making of the row that this one starts from.
             files: option -> sha256 of the file that it names (`Method.files`).
+            style_sha256: `reference_hash` of the pictures that it learns from, if there are any.
         """
+        said = prompts if style_sha256 is None or getattr(config, STYLE_WEIGHT) < 1 else None
+        style = {} if style_sha256 is None else {"style": style_sha256}
         named = {"files": dict(files)} if files else {}
         judged = {"psi": self.params.samples.truncation_psi, "network": self.judges["judge.model"]}
         return hashed(
             {
                 "format": KEY_FORMAT,
                 "method": method.name,
-                "code": making_code(method, family_module),
+                "code": making_code(method, family_module, by_pictures=style_sha256 is not None),
                 "open_clip": open_clip_version(),
-                "prompts": prompts,
+                "prompts": said,
                 "seed": seed,
                 "config": options(config, tuple(files or ())),
                 **named,
@@ -100,6 +105,7 @@ class KeyMaker:
                 "rounded": self.params.night.storage == "fp16",
                 "base": base_sha256,
                 "on": on,
+                **style,
             }
         )
 
@@ -130,25 +136,33 @@ class KeyMaker:
         return tuple(hashed({**about, "guide": network}) for network in self.guides.values())
 
     def evaluation(
-        self, making: str, family_module: str, references_sha256: str | None, truth_sha256: str | None = None
+        self,
+        making: str,
+        family_module: str,
+        references_sha256: str | None,
+        truth_sha256: str | None = None,
+        style_prompts: tuple[str, str] | None = None,
     ) -> str:
         """sha256 over everything that decides a row's scores and pictures, retrieval aside.
 
         Args:
-            making: key of what is judged; its prompts are in there.
+            making: key of what is judged; its prompts and style pictures are in there.
             family_module: of the generator's family.
             references_sha256: `reference_hash` of the row's reference images, if it has any.
             truth_sha256: likewise of the true images of the judged latents.
+            style_prompts: of a row that pictures lead, for which the making may not ask.
         """
+        style = {} if style_prompts is None else {"prompts": style_prompts}
         return hashed(
             {
                 "format": KEY_FORMAT,
-                "code": evaluation_code(family_module),
+                "code": evaluation_code(family_module, by_pictures=style_prompts is not None),
                 "open_clip": open_clip_version(),
                 "making": making,
                 "judge": self._judge,
                 "references": references_sha256,
                 **({} if truth_sha256 is None else {"truth": truth_sha256}),
+                **style,
             }
         )
 

@@ -23,7 +23,7 @@ from tasks.row.job import CheckJob, EvaluateJob, GroupJob, RetrieveJob, RowJob
 from tasks.store import base_models, pretrained, row_folder
 from tasks.store.disk import Disk, disks
 from tasks.store.old_rows import OldRow
-from tasks.store.record import GENERATOR, RecordError
+from tasks.store.record import GENERATOR, NUM_STYLE, STYLE, RecordError
 from tasks.workers.pool import WorkerSpec
 
 START_UP_SECONDS = 15.0  # models, Prefect and MLflow
@@ -165,8 +165,8 @@ class Plan:
             source=planned.source,
             targets=self.targets,
             left_out="" if planned.references is None else planned.references.left_out,
-            provenance={GENERATOR: planned.source.base_sha256, **self.provenance},
             prepared=planned.prepared,
+            provenance={GENERATOR: planned.source.base_sha256, **_style(planned), **self.provenance},
             **self._worker(),
         )
 
@@ -221,4 +221,10 @@ class Plan:
 def candidates(rows: Sequence[PlannedRow]) -> dict[str, str]:
     """Domain -> target prompt of all rows, or of some of very many, evenly spread."""
     stride = math.ceil(len(rows) / MAX_CANDIDATES)
-    return {planned.domain: planned.row.target for planned in rows[::stride]}
+    return {planned.domain: planned.row.target for planned in rows[::stride] if planned.row.target}
+
+
+def _style(planned: PlannedRow) -> dict[str, str]:
+    """What is told of the pictures that a row learns from."""
+    style = planned.style
+    return {} if style is None else {STYLE: style.sha256, NUM_STYLE: str(style.num_images)}

@@ -36,6 +36,8 @@ class PlannedRow:
     """Keys of what its method prepares for it, one a model of the guide."""
     references: References | None = None
     """What is known of its reference pictures, if it has any."""
+    style: References | None = None
+    """The same of the pictures that it learns from."""
     retrieves: bool = False
     """Whether a current row's pictures are to find their prompts anew, for the night's are others."""
     estimate: CostEstimate | None = None

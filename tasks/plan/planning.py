@@ -134,7 +134,7 @@ class Resolver:
     def keyed(self) -> list[PlannedRow]:
         """Every row with all its keys; whether it is finished is found out later."""
         rows = [self.planned(row) for row in self.rows.values()]
-        named = (getattr(one.row, column) for one in rows for column in PICTURES)
+        named = (getattr(one.row, column) for one in rows for column in ("style_images", *PICTURES))
         reference_pictures.keep(path for path in named if path is not None)
         targets = candidates(rows).values()
         retrieval = [retrieval_key(one.keys.evaluation, targets) for one in rows]
@@ -164,12 +164,15 @@ class Resolver:
         except InputError as err:
             raise PromptsError(f"{self.params.night.prompts}:{row.line}: {row.domain!r}: {err}") from err
         on_key = None if on is None else on.key
-        making = keys.making(method, config, (row.source, row.target), seed, family, base.sha256, on_key, files)
+        prompts = (row.source, row.target)
+        style = None if row.style_images is None else reference_pictures.look(row.style_images)
+        style_sha256 = None if style is None else style.sha256
+        making = keys.making(method, config, prompts, seed, family, base.sha256, on_key, files, style_sha256)
         references, truth = (
             None if path is None else reference_pictures.look(path) for path in (row.reference_images, row.true_images)
         )
-        sha256s = (None if found is None else found.sha256 for found in (references, truth))
-        evaluation = keys.evaluation(making, family, *sha256s)
+        of_references, of_truth = (None if found is None else found.sha256 for found in (references, truth))
+        evaluation = keys.evaluation(making, family, of_references, of_truth, None if style is None else prompts)
         return PlannedRow(
             row=row,
             method=METHODS[row.method],
@@ -180,6 +183,7 @@ class Resolver:
             state="train",
             prepared=keys.prepared(method, config, family, base.sha256),
             references=references,
+            style=style,
         )
 
 

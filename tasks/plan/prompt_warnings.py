@@ -28,10 +28,11 @@ def prompt_warnings(rows: Sequence[Row], params: Params) -> list[str]:
     Raises:
         GuideError, CheckpointError: a guide cannot be loaded.
     """
-    if not rows:
+    if not any(row.target for row in rows):
         return []
     from nada.clip.prompt_checks import preflight
 
+    rows = [row for row in rows if row.target]  # the others are shown, and not told
     looked_at = rows[:MAX_ROWS]
     found: dict[tuple[int, str], list[str]] = {}
     identities = guide_hashes(params.guide)

@@ -33,13 +33,13 @@ def capacity_in_words(capacity: Capacity) -> str:
 
 
 def left_out(plan: Plan) -> list[str]:
-    """Of which reference pictures not all that is there is read, a line a folder or zip."""
+    """Of which style and reference pictures not all that is there is read, a line a folder or zip."""
     found: dict[str, list[str]] = {}
     for planned in plan.rows:
-        if planned.references is not None and (
-            words := planned.references.in_words(planned.row.reference_images or "")
-        ):
-            found.setdefault(words, []).append(planned.domain)
+        row = planned.row
+        for path, pictures in ((row.style_images, planned.style), (row.reference_images, planned.references)):
+            if pictures is not None and (words := pictures.in_words(path or "")):
+                found.setdefault(words, []).append(planned.domain)
     return [f"{words} ({listed(domains)})" for words, domains in found.items()]
 
 

@@ -115,7 +115,7 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
         return None
     own = [record.row.target for record in records]
     others = sorted({prompt for record in records for prompt in record.nearest} - set(own))
-    prompts = [*dict.fromkeys(own), *others]
+    prompts = [*filter(None, dict.fromkeys(own)), *others]  # a row that pictures alone lead has none
     column = {prompt: index for index, prompt in enumerate(prompts)}
     cells = []
     for row, record in enumerate(records):
@@ -123,7 +123,7 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
         for prompt, count in record.nearest.items():
             if count:
                 cells.append((row, column[prompt], count / total, prompt == own[row]))
-    wrong = [(records[row].domain, prompts[at], share) for row, at, share, found in cells if not found]
+    wrong = [(records[row].domain, prompts[at], share) for row, at, share, found in cells if own[row] and not found]
     mistakes = sorted((mistake for mistake in wrong if mistake[2] >= MISTAKE_SHARE), key=lambda mistake: -mistake[2])
     return {
         "domains": [record.domain for record in records],

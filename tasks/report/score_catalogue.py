@@ -51,6 +51,13 @@ SCORES = (
         first=True,
     ),
     ScoreInfo(
+        "style_similarity",
+        "direction to style",
+        "{:.2f}",
+        "Mean cosine between the change of each picture and the way from the source's pictures to the style pictures.",
+        first=True,
+    ),
+    ScoreInfo(
         "frechet_to_reference",
         "distance to truth",
         "{:.3f}",

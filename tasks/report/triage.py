@@ -22,6 +22,9 @@ COLLAPSED = 0.5
 """Share of the source's structural diversity: a domain that surely keeps less has lost its variety."""
 BARELY_FOLLOWS = 0.1
 """Cosine of picture edits and text edit: a domain that surely stays below has hardly moved along the text."""
+MOSTLY_FOLLOWS = 0.5
+"""Cosine of picture edits and the way to the style pictures: a domain without a prompt that surely stays below goes
+elsewhere for the most part. A prompt may be followed with less, for texts lie apart from all pictures."""
 FOUND = 0.5
 """Share of a good domain's pictures that find their own prompt, at least."""
 MOST_LEFT = 0.6
@@ -47,7 +50,7 @@ class Triage:
 def triage(record: Record) -> Triage:
     """The verdict on a finished row; the gravest that its figures prove, by the near ends of their intervals."""
     scores, nearest, making = record.scores, record.nearest, record.making
-    kept, follows = scores["structure_ratio"], scores["directional_similarity"]
+    kept, (follows, what) = scores["structure_ratio"], _followed(scores)
     total = sum(nearest.values())
     own = nearest.get(record.row.target, 0) / total
     rivals = {prompt: count / total for prompt, count in nearest.items() if prompt != record.row.target}
@@ -56,12 +59,14 @@ def triage(record: Record) -> Triage:
         evidence = f"keeps {kept.value:.0%} of the source's variety (at most {kept.high:.0%})"
         return Triage(kind="collapsed", evidence=evidence, advice=_try(_changes("too much", making)))
     if follows.high < BARELY_FOLLOWS:
-        evidence = f"its pictures hardly follow the text (direction {follows.value:.2f})"
+        evidence = f"its pictures hardly follow the {what} (direction {follows.value:.2f})"
         return Triage(kind="weak", evidence=evidence, advice=_try(_changes("too little", making)))
     if away := _led_away(scores):
-        words = "a target text that fits the true images better"
+        words = f"{'a target text that fits' if what == 'text' else 'style pictures that fit'} the true images better"
         mildest = _changes("too much", making)[:1]
         return Triage(kind="off-target", evidence=away, advice=_try([words, *mildest]))
+    if not record.row.target:
+        return _shown(follows, kept, scores, making)
     if own >= FOUND:
         evidence = f"{own:.0%} find their prompt, {kept.value:.0%} of the variety kept{_left(scores)}"
         return _found(scores, evidence, making)
@@ -102,6 +107,20 @@ def way_left(scores: Mapping[str, ScoreEntry], prefix: str) -> float | None:
 def is_apart(scores: Mapping[str, ScoreEntry]) -> bool:
     """Whether the pictures and the reference pictures are two worlds to the judge."""
     return scores["precision_to_reference"].value == 0 and scores["coverage_to_reference"].value <= NO_COVERAGE
+
+
+def _followed(scores: Mapping[str, ScoreEntry]) -> tuple[ScoreEntry, str]:
+    """How well the pictures go where they were led to, and what led them."""
+    style = scores.get("style_similarity")
+    return (scores["directional_similarity"], "text") if style is None else (style, "style pictures")
+
+
+def _shown(follows: ScoreEntry, kept: ScoreEntry, scores: Mapping[str, ScoreEntry], making: Making) -> Triage:
+    """The verdict on a domain without a prompt to be found, which is neither collapsed nor led away."""
+    evidence = f"its pictures follow the style pictures (direction {follows.value:.2f})"
+    if follows.high < MOSTLY_FOLLOWS:
+        return Triage(kind="weak", evidence=evidence, advice=_try(_changes("too little", making)))
+    return _found(scores, f"{evidence}, {kept.value:.0%} of the variety kept{_left(scores)}", making)
 
 
 def _led_away(scores: Mapping[str, ScoreEntry]) -> str:

@@ -42,7 +42,9 @@ def lasted(seconds: float) -> str:
 def scores_in_words(record: Record) -> str:
     """The scores that say most, in one line."""
     scores = {name: score.value for name, score in record.scores.items()}
-    words = [f"{scores['retrieval_accuracy']:.0%} find their prompt"]
+    words = [f"{scores['retrieval_accuracy']:.0%} find their prompt"] if "retrieval_accuracy" in scores else []
+    if "style_similarity" in scores:
+        words.append(f"direction to the style pictures {scores['style_similarity']:.2f}")
     if "frechet_to_reference" in scores:
         before, after = scores["frechet_source_to_reference"], scores["frechet_to_reference"]
         words.append(f"distance to the truth {before:.3f} -> {after:.3f}")

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from nada.atomic import replacing
 from nada.generators.domain import Domain
 from nada.images import before_after, save_png
-from nada.judge import Score, retrieve, score_domain
+from nada.judge import Retrieved, Score, StyleDirection, retrieve, score_domain
 from nada.judge.paired import paired_scores
 from tasks.row.job import EvaluateJob, RowJob
 from tasks.row.make import Tell
@@ -57,12 +57,21 @@ def evaluate_row(job: EvaluateJob, tell: Tell) -> tuple[Evaluation, Retrieval]:
     references, true_u8 = warm.references(row.row.reference_images), warm.true_pictures(row.row.true_images)
     num_shown = warm.params.samples.count
     num_kept = max(num_shown, 0 if true_u8 is None else len(true_u8))
-    source = warm.source_samples(num_kept)
+    source = warm.measured_from(row).source_samples(num_kept)
+    style = None if row.row.style_images is None else warm.picture_goal(row)
     loaded = time.monotonic()  # the source's pictures are judged once a night
     files = {name: entry.sha256 for name, entry in making.files.items()}
     samples = sample_set(domain, f"{warm.identity} {digest(files)}", warm, num_kept)
     goal = row.goal
-    scores = score_domain(warm.judge, goal.source, goal.target, source.features, samples.features, references)
+    scores = score_domain(
+        warm.judge,
+        goal.source,
+        goal.target,
+        source.features,
+        samples.features,
+        references,
+        None if style is None else StyleDirection(style.direction(warm.judge.clip), len(style.img_u8)),
+    )
     if true_u8 is not None:
         num = len(true_u8)
         scores |= paired_scores(source.pictures[:num], samples.pictures[:num], true_u8)
@@ -84,7 +93,7 @@ def evaluate_row(job: EvaluateJob, tell: Tell) -> tuple[Evaluation, Retrieval]:
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     retrieval = Retrieval(
-        domain=row.domain, key=row.keys.retrieval, score=score_entry(retrieved.score), nearest=retrieved.nearest
+        domain=row.domain, key=row.keys.retrieval, score=own_score(retrieved), nearest=retrieved.nearest
     )
     written = row_folder.write_evaluation(folder, evaluation)
     write_entry(folder / RETRIEVAL_NAME, retrieval)
@@ -111,6 +120,11 @@ def write_files(folder: Path, sheet: Image.Image, samples: SampleSet, scores: Ma
         partial.write_text(text + "\n")
     with replacing(folder / row_folder.EMBEDDINGS_NAME) as partial:
         save_file({EMBEDDINGS: np.asarray(samples.features.emb, dtype=np.float32)}, partial)
+
+
+def own_score(retrieved: Retrieved) -> ScoreEntry | None:
+    """How often a row's own prompt is found, if it has one."""
+    return None if retrieved.score is None else score_entry(retrieved.score)
 
 
 def score_entry(score: Score) -> ScoreEntry:

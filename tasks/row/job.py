@@ -93,7 +93,7 @@ class RowJob(Job):
 
     @property
     def assignment(self) -> Assignment[Any]:
-        """The row as its method sees it."""
+        """The row as its method sees it, its goal by its prompts alone; `WarmModels.goal` adds its pictures."""
         return Assignment(
             row=self.domain,
             goal=self.goal,

@@ -15,15 +15,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nada.clip.goal import Goal
 from nada.errors import InputError, NonFiniteLossError, OutputError, StateError
+from nada.images import save_png
 from nada.methods.base import Pass, RowError, Step
+from nada.methods.picture_goal import PictureGoal
 from tasks.row import resume_state
 from tasks.row.job import GroupJob, RowJob
 from tasks.row.models import WarmModels, warm_models
 from tasks.row.prepare import prepare
 from tasks.row.resume_state import Unfinished, processor
 from tasks.store import row_folder
-from tasks.store.record import Making
+from tasks.store.record import STYLE_NAME, Making
 from tasks.workers.gpus import forget_peak, peak_bytes
 from tasks.workers.news import Progress, RowEnded
 
@@ -80,6 +83,7 @@ class Maker:
         self.tell, self.folder = tell, folder
         self.clocks = {domain: RowClock() for domain in self.rows}
         self.began: tuple[RowJob, ...] = ()
+        self.goals: dict[str, Goal] = {}
         self.resumes = rows[0].resumes
         """Whether a state is gone on from and saved, for as long as the same rows would begin again."""
         self.saved = time.monotonic()
@@ -93,6 +97,7 @@ class Maker:
         for row in list(self.rows.values()):
             try:
                 warm.check_references(row.row.reference_images)
+                self.goals[row.domain] = warm.goal(row)
             except InputError as err:
                 self.fail(row.domain, err)
         if not self.rows:
@@ -119,7 +124,8 @@ class Maker:
         """The pass, before its first step or where a process that ended had come to."""
 
         def fresh() -> Pass:
-            making: Pass = self.began[0].method_object.begin([row.assignment for row in self.began], warm.models)
+            assignments = [replace(row.assignment, goal=self.goals[row.domain]) for row in self.began]
+            making: Pass = self.began[0].method_object.begin(assignments, warm.models)
             return making
 
         making = fresh()
@@ -184,6 +190,8 @@ class Maker:
         """The row's files and its record."""
         clock, method = self.clocks[row.domain], row.method_object
         made = making.save(row.domain, folder)
+        if isinstance(goal := self.goals[row.domain], PictureGoal):
+            save_png(goal.strip(), folder / STYLE_NAME)
         return row_folder.write_making(
             folder,
             Making(

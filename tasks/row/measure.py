@@ -26,7 +26,7 @@ def measure_row(job: RowJob, tell: Tell) -> tuple[float, float]:
     total = WARM_STEPS + STEPS
     short = replace(job, config=method.with_steps(job.config, total))
     started = trained = time.monotonic()
-    making = method.begin([short.assignment], warm.models)
+    making = method.begin([replace(short.assignment, goal=warm.goal(job))], warm.models)
     tell(Progress(domain=job.domain, step=0, total=total, loss=None, phase="make"))
     for news in making:
         if isinstance(news, RowError):

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from torch import Tensor
 
+from nada.clip.goal import Goal
 from nada.clip.model import ClipModel
+from nada.errors import ImageError
 from nada.generators.domain import Domain
 from nada.judge import Judge, SetFeatures
 from nada.judge.paired import MAX_PICTURES
 from nada.judge.samples import DRAWN_TOGETHER, fixed_latents
 from nada.methods.models import Clips, Models
+from nada.methods.picture_goal import PictureGoal
 from nada.methods.registry import load_method
 from nada.picture_files import read_images
 from tasks.caches.feature_cache import kept_features, reference_features
 from tasks.config.model import Params
 from tasks.config.project import HERE
+from tasks.config.row import STYLE_WEIGHT
+from tasks.keys.inputs import reference_hash
 from tasks.row.job import RowJob, Source
 from tasks.row.judge_networks import LoadedJudge, load_judge
 from tasks.row.sample_set import SampleSet, sample_set
 from tasks.store.pretrained import Pretrained
+from tasks.store.record import STYLE
 
 SOURCES_KEPT = 2  # generators with their samples; more would only take memory
 
@@ -110,6 +116,33 @@ class WarmModels:
         if self._source_samples is None or len(self._source_samples.pictures) < num_kept:
             self._source_samples = sample_set(self.models.source, self.identity, self, num_kept)
         return self._source_samples
+
+    def goal(self, row: RowJob) -> Goal:
+        """What a row is to come to.
+
+        Raises:
+            ImageError: its style pictures cannot be read, or are others than the night was planned with.
+        """
+        if row.row.style_images is None:
+            return row.goal
+        return self.picture_goal(row)
+
+    def picture_goal(self, row: RowJob) -> PictureGoal:
+        """The goal of a row that pictures lead; see `goal`."""
+        path = row.row.style_images
+        assert path is not None
+        img_u8 = read_images(Path(path), self.models.source.resolution)
+        if reference_hash(path) != row.provenance[STYLE]:
+            raise ImageError(f"{path}: changed since the night was planned; run it again")
+        is_base = row.method_object.measured_from(row.config) == "base"
+        frozen = self.models.base if is_base else self.models.source
+        return PictureGoal(img_u8, row.goal, getattr(row.config, STYLE_WEIGHT), frozen, self.models.keep)
+
+    def measured_from(self, row: RowJob) -> WarmModels:
+        """The models of what a row's edits are measured from: these, or those of the pretrained generator behind."""
+        if self.source.on is None or row.method_object.measured_from(row.config) == "start":
+            return self
+        return warm_models(replace(row, source=replace(self.source, on=None)))
 
     def references(self, path: str | None) -> SetFeatures | None:
         """Features of a row's true images, if it has any."""

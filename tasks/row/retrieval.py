@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from nada.errors import NadaError
 from nada.judge import retrieve
 from tasks.config.project import HERE
-from tasks.row.evaluate import EMBEDDINGS, score_entry
+from tasks.row.evaluate import EMBEDDINGS, own_score
 from tasks.row.job import RetrieveJob
 from tasks.row.make import Tell
 from tasks.row.models import warm_judge_clip
@@ -30,7 +30,7 @@ def retrieve_rows(job: RetrieveJob, tell: Tell) -> dict[str, str]:
         try:
             emb = load_file(folder / EMBEDDINGS_NAME)[EMBEDDINGS].astype(np.float64)
             found = retrieve(clip, goal, emb, job.targets.values())
-            entry = Retrieval(domain=domain, key=key, score=score_entry(found.score), nearest=found.nearest)
+            entry = Retrieval(domain=domain, key=key, score=own_score(found), nearest=found.nearest)
             make_way(folder)
             write_entry(folder / RETRIEVAL_NAME, entry)
         except (SafetensorError, OSError, KeyError, NadaError) as err:

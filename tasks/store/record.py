@@ -33,6 +33,10 @@ from tasks.store.plain_data import read_json
 MAKING_NAME, EVALUATION_NAME, RETRIEVAL_NAME = "row.json", "evaluation.json", "retrieval.json"
 GENERATOR = "sha256 of generator"
 """In a record's provenance: the canonical pretrained generator behind the row."""
+STYLE, NUM_STYLE = "sha256 of style_images", "style_images"
+"""There too: `reference_hash` of the pictures that the row learned from, and how many they are."""
+STYLE_NAME = "style.png"
+"""The first of these pictures, side by side."""
 FORMAT: Literal[2] = 2
 MOST_BYTES = 8 << 20  # of a record; more is none of ours
 RETRIEVAL_SCORE = "retrieval_accuracy"
@@ -115,12 +119,13 @@ class Making(Entry):
 
     @property
     def pictures(self) -> dict[str, str]:
-        """Its files that the method drew for readers -> their captions.
+        """Its files that were drawn for readers, by the method or of what it learned from -> their captions.
 
         Raises:
             RecordError: as `method_object` and `method_part`.
         """
-        drawn = self.method_object.pictures(self.method_part)
+        learned = f"The pictures that it learned from, {self.provenance.get(NUM_STYLE)} in all: the first of them."
+        drawn = {STYLE_NAME: learned, **self.method_object.pictures(self.method_part)}
         return {name: caption for name, caption in drawn.items() if name in self.files}
 
     @property
@@ -182,7 +187,8 @@ class Retrieval(Entry):
     domain: str
     key: str
     """Of the evaluation and the prompts."""
-    score: ScoreEntry
+    score: ScoreEntry | None
+    """None for a row without a prompt of its own, which pictures alone lead."""
     nearest: dict[str, int]
     """Prompt -> pictures nearest to it, where there are any."""
 
@@ -208,7 +214,8 @@ class Record:
     @cached_property
     def scores(self) -> dict[str, ScoreEntry]:
         """Every figure by name."""
-        return {RETRIEVAL_SCORE: self.retrieval.score, **self.evaluation.scores}
+        found = self.retrieval.score
+        return self.evaluation.scores if found is None else {RETRIEVAL_SCORE: found, **self.evaluation.scores}
 
     @property
     def nearest(self) -> dict[str, int]:

@@ -3,9 +3,9 @@
 `weights/adapted/<domain>/` holds what was made and, beside it, what was judged, each with a record and a key of its own
 (`tasks.store.record`):
 
-    row.json, generator.safetensors or what else its method leaves, trace.csv, probes.csv       made
-    evaluation.json, samples.png, metrics.json, embeddings.safetensors                          judged
-    retrieval.json                                                                              among a night's prompts
+    row.json, generator.safetensors or what else its method leaves, trace.csv, probes.csv, style.png   made
+    evaluation.json, samples.png, metrics.json, embeddings.safetensors                                 judged
+    retrieval.json                                                                         among a night's prompts
 
 `weights/adapted/_parents/<sha256>.safetensors` are the generators that stored differences rebuild from, so that the
 folder is whole by itself, whatever params.yaml says later.

@@ -20,7 +20,7 @@ from nada.methods.base import PROBES_NAME, TRACE_NAME
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.config.row import Row
-from tasks.store.record import Record
+from tasks.store.record import NUM_STYLE, STYLE, Record
 from tasks.store.row_folder import METRICS_NAME, SAMPLES_NAME
 from tasks.tracking.address import tracking_uri
 from tasks.tracking.entities import curves, final_points, hash_tags, milliseconds
@@ -41,6 +41,7 @@ from tasks.tracking.recorded_runs import forget, known_rows, note_end, noted_end
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+DIGEST_LENGTH = 36  # of a dataset, at most
 REASON_LENGTH = 5000  # a tag holds 8000
 ARTIFACTS = (SAMPLES_NAME, METRICS_NAME, TRACE_NAME, PROBES_NAME)
 
@@ -145,6 +146,7 @@ def record_row(night: NightRun, record: Record, folder: Path) -> str:
         remove_runs(client, night.experiment_id, f"{own} and attributes.status != 'FAILED'")
         run_id = _child(client, night, {**_row_tags(record), **hash_tags(record, folder)}, started)
         log_params(client, run_id, {**asdict(record.row), "seed": making.seed, making.method: making.config})
+        _log_style(client, run_id, record)
         trace = curves(folder / TRACE_NAME, "train", started, ended)
         probes = curves(folder / PROBES_NAME, "probe", started, ended)
         log_points(client, run_id, [*trace, *probes, *final_points(record, ended)])
@@ -247,16 +249,30 @@ def _child(client: MlflowClient, night: NightRun, tags: Mapping[str, str], start
 
 def _log_prompts(client: MlflowClient, run_id: str, path: str, rows: Sequence[Row]) -> None:
     """The rows as a dataset of the night, so that the UI tells which prompts it had."""
+    content = json.dumps([asdict(row) for row in rows])
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    _log_dataset(client, run_id, "prompts", path, sha256, {"num_rows": len(rows)})
+    client.log_dict(run_id, {"rows": [asdict(row) for row in rows]}, "prompts.json")
+
+
+def _log_style(client: MlflowClient, run_id: str, record: Record) -> None:
+    """The pictures that a row learned from as its dataset."""
+    told = record.making.provenance
+    if record.row.style_images is not None and STYLE in told:
+        profile = {"num_images": int(told[NUM_STYLE])}
+        _log_dataset(client, run_id, "style_images", record.row.style_images, told[STYLE], profile)
+
+
+def _log_dataset(
+    client: MlflowClient, run_id: str, name: str, path: str, sha256: str, profile: Mapping[str, int]
+) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    content = json.dumps([asdict(row) for row in rows])
     dataset = Dataset(
-        name="prompts",
-        digest=hashlib.sha256(content.encode()).hexdigest()[:36],
+        name=name,
+        digest=sha256[:DIGEST_LENGTH],
         source_type="local",
         source=json.dumps({"uri": path}),
-        profile=json.dumps({"num_rows": len(rows)}),
+        profile=json.dumps(profile),
     )
-    tag = InputTag("mlflow.data.context", "prompts")
-    client.log_inputs(run_id, [DatasetInput(dataset, [tag])])
-    client.log_dict(run_id, {"rows": [asdict(row) for row in rows]}, "prompts.json")
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", name)])])

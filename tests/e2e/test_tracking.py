@@ -23,7 +23,7 @@ from nada.errors import OutputError
 from nada.methods.adapt.config import AdaptConfig, SelectionConfig
 from tasks.config.model import Params
 from tasks.config.row import Row
-from tasks.store.record import FileEntry, Record
+from tasks.store.record import NUM_STYLE, STYLE, FileEntry, Record
 from tasks.tracking import mlflow_client, mlflow_store
 from tasks.tracking.address import ui_command
 from tasks.tracking.refusals import StoreRefusedError
@@ -103,6 +103,17 @@ def test_the_parent_tells_parameters_prompts_and_tags(project: Path, night: mlfl
     assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["prompts"]
     prompts = json.loads((project / ".mlflow" / "artifacts" / night.run_id / "artifacts" / "prompts.json").read_text())
     assert prompts["rows"][0]["target"] == "a pencil sketch"
+
+
+def test_the_pictures_that_a_row_learned_from_are_its_dataset(project: Path, night: mlflow_store.NightRun) -> None:
+    row = replace(record().making.row, style_images="photos.zip")
+    told = {STYLE: "c" * 64, NUM_STYLE: "12"}
+    styled = replace(record(), making=record().making.model_copy(update={"row": row, "provenance": told}))
+    run = client(night).get_run(mlflow_store.record_row(night, styled, folder_of_a_row(project)))
+    (entry,) = run.inputs.dataset_inputs
+    assert (entry.dataset.name, entry.dataset.digest) == ("style_images", "c" * 36)
+    assert json.loads(entry.dataset.source) == {"uri": "photos.zip"}
+    assert json.loads(entry.dataset.profile) == {"num_images": 12}
 
 
 def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path, night: mlflow_store.NightRun) -> None:

@@ -89,6 +89,12 @@ class AdaptConfig(Section):
     elastic_weight: float = Field(0.0, ge=0)
     """Weight of elastic weight consolidation: the squared distance of each weight to its start, by its Fisher
     information there; in place of a selection of layers."""
+    style_weight: float = Field(1.0, gt=0, le=1)
+    """Share of `style_images` in the goal of rows that have them; the rest is the target text's. 1, as in the paper:
+    the pictures alone."""
+    frozen: Literal["start", "base"] = "start"
+    """What edits are measured from: what the row starts from, or the pretrained generator behind that. They differ
+    where `on` names a row, which then is where training begins."""
     selection: SelectionConfig = SelectionConfig()
 
     @model_validator(mode="after")

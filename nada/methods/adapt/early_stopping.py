@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nada.clip.goal import PromptPair
+from nada.clip.goal import Goal
 from nada.errors import StateError
 from nada.generators.domain import Domain
 from nada.judge.early_stopping import Choice, Probe, choose, look
@@ -97,20 +97,20 @@ class EarlyStopping:
         adaptation: before its first step, or just restored.
         validator: how it looks.
         source: what the frozen generator shows to it.
-        pair: the row's prompts; no other row's, for a new row must not change this one.
+        goal: the row's; no other row's, for a new row must not change this one.
     """
 
-    def __init__(self, adaptation: Adaptation, validator: Validator, source: SetFeatures, pair: PromptPair) -> None:
-        self.adaptation, self.validator, self.source, self.pair = adaptation, validator, source, pair
+    def __init__(self, adaptation: Adaptation, validator: Validator, source: SetFeatures, goal: Goal) -> None:
+        self.adaptation, self.validator, self.source, self.goal = adaptation, validator, source, goal
         self.history = ValidationHistory()
 
     @classmethod
-    def of(cls, adaptation: Adaptation, models: Models, pair: PromptPair) -> EarlyStopping:
+    def of(cls, adaptation: Adaptation, models: Models, goal: Goal) -> EarlyStopping:
         """With what is the same for every row of a source."""
-        num = adaptation.config.probe_images
+        num, frozen = adaptation.config.probe_images, adaptation.source
         validator = models.keep(("validator", num), lambda: Validator.of(models, num))
-        source = models.keep(("source of probes", num), lambda: validator.see(models.source))
-        return cls(adaptation, validator, source, pair)
+        source = models.keep(("source of probes", num, frozen), lambda: validator.see(frozen))
+        return cls(adaptation, validator, source, goal)
 
     @property
     def choice(self) -> Choice:
@@ -125,7 +125,7 @@ class EarlyStopping:
         started = time.monotonic()
         with self.adaptation.parameters.averaged():
             shown = self.validator.see(self.adaptation.target)
-            self.history.probes.append(look(self.validator.clip, self.pair, self.source, shown, step))
+            self.history.probes.append(look(self.validator.clip, self.goal, self.source, shown, step))
             choice = self.choice
             if choice.step == step:
                 self.history.best = self.adaptation.parameters.snapshot()

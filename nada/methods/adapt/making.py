@@ -84,9 +84,8 @@ class AdaptedRow:
     def adaptation(self) -> Adaptation:
         """The loop, before its first step."""
         given, models = self.assignment, self.models
-        return Adaptation(
-            self.source, self.target, models.guide, given.goal, given.config, given.seed, models.micro_batch
-        )
+        frozen = models.base if given.config.frozen == "base" else self.source
+        return Adaptation(frozen, self.target, models.guide, given.goal, given.config, given.seed, models.micro_batch)
 
     @cached_property
     def stopping(self) -> EarlyStopping | None:

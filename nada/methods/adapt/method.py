@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nada.methods.adapt import wording
 from nada.methods.adapt.config import FEW_PICTURES, AdaptConfig
@@ -44,6 +44,10 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
         few = f"with a batch_size of {config.batch_size}; {FEW_PICTURES} or more tell how pictures differ"
         return [f"{name}: {getattr(config, name):g} {few}" for name in config.of_pairs]
 
+    def measured_from(self, config: AdaptConfig) -> Literal["start", "base"]:
+        """`frozen`."""
+        return config.frozen
+
     def num_steps(self, config: AdaptConfig) -> int:
         """`iterations`."""
         return config.iterations
@@ -57,8 +61,8 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
         return AdaptConfig.model_validate({**config.model_dump(), "iterations": iterations, "stop": "fixed"})
 
     def step_cost(self, config: AdaptConfig) -> dict[str, Any]:
-        """Everything but the number of steps."""
-        return config.model_dump(mode="json", exclude={"iterations"})
+        """Everything but the number of steps, and what only turns their direction."""
+        return config.model_dump(mode="json", exclude={"iterations", "style_weight", "frozen"})
 
     def pictures_per_step(self, config: AdaptConfig) -> int:
         """`batch_size`."""

@@ -114,8 +114,10 @@ class Luggage:
         return name
 
     def row(self, job: RowJob) -> RowJob:
-        """A row, with its reference pictures, its source and the networks."""
-        pictures: dict[str, Any] = {column: self.references(getattr(job.row, column)) for column in PICTURES}
+        """A row, with its pictures, its source and the networks."""
+        pictures: dict[str, Any] = {
+            column: self.picture_set(getattr(job.row, column)) for column in ("style_images", *PICTURES)
+        }
         row = replace(job.row, **pictures)
         for key in filter(prepared.is_there, job.prepared):
             self.take(prepared.place(key).path)
@@ -127,7 +129,7 @@ class Luggage:
         named = {name: file for name, file in load_method(method).files(config).items() if Path(file).is_file()}
         return config.model_copy(update={name: self.take(file) for name, file in named.items()})
 
-    def references(self, path: str | None) -> str | None:
+    def picture_set(self, path: str | None) -> str | None:
         """A folder or zip of pictures."""
         if path is None:
             return None

@@ -22,9 +22,10 @@ __all__ = ["dream"]
 
 HEADER = "domain,source,target,recipe,iterations,seed,reference_images"
 QUOTING = "a text that holds quotes or commas stands in quotes, and a quote within is written twice"
+NO_TARGET = "every row needs domain, source and target, or style_images in the target's place"
 COLUMNS = (
-    "'domain', 'source', 'target', 'method', 'recipe', 'iterations', 'seed', 'generator', 'on', 'reference_images' "
-    "and 'true_images'"
+    "'domain', 'source', 'target', 'method', 'recipe', 'iterations', 'seed', 'generator', 'on', 'style_images', "
+    "'reference_images' and 'true_images'"
 )
 
 
@@ -125,8 +126,8 @@ def test_a_wrong_header_is_one_line(tmp_path: Path, params: Params, header: str,
     [
         (",a face,a robot", "'domain' is empty; every row needs domain, source and target"),
         ("robot,,a robot", "'source' is empty; every row needs domain, source and target"),
-        ("robot,a face,  ", "'target' is empty; every row needs domain, source and target"),
-        ("robot,a face", "'target' is empty; every row needs domain, source and target"),
+        ("robot,a face,  ", f"'target' is empty; {NO_TARGET}"),
+        ("robot,a face", f"'target' is empty; {NO_TARGET}"),
         (
             "My Robot,a face,a robot",
             "'domain' is 'My Robot'; use small letters, digits and single dashes, at most 64, such as 'my-robot'",
@@ -178,7 +179,7 @@ def test_a_wrong_row_is_one_line(tmp_path: Path, params: Params, row: str, line:
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path, params: Params) -> None:
     text = f"{HEADER}\na,x,\n\nb,x,y,no,-3\na,x,y\n"
     assert message(tmp_path, text, params).splitlines() == [
-        "prompts.csv:2: 'target' is empty; every row needs domain, source and target",
+        f"prompts.csv:2: 'target' is empty; {NO_TARGET}",
         "prompts.csv:4: unknown recipe 'no'; the recipes are 'style' and 'shape'",
         "prompts.csv:4: 'iterations' is '-3'; expected a whole number from 1 to 1000000",
         "prompts.csv:5: domain 'a' is already on line 2; each domain has one row",
@@ -267,7 +268,7 @@ def test_a_circle_of_rows_is_told_at_each_of_them_and_at_no_other(tmp_path: Path
 def test_what_a_row_starts_from_is_told_beside_all_other_mistakes(tmp_path: Path, params: Params) -> None:
     text = f"{FULL_HEADER}\na,x,,,,,,\nb,x,y,,,,,a\nc,x,y,,,,,nowhere\n"
     assert message(tmp_path, text, params).splitlines() == [
-        "prompts.csv:2: 'target' is empty; every row needs domain, source and target",
+        f"prompts.csv:2: 'target' is empty; {NO_TARGET}",
         "prompts.csv:4: 'on' is 'nowhere', which is no domain here; it names another row of this file",
     ]
 

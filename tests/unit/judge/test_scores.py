@@ -14,6 +14,7 @@ from nada.judge import (
     Retrieved,
     Score,
     SetFeatures,
+    StyleDirection,
     embed_images_batched,
     frechet_distance,
     retrieve,
@@ -238,3 +239,21 @@ def test_sets_from_different_latents_are_refused():
 def test_frechet_distance_refuses_shapes_that_do_not_fit(shapes: tuple[tuple[int, ...], tuple[int, ...]]):
     with pytest.raises(ShapeError, match="n, m >= 2"):
         frechet_distance(np.zeros(shapes[0]), np.zeros(shapes[1]))
+
+
+def test_a_domain_without_words_is_measured_by_the_way_to_its_pictures():
+    source, target = image_set(near(0, 20, 0.0)), image_set(near(1, 20, 0.0))
+    style = StyleDirection(torch.tensor([0.0, 3.0, 0.0, 0.0]), 7)  # of the edit (-1, 1, 0, 0) an eighth of a turn away
+    scores = score_domain(JUDGE, "portrait", "", source, target, None, style)
+    assert scores["style_similarity"].value == pytest.approx(0.5**0.5)
+    assert scores["style_similarity"].reference == (
+        "direction to 7 style pictures, 20 samples of the source generator on the same latents"
+    )
+    assert not {"directional_similarity", "clip_similarity_target"} & scores.keys()
+    named = score_domain(JUDGE, "portrait", "sketch", source, target, None, style)
+    assert named.keys() - scores.keys() == {"directional_similarity", "clip_similarity_target"}
+
+
+def test_images_of_a_domain_without_words_find_the_prompts_of_others_and_none_of_their_own():
+    found = retrieve(JUDGE.clip, PromptPair("portrait", ""), near(1, 4, 0.0), ["sketch", "neon"])
+    assert (found.score, found.nearest) == (None, {"sketch": 4})

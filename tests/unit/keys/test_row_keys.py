@@ -15,7 +15,7 @@ from nada.config import GuideConfig, JudgeConfig, SamplesConfig, Section, ViewsC
 from nada.methods.adapt.config import AdaptConfig, SelectionConfig
 from nada.methods.registry import find_method
 from tasks.config.model import Params
-from tasks.keys import row_keys
+from tasks.keys import inputs, row_keys
 from tasks.keys.row_keys import KeyMaker, retrieval_key
 
 Values = dict[str, Any]
@@ -71,7 +71,7 @@ def other_value(model: type[Section], name: str) -> Any:
     allowed: Any = Annotated[(field.annotation, Field(), *field.metadata)]
     adapter: TypeAdapter[Any] = TypeAdapter(allowed)
     numbers = (field.default + 1, field.default / 2, 0.5) if isinstance(field.default, int | float) else ()
-    for value in ("auto", "cosine", "rgb", "other", not field.default, *numbers):
+    for value in ("auto", "cosine", "rgb", "base", "other", not field.default, *numbers):
         with suppress(ValidationError):
             if adapter.validate_python(value, strict=True) != field.default:
                 return value
@@ -232,6 +232,27 @@ def test_references_and_the_family_are_of_evaluating(values: Values) -> None:
     assert len({*found, evaluation(values, family="nada.generators.stylegan3")}) == 6
 
 
+def test_style_pictures_are_of_making_and_texts_that_lead_nothing_are_of_evaluating(values: Values) -> None:
+    one, other = ({"style_sha256": name} for name in ("one", "other"))
+    assert len({making(values), making(values, **one), making(values, **other)}) == 3
+    renamed = {"prompts": ("a portrait", "")}
+    assert making(values, **one, **renamed) == making(values, **one)
+    half = AdaptConfig(style_weight=0.5)
+    assert making(values, half, **one, **renamed) != making(values, half, **one)
+    maker = KeyMaker(Params.model_validate(values))
+    judged = [maker.evaluation("m", ROW["family_module"], None, prompts) for prompts in (None, ("a", "b"), ("a", ""))]
+    assert len({*judged}) == 3 and judged[0] == evaluation(values)
+
+
+def test_code_that_reads_style_pictures_decides_their_rows_alone(
+    values: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = making(values), making(values, style_sha256="one")
+    monkeypatch.setattr(inputs, "STYLE_ENTRIES", ())
+    assert making(values) == before[0]
+    assert making(values, style_sha256="one") != before[1]
+
+
 def test_the_version_of_open_clip_is_in_both_keys(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
     before = making(values), evaluation(values)
     monkeypatch.setattr(row_keys, "open_clip_version", lambda: "9.9.9")
@@ -241,10 +262,10 @@ def test_the_version_of_open_clip_is_in_both_keys(values: Values, monkeypatch: p
 
 def test_the_code_of_each_part_is_in_its_key_alone(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
     before = making(values), evaluation(values)
-    monkeypatch.setattr(row_keys, "making_code", lambda *_: "other code")
+    monkeypatch.setattr(row_keys, "making_code", lambda *_, **__: "other code")
     assert making(values) != before[0] and evaluation(values) == before[1]
     monkeypatch.undo()
-    monkeypatch.setattr(row_keys, "evaluation_code", lambda *_: "other code")
+    monkeypatch.setattr(row_keys, "evaluation_code", lambda *_, **__: "other code")
     assert making(values) == before[0] and evaluation(values) != before[1]
 
 

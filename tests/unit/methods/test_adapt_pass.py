@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from nada.clip.goal import PromptPair
 from nada.config import ClipConfig, GuideClipConfig, GuideConfig, JudgeConfig, SamplesConfig
 from nada.errors import NonFiniteLossError, StateError
 from nada.methods.adapt.config import AdaptConfig
-from nada.methods.adapt.making import AdaptPass
+from nada.methods.adapt.making import AdaptedRow, AdaptPass
 from nada.methods.base import Assignment, RowError, Step
 from nada.methods.models import Clips, Models
+from tests.conftest import tiny_generator
 
 SKETCH = AdaptConfig(iterations=3)
 CHOSEN = AdaptConfig(iterations=4, stop="auto", probe_every=2, probe_images=4, ema=0.5)
@@ -149,3 +151,21 @@ def test_a_state_of_another_row_is_refused_and_changes_nothing(models: Models) -
         after = states(making, row)[row]
         assert after.keys() == before[row].keys()
         assert all(torch.equal(after[name], before[row][name]) for name in after)
+
+
+def test_training_may_begin_elsewhere_than_edits_are_measured_from(models: Models) -> None:
+    start = tiny_generator(seed=7)
+    elsewhere = replace(models, open_source=lambda: start, _kept={})
+    rows = {}
+    for frozen in ("start", "base"):
+        config = AdaptConfig(iterations=2, stop="auto", probe_every=1, probe_images=4, frozen=frozen)
+        given = Assignment(row=frozen, goal=PromptPair("photo", "sketch"), config=config, seed=1, storage="full")
+        row = rows[frozen] = AdaptedRow(given, elsewhere)
+        assert row.adaptation.source is (start if frozen == "start" else elsewhere.base)
+        assert all(
+            torch.equal(ours, theirs) for ours, theirs in zip(row.target.parameters(), start.parameters(), strict=True)
+        )
+        list(row.train())
+    first = [float(row.adaptation.trace[0].loss) for row in rows.values()]
+    assert first[0] != first[1]  # a start that is already elsewhere has made an edit
+    assert rows["start"].stopping.history.probes != rows["base"].stopping.history.probes

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nada.errors import OutputError
+from tasks.report.charts import confusion as heat_map
 from tasks.report.metrics import confusion, leaderboard, write_metrics
 from tasks.report.score_catalogue import MAIN_SCORES, SCORES
 from tasks.store.record import FileEntry, Record
@@ -127,3 +129,17 @@ def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet(tmp_path: Path, start:
     assert row["prompt"] == f"'{link}"
     with (tmp_path / "leaderboard.csv").open(newline="", encoding="utf-8") as file:
         assert next(csv.DictReader(file))["directional_similarity"] == "-0.5", "a number stays one"
+
+
+def test_a_row_without_words_has_no_retrieval_and_the_last_place(tmp_path: Path) -> None:
+    shown = make_record("shown", target="", scores={"style_similarity": 0.9}, nearest={"a sketch": 3, "a portrait": 1})
+    shown = replace(shown, retrieval=shown.retrieval.model_copy(update={"score": None}))
+    named = make_record("named", target="a sketch", scores={"retrieval_accuracy": 0.2}, nearest={"a sketch": 4})
+    board = leaderboard([shown, named])
+    assert [(row["domain"], row["retrieval_accuracy"]) for row in board] == [("named", 0.2), ("shown", None)]
+    write_metrics([shown, named], {}, tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["domains"]["shown"] == {"style_similarity": 0.9}
+    chart = heat_map([shown, named])
+    assert chart is not None and chart["prompts"] == ["a sketch", "a portrait"]
+    assert (chart["mistakes"], [cell[3] for cell in chart["cells"]]) == ([], [False, False, True])

@@ -136,3 +136,30 @@ def test_a_domain_that_is_surely_further_from_the_truth_than_its_source_is_off_t
     near = triage(record({"sketch": 100}, truth={**before, "frechet_to_reference": make_score(0.4, 0.1)}))
     assert near.kind == "good"
     assert near.evidence.endswith(", 40% of the distance to the true images left")
+
+
+def shown(follows: float, target: str = "", **more: Any) -> Record:
+    """A row that pictures lead."""
+    scores = {**JUDGED_TRUE, "structure_ratio": 0.9, "style_similarity": follows, **more}
+    return make_record(target=target, scores=scores, nearest={"robot": 60, "a portrait": 40}, config=AdaptConfig())
+
+
+def test_a_domain_without_words_is_good_where_it_follows_its_pictures_whatever_prompt_it_finds() -> None:
+    found, follows = triage(shown(0.7)), "its pictures follow the style pictures (direction 0.70)"
+    assert (found.kind, found.advice) == ("good", "")
+    assert found.evidence == f"{follows}, 90% of the variety kept, 10% of the distance to the true images left"
+    assert triage(shown(0.7, efficientnet_frechet_to_reference=6.0)).kind == "weak"
+    halfway = triage(shown(0.4))
+    assert (halfway.kind, halfway.evidence) == ("weak", "its pictures follow the style pictures (direction 0.40)")
+    hardly = triage(shown(0.01))
+    assert hardly.evidence == "its pictures hardly follow the style pictures (direction 0.01)"
+    away = triage(shown(0.7, frechet_to_reference=1.5))
+    assert away.kind == "off-target"
+    assert away.advice == "try style pictures that fit the true images better, or iterations 150 (now 300)"
+    assert triage(shown(0.7, structure_ratio=0.1)).kind == "collapsed"
+
+
+def test_a_name_beside_the_pictures_is_to_be_found() -> None:
+    text = {"directional_similarity": 0.01}  # which led nowhere, and was not meant to
+    assert triage(shown(0.7, target="robot", **text)).kind == "good"
+    assert triage(shown(0.7, target="sketch", **text)).kind == "off-target"

@@ -20,12 +20,12 @@ from tasks.config.project import HERE
 from tasks.row import evaluate as evaluate_module
 from tasks.row import models
 from tasks.row.evaluate import EMBEDDINGS, evaluate_row
-from tasks.row.job import EvaluateJob, RetrieveJob, RowJob
+from tasks.row.job import EvaluateJob, OnRow, RetrieveJob, RowJob
 from tasks.row.retrieval import retrieve_rows
 from tasks.store import row_folder
 from tasks.store.record import EVALUATION_NAME, RETRIEVAL_NAME, Evaluation, RecordError, Retrieval
 from tasks.workers.news import Progress
-from tests.jobs import job, make_well, with_section
+from tests.jobs import job, make_well, with_config, with_section
 from tests.rows import KEYS
 
 __all__ = ["job"]
@@ -234,3 +234,24 @@ def test_a_row_without_its_embeddings_keeps_the_retrieval_that_it_has(job: RowJo
     failed = retrieve(job, "9" * 64, sketch="pencil sketch", robot="a robot")
     assert list(failed) == ["sketch"]
     assert row_folder.read_record("sketch").retrieval == before
+
+
+def test_a_row_is_compared_with_what_its_edits_are_measured_from(job: RowJob) -> None:
+    def source_shown(domain: str) -> bytes:
+        """The first row of a sheet: two pictures of 16 px."""
+        with Image.open(HERE.adapted / domain / row_folder.SAMPLES_NAME) as sheet:
+            return sheet.crop((0, 0, sheet.width, 16)).tobytes()
+
+    far = with_config(job, learning_rate=0.1)
+    make_well(far)
+    evaluate(far)
+    on = OnRow(domain="sketch", key=KEYS.making, method=job.method, source=job.source)
+    shown = {"sketch": source_shown("sketch")}
+    for frozen in ("start", "base"):
+        keys = replace(KEYS, making=frozen)
+        row, source = replace(job.row, domain=frozen, on="sketch"), replace(job.source, on=on)
+        further = with_config(replace(job, row=row, source=source, keys=keys), frozen=frozen)
+        make_well(further)
+        evaluate(further, HERE.adapted / frozen)
+        shown[frozen] = source_shown(frozen)
+    assert shown["base"] == shown["sketch"] != shown["start"]

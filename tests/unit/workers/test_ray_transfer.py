@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,15 @@ def test_what_lies_outside_of_the_project_gets_a_name_within_the_mirror(job: Row
     assert packed.job.params.guide.config_dir == place
     assert packed.files[f"{place}/truth/0.png"] == outside / "truth" / "0.png"
     assert packed.files[f"{place}/tiny-guide.json"] == outside / "tiny-guide.json"
+
+
+def test_style_pictures_go_along(job: RowJob) -> None:
+    Path("style").mkdir()
+    shutil.copy("world/truth/0.png", "style/own.png")
+    row = replace(job.row, style_images="style", reference_images=None)
+    packed = transfer.pack(replace(job, row=row))
+    assert sorted(packed.files) == ["style/own.png", *NETWORKS]
+    assert packed.pictures == ("style",)
 
 
 def test_published_networks_go_along_where_they_were_fetched(job: RowJob) -> None:
