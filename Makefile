@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 # What `make demo` adapts to, and every domain of that world, separated by commas.
-DEMO := pencil-sketch ink-drawing cartoon neon sepia
+DEMO := pencil-sketch ink-drawing chalk comic sepia
 BUNDLED := $(shell cut -d, -f1 examples/faces/prompts.csv | tail -n +2 | paste -sd,)
 # Weights of the bundled CLIPs lie in git compressed: most rows of their token tables are zeros.
 CLIPS := $(patsubst %.gz,%,$(wildcard examples/*/clip/*.safetensors.gz))

@@ -10,6 +10,7 @@ four fifths of its numbers, as `sparsity: 0.8` leaves it. Figures are of latents
 from __future__ import annotations
 
 import argparse
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ class Bench:
         paired = beside.figures.means()
         made = self.judge.features(torch.cat(list(render(generator, self.ws, BATCH))))
         pair = PromptPair(SOURCE_TEXT, target)
-        found = retrieve(self.judge.clip, pair, made.emb, TARGETS).score.value
+        score = retrieve(self.judge.clip, pair, made.emb, TARGETS).score
+        found = 0.0 if score is None else score.value
         variety = score_domain(self.judge, pair.source, pair.target, self.features, made, None)
         kept = variety["structure_ratio"].value
         figures = f"{paired['paired_error']:.2f} | {paired['structural_similarity']:.2f} | {found:.0%} | {kept:.0%}"
@@ -108,8 +110,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     bench, truths = Bench(load_params(args.params), args.num), truths_of("avatars")
-    import domains as named  # of the world's `build` folder, which `truths_of` put on the path
-
+    named = importlib.import_module("domains")  # of the world's `build` folder, which `truths_of` put on the path
     texts = {domain.slug: domain.target for domain in named.DOMAINS if domain.slug in truths}
     print(f"{HEAD}\n|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
     strips: dict[str, Tensor] = {"source": torch.cat(bench.pictures)[:SHOWN]}

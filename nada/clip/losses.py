@@ -122,7 +122,8 @@ def moments_loss(emb_source: Tensor, emb_target: Tensor, text_dirs: Tensor) -> T
         (one @ two.T).square().sum()
         for one, two in ((centred, centred), (centred, text_centred), (text_centred, text_centred))
     )
-    return (mean - text_mean).square().sum() + own - 2 * across + texts
+    apart: Tensor = (mean - text_mean).square().sum() + own - 2 * across + texts
+    return apart
 
 
 def feature_loss(emb_source: Tensor, emb_target: Tensor) -> Tensor:

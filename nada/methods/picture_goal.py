@@ -48,11 +48,19 @@ class PictureGoal:
     ) -> None:
         self.img_u8, self.pair, self.share, self.frozen, self.keep = img_u8, pair, share, frozen, keep
         self.device = next(iter(frozen.parameters())).device
-        self._means: dict[Eye, Tensor] = {}
+        self._embs: dict[Eye, Tensor] = {}
 
     def directions(self, guide: Guide) -> list[Tensor]:
         """From the generator's pictures to these; see `Goal.directions`."""
         return self._mixed([self.direction(model) for model in guide.models], lambda: self.pair.directions(guide))
+
+    def direction_sets(self, guide: Guide) -> list[Tensor]:
+        """From the generator's pictures to each of these, [K, D] a model; the text has no share in them."""
+        return [F.normalize(self._emb(model) - self._mean_of_source(model), dim=1) for model in guide.models]
+
+    def cosines(self, guide: Guide) -> list[Tensor]:
+        """How near these pictures are to the generator's; the text has no share in it."""
+        return [F.cosine_similarity(self.place(model), self._mean_of_source(model), dim=0) for model in guide.models]
 
     def places(self, guide: Guide, article: bool = False) -> list[Tensor]:
         """Where these pictures lie; see `Goal.places`."""
@@ -85,10 +93,13 @@ class PictureGoal:
         small = F.interpolate(self.img_u8[:STRIP_PICTURES].float(), size=(size, size), mode="area")
         return grid(small.round().byte(), STRIP_PICTURES)
 
+    def _emb(self, clip: Eye) -> Tensor:
+        if clip not in self._embs:
+            self._embs[clip] = embed(clip, self.img_u8, self.device)
+        return self._embs[clip]
+
     def _mean(self, clip: Eye) -> Tensor:
-        if clip not in self._means:
-            self._means[clip] = mean_embedding(clip, self.img_u8, self.device)
-        return self._means[clip]
+        return self._emb(clip).mean(dim=0)
 
     def _mean_of_source(self, clip: Eye) -> Tensor:
         """Over pictures of fixed latents, drawn as widely as in training."""
@@ -96,7 +107,7 @@ class PictureGoal:
         def measure() -> Tensor:
             ws = fixed_latents(self.frozen, SOURCE_PICTURES, truncation_psi=1.0, seed=SOURCE_SEED)
             img_u8 = torch.cat(list(render(self.frozen, ws, AT_ONCE)))  # [M, 3, R, R]
-            return mean_embedding(clip, img_u8, self.device)
+            return embed(clip, img_u8, self.device).mean(dim=0)
 
         return self.keep(("mean of the source's pictures", self.frozen, clip), measure)
 
@@ -109,8 +120,8 @@ class PictureGoal:
 
 
 @torch.no_grad()
-def mean_embedding(clip: Eye, img_u8: Tensor, device: torch.device | str) -> Tensor:
-    """Mean of the unit embeddings of pictures, [D], not of unit norm itself.
+def embed(clip: Eye, img_u8: Tensor, device: torch.device | str) -> Tensor:
+    """Embeddings of pictures, [K, D], unit norm each.
 
     Args:
         clip: the model.
@@ -123,4 +134,4 @@ def mean_embedding(clip: Eye, img_u8: Tensor, device: torch.device | str) -> Ten
     looks = MicroBatch(AT_ONCE).each(
         "style pictures", len(img_u8), lambda part: clip.embed_images(from_u8(img_u8[part].to(device)))
     )
-    return torch.cat(list(looks)).mean(dim=0)
+    return torch.cat(list(looks))

@@ -72,6 +72,7 @@ class KeyMaker:
         on: str | None = None,
         files: Mapping[str, str] | None = None,
         style_sha256: str | None = None,
+        prepared: tuple[str, ...] = (),
     ) -> str:
         """sha256 over everything that decides what is made of a row.
 
@@ -85,6 +86,7 @@ class KeyMaker:
             on: key of making of the row that this one starts from.
             files: option -> sha256 of the file that it names (`Method.files`).
             style_sha256: `reference_hash` of the pictures that it learns from, if there are any.
+            prepared: keys of what its method prepares for it.
         """
         said = prompts if style_sha256 is None or getattr(config, STYLE_WEIGHT) < 1 else None
         style = {} if style_sha256 is None else {"style": style_sha256}
@@ -106,6 +108,7 @@ class KeyMaker:
                 "base": base_sha256,
                 "on": on,
                 **style,
+                **({"prepared": prepared} if prepared else {}),
             }
         )
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nada.errors import CheckpointError, LatentsError, NadaError
+from nada.errors import CheckpointError, LatentsError, NadaError, OutputError
 from nada.images import grid, save_png
 from nada.judge.samples import render
 from nada.latent_files import LatentFile
@@ -19,9 +19,27 @@ from tasks.config.params import load_params
 from tasks.library.captions import Cell, captioned
 from tasks.library.domains import SOURCE, finished_domains, made_from, open_domain
 from tasks.library.latents import CHUNK
+from tasks.library.photo import picture_beside
 from tasks.library.sample import labelled, save_picture
 
 MOST_LATENTS = 16  # side by side in the one picture; each is drawn into the folder
+
+
+def sheet_of(folder: Path) -> Path:
+    """The picture beside a folder of single ones."""
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    return named.with_name(f"{named.name}.png")
+
+
+def check_spares(what: Path, folder: Path) -> None:
+    """Refuse to write over what is drawn, or over the picture that stands beside its latents.
+
+    Raises:
+        OutputError: names the folder.
+    """
+    given = what.resolve()
+    if sheet_of(folder).resolve() in (given, picture_beside(given)) or given.parent == folder.resolve():
+        raise OutputError(f"--out: {folder}: {what}, or its own picture, would be written over; choose another")
 
 
 @dataclass
@@ -52,6 +70,8 @@ class Application:
     first: Sequence[Cell] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     """Domain -> why it draws nothing of these latents."""
+    _side: int = 0
+    """Pixels of what was drawn first."""
 
     @property
     def shown(self) -> list[str]:
@@ -61,7 +81,7 @@ class Application:
     @property
     def sheet(self) -> Path:
         """The one picture."""
-        return self.folder.parent / f"{self.folder.name}.png"
+        return sheet_of(self.folder)
 
     def __iter__(self) -> Iterator[str]:
         if not self.names and not finished_domains():
@@ -102,6 +122,10 @@ class Application:
         """[N, 3, R, R] bytes."""
         self._check(name)
         domain = open_domain(name, self.params_path, self.device)
+        if (side := domain.resolution) != self._side:
+            if self._side:
+                raise LatentsError(f"{name}: draws {side} px, and {SOURCE} {self._side}")
+            self._side = side
         device = next(iter(domain.parameters())).device
         ws = self.latents.ws(domain.num_ws, domain.w_dim, name)
         chunks = [torch.tensor(ws[start : start + CHUNK]).to(device) for start in range(0, len(ws), CHUNK)]

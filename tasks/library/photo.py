@@ -15,6 +15,7 @@ from nada.atomic import replacing
 from nada.config import NONE
 from nada.errors import CheckpointError, LatentsError
 from nada.generators.domain import Domain
+from nada.generators.families import FAMILIES
 from nada.hashing import sha256_file
 from nada.images import grid
 from nada.inversion.config import InversionConfig
@@ -34,7 +35,10 @@ from tasks.library.domains import SOURCE, find_making, made_from, open_domain
 from tasks.library.sample import save_picture
 from tasks.row.judge_networks import load_judge
 
-CODE = ("nada.inversion.inversion", "nada.inversion.perceptual", "nada.picture_files")
+CODE = (
+    *("nada.inversion.inversion", "nada.inversion.perceptual", "nada.picture_files"),
+    *(family.module for family in FAMILIES.values()),
+)
 EXPECTED = (
     "Generators of faces expect a photo that is cut as their training pictures were: square, one face that looks "
     "ahead, upright, its eyes level and a little above the middle, chin and hair inside. nada cuts the centre square "

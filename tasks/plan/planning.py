@@ -167,7 +167,8 @@ class Resolver:
         prompts = (row.source, row.target)
         style = None if row.style_images is None else reference_pictures.look(row.style_images)
         style_sha256 = None if style is None else style.sha256
-        making = keys.making(method, config, prompts, seed, family, base.sha256, on_key, files, style_sha256)
+        prepared = keys.prepared(method, config, family, base.sha256)
+        making = keys.making(method, config, prompts, seed, family, base.sha256, on_key, files, style_sha256, prepared)
         references, truth = (
             None if path is None else reference_pictures.look(path) for path in (row.reference_images, row.true_images)
         )
@@ -181,7 +182,7 @@ class Resolver:
             source=source,
             keys=Keys(making=making, evaluation=evaluation, retrieval=""),
             state="train",
-            prepared=keys.prepared(method, config, family, base.sha256),
+            prepared=prepared,
             references=references,
             style=style,
         )

@@ -108,8 +108,9 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
     diagonal, then the others, such as the sources'. Only cells that hold a picture are listed.
 
     Returns:
-        `domains`, `prompts`, `own` (each domain's column), `cells` (row, column, share, whether it is the domain's
-        own), and `mistakes`: the most frequent ones as (domain, prompt, share), largest first.
+        `domains`, `prompts`, `own` (each domain's column, empty where it has none), `cells` (row, column, share,
+        whether it is the domain's own), and `mistakes`: the most frequent ones as (domain, prompt, share), largest
+        first.
     """
     if not records:
         return None
@@ -128,7 +129,7 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
     return {
         "domains": [record.domain for record in records],
         "prompts": prompts,
-        "own": [column[prompt] for prompt in own],
+        "own": [column.get(prompt, "") for prompt in own],
         "cells": cells,
         "mistakes": mistakes[:MISTAKES_SHOWN],
     }

@@ -33,6 +33,10 @@ pytestmark = [
 ]
 
 
+SHOWN = 1 + 2 * 2 + 1
+"""Pictures of a report: the source's strip, a sheet and a strip a domain, and the references that one has."""
+
+
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Iterator[tuple[Path, Outcome]]:
     """A project after a night in which one of three rows broke, and how the command ended."""
@@ -114,7 +118,7 @@ def test_the_confusion_matrix_of_the_night_is_kept(night: tuple[Path, Outcome]) 
 def test_the_report_shows_pictures_and_the_lost_row(night: tuple[Path, Outcome]) -> None:
     (page,) = (night[0] / "reports").glob("*/index.html")
     html = page.read_text()
-    assert html.count("data:image/webp;base64,") == 1 + 2 * 2  # the source's strip, a sheet and a strip a domain
+    assert html.count("data:image/webp;base64,") == SHOWN
     assert "step 0: the loss is inf" in html
     assert "nada run --only broken" in html
 
@@ -299,7 +303,7 @@ def test_the_report_can_be_written_again_from_what_is_there(after_night: Project
     outcome = after_night.nada("report")
     assert outcome.status == 0
     (page,) = (after_night.folder / "reports").glob("*/index.html")
-    assert page.read_text().count("data:image/webp;base64,") == 1 + 2 * 2
+    assert page.read_text().count("data:image/webp;base64,") == SHOWN
     assert "1 domain still to train: nada run" in outcome.out
 
 

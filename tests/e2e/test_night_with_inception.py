@@ -51,14 +51,14 @@ def test_fid_and_kid_are_in_report_mlflow_and_metrics(project: Project, monkeypa
 
     (page,) = Path("reports").glob("*/index.html")
     html = page.read_text()
-    table = html[html.index('<table id="board">') : html.index("</table>")]
-    card = html[html.index('<dl class="scores">') : html.index("</dl>")]
+    table = html[html.index('<table class="board">') : html.index("</table>")]
+    card = html[html.index('<dl class="scores">') : html.index('<details class="change')]
+    assert ">FID to truth</button>" in table  # the others are on the card
     for label, against in {
         "FID to truth": "8 images of the target domain",
         "KID to truth": "8 images of the target domain",
         "drift by Inception": f"{NUM} samples of the source generator",
     }.items():
-        assert f">{label}</button>" in table
-        (tip,) = [part for part in card.split("<dt>") if f">{label}</span>" in part]
+        (tip,) = [part for part in card.split("<dt>") if f">{label}</button>" in part]
         assert f"Against: {against}. {NUM} pictures, by Inception-v3-2048@" in tip
     assert f"from {scores['inception_frechet_source_to_reference']:.1f}</small>" in table

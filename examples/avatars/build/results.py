@@ -1,6 +1,6 @@
 """The table of docs/results.md in Markdown, from the last night.
 
-    python examples/avatars/build/results.py        # in the project's folder, after `make demo`
+    python examples/avatars/build/results.py        # in the project's folder, after `make avatars`
 
 The picture of the README is `nada strip DOMAIN... --count 10 --psi 1 --seed 1`, with the domains of prompts.csv.
 """

@@ -68,8 +68,11 @@ def invert(
     target = out or Path(f"{photo.stem}.npz")
     if target.suffix.lower() != ".npz":
         raise OutputError(f"--out: {str(target)!r} names no file of latents; its name ends in .npz")
-    if picture_beside(target).absolute() == photo.absolute():
-        raise OutputError(f"{picture_beside(target)}: is the photo itself; choose another --out")
+    picture = picture_beside(target)
+    if picture.resolve() == photo.resolve():
+        raise OutputError(f"{picture}: is the photo itself; choose another --out")
+    if picture.exists() and not target.exists():
+        raise OutputError(f"{picture}: is there already, and of no earlier inversion; choose another --out")
     inversion = _prepared(photo, params, on, steps, plus_steps, device)
     _run(inversion)
     latents = inversion.save(target)
@@ -106,9 +109,10 @@ def apply(
     from rich.progress import track
 
     from nada.latent_files import is_latents, read_latents
-    from tasks.library.apply import Application
+    from tasks.library.apply import Application, check_spares
 
     folder = out or Path(f"{what.stem}-domains")
+    check_spares(what, folder)
     first: list[Cell] = []
     if is_latents(what):
         latents = read_latents(what)

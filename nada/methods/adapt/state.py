@@ -38,8 +38,11 @@ class Trainable(Protocol):
     optimizer: torch.optim.Adam
     rng: torch.Generator
     micro_batch: MicroBatch
-    loss_weights: dict[str, float]
     trace: list[TrainingStep]
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Of every term."""
 
 
 def capture(adaptation: Trainable) -> dict[str, Tensor]:
@@ -126,7 +129,7 @@ def _convolutions(adaptation: Trainable) -> list[str]:
 
 
 def _column(scalars: list[Tensor]) -> Tensor:
-    return torch.stack(scalars) if scalars else torch.empty(0)
+    return torch.stack([scalar.cpu() for scalar in scalars]) if scalars else torch.empty(0)  # restored ones lie there
 
 
 def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:

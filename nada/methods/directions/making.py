@@ -101,7 +101,7 @@ class EditedRow:
         """See `Pass.save`."""
         config, models = self.config, self.models
         save_offsets(folder / OFFSET_NAME, self.offsets)
-        psi = models.samples.truncation_psi
+        psi = config.channels.truncation_psi
         strip = strength_strip(models.source, self.offsets, config.strengths, config.strip_latents, psi)
         save_png(strip, folder / STRIP_NAME)
         return Made(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nada.atomic import writing
+from nada.clip.goal import PromptPair
 from nada.errors import NadaError, NonFiniteLossError, StateError
 from nada.hashing import sha256_file
 from nada.methods.base import PROBES_NAME, TRACE_NAME, Assignment, Made, Pass, RowError, Step
@@ -100,7 +101,9 @@ class MappedRow:
             return
         started = time.monotonic()
         validator, mapper = Validator.of(self.models, self.config.probe_images), self.training.mapper
-        self.probes.append(validator.probe(self._drawing(mapper), self.assignment.goal, done))
+        goal = self.assignment.goal
+        assert isinstance(goal, PromptPair), "a mapper learns from no pictures"
+        self.probes.append(validator.probe(self._drawing(mapper), goal, done))
         if best_probe(self.probes) is self.probes[-1]:
             self.best = {name: weight.detach().clone() for name, weight in mapper.state_dict().items()}
         self.probe_seconds += time.monotonic() - started

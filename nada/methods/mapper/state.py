@@ -31,7 +31,7 @@ def capture(training: MapperTraining) -> dict[str, Tensor]:
         adam = training.optimizer.state.get(weight, {})
         tensors |= {f"optimizer.{name}.{part}": tensor for part, tensor in adam.items()}
     for term in training.terms:
-        column = [step[term] for step in training.trace]
+        column = [step[term].cpu() for step in training.trace]  # restored ones lie there already
         tensors[f"trace.{term}"] = torch.stack(column) if column else torch.empty(0)
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 

@@ -81,6 +81,8 @@ def load(folder: Path, models: Models) -> EditedDomain:
         offsets = load_file(path, models.device) if is_in_w else load_offsets(path, source)
     except (SafetensorError, OSError) as err:
         raise CheckpointError(f"{path}: no offset ({err})") from err
+    if is_in_w and (set(offsets) != {IN_W} or not bool(offsets[IN_W].isfinite().all())):
+        raise CheckpointError(f"{path}: no offset alone, or one that is not finite")
     if is_in_w and tuple(offsets[IN_W].shape) not in {(1, source.w_dim), (source.num_ws, source.w_dim)}:
         expected = f"{source.num_ws} rows of {source.w_dim}"
         raise CheckpointError(f"{path}: an offset {list(offsets[IN_W].shape)}; the source has latents of {expected}")

@@ -129,7 +129,7 @@ class OptimisedRow:
             tensors |= {f"adam.{part}.{name}": trained[part] for part in ADAM if part in trained}
         for column in COLUMNS:
             values = [getattr(step, column) for step in found.trace]
-            tensors[f"trace.{column}"] = torch.stack(values) if values else torch.empty(0)
+            tensors[f"trace.{column}"] = torch.stack([value.cpu() for value in values]) if values else torch.empty(0)
         return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> int:

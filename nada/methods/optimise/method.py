@@ -39,14 +39,21 @@ class Optimise(Method[OptimiseConfig, OptimiseRecord]):
                 raise LatentsError(f"{config.latents}: found in another generator than this row's; invert it anew")
 
     def check(self, config: OptimiseConfig, generator: Generator) -> None:
-        """Latents of other shapes than the generator's are refused."""
-        if config.latents is not None:
-            try:
-                ws = read_latents(Path(config.latents)).ws(generator.num_ws, generator.w_dim, "the generator")
-            except LatentsError as err:
-                raise ParamsError(f"latents: {err}") from err
-            if len(ws) != 1:
-                raise ParamsError(f"latents: {config.latents}: {len(ws)} latents; one is optimised")
+        """Latents of other shapes than the generator's are refused, where the file does not say of which it is.
+
+        A file that is not there is told with the rows that use it.
+        """
+        if config.latents is None or not Path(config.latents).is_file():
+            return
+        try:
+            found = read_latents(Path(config.latents))
+            if found.generator is not None:
+                return
+            ws = found.ws(generator.num_ws, generator.w_dim, "the generator")
+        except LatentsError as err:
+            raise ParamsError(f"latents: {err}") from err
+        if len(ws) != 1:
+            raise ParamsError(f"latents: {config.latents}: {len(ws)} latents; one is optimised")
 
     def num_steps(self, config: OptimiseConfig) -> int:
         """`iterations`."""
@@ -86,6 +93,10 @@ class Optimise(Method[OptimiseConfig, OptimiseRecord]):
         loss = ", directional" if config.loss == "directional" else ""
         rest = f"learning rate {config.learning_rate}, distance weighs {config.latent_weight}"
         return f"in {config.space.upper()}{start}{loss}, {rest}"
+
+    def pictures(self, part: OptimiseRecord) -> dict[str, str]:
+        """The latent itself."""
+        return {"edit.png": f"The latent of {part.latent}, before and after."}
 
     def facts(self, part: OptimiseRecord) -> dict[str, str]:
         """What became of the latent itself; other pictures are judged."""

@@ -117,7 +117,7 @@
     const shown = domains.map(domain => rowOf.get(domain)).filter(Boolean);
     const found = shown.flatMap(row => all("rect", row).map(rect => rect.dataset.column));
     const others = Array.from(new Set(found)).sort((a, b) => a - b);
-    const columns = new Map(Array.from(new Set([...shown.map(row => row.dataset.own), ...others]), (name, at) => [name, at]));
+    const columns = new Map(Array.from(new Set([...shown.map(row => row.dataset.own).filter(own => own), ...others]), (name, at) => [name, at]));
     for (const row of rowOf.values()) row.toggleAttribute("hidden", !shown.includes(row));
     shown.forEach((row, at) => {
       row.setAttribute("transform", `translate(0 ${top + cell * at})`);

@@ -65,7 +65,8 @@ def publish_row(row: RowJob, files: Files) -> Making:
         if not row_folder.is_made(partial, row.domain, row.keys.making):
             raise _not_whole(row.domain)
         made = read_entry(partial / MAKING_NAME, Making)
-        making = row_folder.write_making(partial, made.model_copy(update={"row": row.row}))
+        here = {"row": row.row, "config": row.config.model_dump(mode="json")}  # with the paths of this machine
+        making = row_folder.write_making(partial, made.model_copy(update=here))
         row_folder.publish(partial, row.domain)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -82,11 +82,10 @@ def test_references_are_paired_with_the_generators_pictures_by_name(script: Scri
     ws = fixed_latents(source, 3, 0.7, seed=5)
     styles = [("negative", "negative"), ("sepia-photo", "sepia")]
     paths = make_references.write_references(source, ws, styles, tmp_path)
-    assert [path.name for path in paths] == ["source.zip", "negative.zip", "sepia-photo.zip"]
-    assert zipfile.ZipFile(paths[1]).namelist() == ["000.png", "001.png", "002.png"]
+    assert [path.name for path in paths] == ["negative.zip", "sepia-photo.zip"]
+    assert zipfile.ZipFile(paths[0]).namelist() == ["000.png", "001.png", "002.png"]
     img_u8 = torch.cat(list(render(source, ws, 16)))
-    assert torch.equal(read_images(paths[0], 16), img_u8)
-    assert (read_images(paths[1], 16).int() - (255 - img_u8.int())).abs().max() <= 1
+    assert (read_images(paths[0], 16).int() - (255 - img_u8.int())).abs().max() <= 1
     before = [path.read_bytes() for path in paths]
     make_references.write_references(source, ws, styles, tmp_path)
     assert [path.read_bytes() for path in paths] == before

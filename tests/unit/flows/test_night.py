@@ -175,7 +175,8 @@ def test_a_report_that_cannot_be_written_costs_the_report_alone(
         raise OutputError("reports: cannot be written (No space left on device)")
 
     monkeypatch.setattr("tasks.record.publish_report", refuse)
-    plan: Any = SimpleNamespace(rows=())
+    night = SimpleNamespace(prompts="prompts.csv")
+    plan: Any = SimpleNamespace(rows=(), params=SimpleNamespace(night=night))
     context = NightContext(plan, None, Heard(), StatusWriter("night", NOW, 0), RowQueue({}), NOW)  # type: ignore[arg-type]
     monkeypatch.setattr("tasks.record.workers_in_words", lambda _: "one worker")
     write_report.fn(context)

@@ -24,7 +24,17 @@ from tests.records import publish_made
 
 __all__ = ["project"]
 
-WRITERS = ("run", "run --prune", "run --settle", "run --only robot", "report", "pretrained", "inputs", "plan --measure")
+WRITERS = (
+    "prepare",
+    "run",
+    "run --prune",
+    "run --settle",
+    "run --only robot",
+    "report",
+    "pretrained",
+    "inputs",
+    "plan --measure",
+)
 READERS = (
     *("plan", "plan --no-preflight", "complete", "status", "status --json", "serve", "verify robot", "compare now"),
     *(
@@ -33,6 +43,7 @@ READERS = (
         "mix sketch:0.5 --weights mixed.safetensors",
         "video source --seconds 0.3 --fps 10 --keys 3 --out walk.gif",
     ),
+    *("invert absent.jpg", "apply absent.npz"),
     *("weights list", "weights fetch no-such", "weights inspect world/generator.safetensors --picture a.png"),
     *("weights convert world/generator.safetensors a.pkl", "weights export sketch", "weights export --all exported"),
 )

@@ -71,7 +71,7 @@ def other_value(model: type[Section], name: str) -> Any:
     allowed: Any = Annotated[(field.annotation, Field(), *field.metadata)]
     adapter: TypeAdapter[Any] = TypeAdapter(allowed)
     numbers = (field.default + 1, field.default / 2, 0.5) if isinstance(field.default, int | float) else ()
-    for value in ("auto", "cosine", "rgb", "base", "other", not field.default, *numbers):
+    for value in ("auto", "cosine", "rgb", "base", "modulation", "shape", "other", not field.default, *numbers):
         with suppress(ValidationError):
             if adapter.validate_python(value, strict=True) != field.default:
                 return value
@@ -97,6 +97,10 @@ OF_MAKING = [option for option in OPTIONS if option[0] in ("adapt", "guide") and
 OF_JUDGING = [option for option in OPTIONS if option[0] in ("judge", "samples")]
 
 
+COMPANIONS = {"sparsity": {"parameters": "modulation"}}
+"""Options without which another cannot have a value of its own."""
+
+
 def with_option(values: Values, option: tuple[str, ...]) -> Values:
     """The settings with another value of one option."""
     *place, name = option
@@ -104,7 +108,10 @@ def with_option(values: Values, option: tuple[str, ...]) -> Values:
     section = changed
     for part in place:
         section = section.setdefault(part, {})
-    section[name] = "web" if name in ("inception", "efficientnet", "lpips") else other_value(SECTIONS[tuple(place)], name)
+    section.update(COMPANIONS.get(name, {}))
+    section[name] = (
+        "web" if name in ("inception", "efficientnet", "lpips") else other_value(SECTIONS[tuple(place)], name)
+    )
     return changed
 
 

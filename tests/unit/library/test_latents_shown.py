@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from nada.errors import ParamsError
+from nada.judge.samples import JUDGE_SEED, fixed_latents
 from nada.latents import draw_z, seeded_rng
 from tasks.library.latents import CHUNK, Shown, parse_layers
 from tests.conftest import TINY, tiny_generator
@@ -20,6 +21,7 @@ from tests.records import publish_made
 __all__ = ["project"]
 
 L = 6
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -99,3 +101,11 @@ def test_a_film_passes_the_latents_of_a_file_or_stands_at_a_single_one(sketch: P
         assert outcome.status == 2
         assert outcome.err == f"{name}.npy: {num}{walk}; of one latent, name several domains to go through\n"
     assert sketch.nada("video", "source", "sketch", "--latents", "2.npy", *length).err == f"2.npy: 2 {walk}\n"
+
+
+def test_the_judges_seed_draws_the_judged_latents() -> None:
+    """So that a user can make the true pictures of a row."""
+    generator = tiny_generator()
+    shown = torch.cat(list(Shown(count=20, seed=JUDGE_SEED).batches(generator)))
+    assert torch.equal(shown, fixed_latents(generator, 20, 0.7))
+    assert f"--seed {JUDGE_SEED} " in (ROOT / "docs" / "scores.md").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from nada.generators.registry import Network
 from nada.latents import draw_ws, seeded_rng
 from tasks.config.project import HERE
 from tasks.library.domains import open_domain, open_mix, open_source
+from tasks.library.latents import Shown
 from tasks.library.video import film
 from tasks.plan.planning import make_plan
 from tasks.row.models import warm_models
@@ -136,7 +137,7 @@ def test_a_mix_of_light_domains_adds_kilobytes_and_a_mix_with_weights_folds_them
 
 
 def test_a_film_goes_from_light_to_light_and_to_weights(project: Project) -> None:
-    frames = list(film(["source", "sketch", "oil"], SETTINGS, 1, 3, 6, 0, 1.0, "cpu"))
+    frames = list(film(["source", "sketch", "oil"], SETTINGS, Shown(count=1, psi=1.0), 3, 6, "cpu"))
     assert len(frames) == 6 and len({frame.tobytes() for frame in frames}) == 6
 
 

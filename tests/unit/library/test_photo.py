@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 from nada.checkpoints import save_generator
+from nada.errors import OutputError
 from nada.images import grid, to_u8
 from nada.inversion.config import InversionConfig
 from nada.latent_files import read_latents
 from nada.latents import draw_ws, seeded_rng
 from tasks.config.project import HERE
+from tasks.library.apply import check_spares, sheet_of
 from tasks.library.captions import captioned, fitting
 from tasks.library.photo import PhotoInversion
 from tasks.store.record import GENERATOR
@@ -205,3 +207,17 @@ def test_captions_fit_below_their_pictures() -> None:
     assert text.endswith("...") and font.getlength(text) <= 256
     assert fitting("sketch", 256)[0] == "sketch"
     assert fitting("two\nlines", 256)[0] == r"two\nlines"
+
+
+@pytest.mark.parametrize("out", ["me", "./me", "other/../me", "."])
+def test_a_photo_and_the_picture_of_its_latents_are_never_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    for name in ("me.png", "me.npz"):
+        (tmp_path / name).touch()
+        with pytest.raises(OutputError, match=r"would be written over; choose another$"):
+            check_spares(Path(name), Path(out))
+    check_spares(Path("me.npz"), Path("me-domains"))
+    assert sheet_of(Path("other")).name == "other.png"

@@ -70,7 +70,7 @@ def test_describing_a_method_loads_no_torch() -> None:
 
 @pytest.mark.parametrize("interface", [Method, Pass])
 def test_the_page_about_methods_tells_of_every_member(interface: type) -> None:
-    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "adding-a-method.md").read_text(encoding="utf-8")
     members = {name for name, value in vars(interface).items() if isfunction(value)}
     members |= {name for name in get_annotations(interface) if not name.startswith("_")}
     assert {name for name in members if f"`{name}`" not in page} == set()

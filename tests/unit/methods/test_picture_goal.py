@@ -16,7 +16,7 @@ from nada.clip.guide import Guide
 from nada.errors import GuideError
 from nada.images import to_u8
 from nada.methods import picture_goal
-from nada.methods.picture_goal import PictureGoal, mean_embedding
+from nada.methods.picture_goal import PictureGoal, embed
 from tasks.config.project import HERE
 from tasks.keys.inputs import reference_hash
 from tasks.report.page import Night, write_report
@@ -95,8 +95,8 @@ def test_the_direction_leads_from_the_mean_of_the_source_to_that_of_the_pictures
 
 def test_embeddings_are_of_unit_norm_before_their_mean_and_not_after(red_source: list[int]) -> None:
     dark_and_bright = pictures(0.2 * BLUE, BLUE)
-    assert mean_embedding(ColourEye(), dark_and_bright, "cpu") == pytest.approx(BLUE, abs=1e-6)
-    assert mean_embedding(ColourEye(), pictures(BLUE, RED), "cpu").norm() == pytest.approx(0.5**0.5)
+    assert embed(ColourEye(), dark_and_bright, "cpu").mean(dim=0) == pytest.approx(BLUE, abs=1e-6)
+    assert embed(ColourEye(), pictures(BLUE, RED), "cpu").mean(dim=0).norm() == pytest.approx(0.5**0.5)
 
 
 def test_a_share_of_the_text_turns_the_direction_and_the_place(red_source: list[int]) -> None:

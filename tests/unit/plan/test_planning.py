@@ -11,6 +11,7 @@ from PIL import Image
 from nada.checkpoints import save_generator
 from nada.hashing import sha256_file
 from nada.methods.adapt.config import AdaptConfig
+from nada.methods.registry import METHODS
 from tasks.config.project import HERE
 from tasks.plan import beginning
 from tasks.plan.beginning import plan_to_run
@@ -196,4 +197,5 @@ def test_the_check_loads_each_source_once_and_every_setting(project: Project) ->
     )
     job = plan().check_job()
     assert len(job.rows) == len({row.source for row in job.rows}) == 2
-    assert [place for place, _, _ in job.settings] == ["recipes.style", "recipes.shape", "recipes.broken", "adapt"]
+    recipes = ["recipes.style", "recipes.shape", "recipes.broken"]
+    assert [place for place, _, _ in job.settings] == [*recipes, *METHODS]

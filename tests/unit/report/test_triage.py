@@ -69,17 +69,21 @@ def test_without_a_network_that_no_text_has_formed_a_row_is_unproven() -> None:
 def test_the_second_opinion_overrules_the_judge() -> None:
     found = triage(record(truth={**JUDGED_TRUE, "efficientnet_frechet_to_reference": 6.0}))
     assert found.kind == "weak"
-    assert found.evidence.startswith(
-        "by colours and textures 65% of the way to its true images is left; 90% find their "
+    assert found.evidence.startswith("120% of the way to its true textures left; 90% find their prompt")
+    assert found.advice.startswith("try iterations 75 (now 150)")
+    short = triage(
+        record(truth={**JUDGED_TRUE, "efficientnet_frechet_to_reference": 3.0, "colour_frechet_to_reference": 2.0})
     )
-    assert found.advice.startswith("try iterations 300 (now 150)")
-    past = triage(record(truth={**JUDGED_TRUE, "colour_frechet_to_reference": 12.0}))
-    assert past.kind == "weak" and past.advice.startswith("try iterations 75 (now 150)")
+    assert short.evidence.startswith(
+        "40% of the way to its true colours and 60% of the way to its true textures left; "
+    )
+    assert short.kind == "weak" and short.advice.startswith("try iterations 300 (now 150)")
 
 
 def test_of_a_small_edit_a_little_noise_is_no_failure() -> None:
     small = {"colour_frechet_source_to_reference": 0.4, "efficientnet_frechet_source_to_reference": 1.2}
-    assert triage(record(truth={**JUDGED_TRUE, **small})).kind == "good"
+    near = {"colour_frechet_to_reference": 0.25, "efficientnet_frechet_to_reference": 1.1}
+    assert triage(record(truth={**JUDGED_TRUE, **small, **near})).kind == "good"
 
 
 def test_a_row_of_which_no_picture_lies_among_the_references_is_not_good() -> None:

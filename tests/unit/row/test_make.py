@@ -154,9 +154,9 @@ def test_a_row_that_is_made_beside_neither_goes_on_nor_leaves_a_state(job: RowJo
 def test_weights_that_left_the_real_numbers_leave_no_state(job: RowJob, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt(job, 3)
     assert STATE.is_file()
-    monkeypatch.setattr("nada.methods.adapt.loop.global_loss", lambda *_: torch.tensor(float("nan")))
+    monkeypatch.setattr("nada.methods.adapt.objective.terms.global_loss", lambda *_: torch.tensor(float("nan")))
     monkeypatch.setattr(
-        "nada.methods.adapt.loop.directional_loss", lambda *_: torch.tensor(float("nan"), requires_grad=True)
+        "nada.methods.adapt.objective.terms.directional_loss", lambda *_: torch.tensor(float("nan"), requires_grad=True)
     )
     end, notes = make_alone(job)
     assert notes == ["goes on after step 2 of 5"]

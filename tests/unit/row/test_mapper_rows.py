@@ -17,7 +17,7 @@ from nada.latents import draw_ws, seeded_rng
 from tasks.config.project import HERE
 from tasks.library.domains import open_domain
 from tasks.plan.planning import make_plan
-from tasks.report.page import recipe
+from tasks.report.cards import recipe
 from tasks.report.wording import facts
 from tasks.row.check import check_models
 from tasks.row.evaluate import SHEET_COLUMNS, evaluate_row

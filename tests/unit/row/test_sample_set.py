@@ -36,7 +36,7 @@ class Judge:
         def mean(img_u8: Tensor) -> NDArray[np.float64]:
             return np.asarray(img_u8.double().mean(dim=(2, 3)).numpy())
 
-        return {name: SimpleNamespace(identity=name, run=mean) for name in ("emb", "structure")}
+        return {name: SimpleNamespace(identity=name, run=mean) for name in ("emb", "structure", "colour")}
 
 
 @pytest.fixture(autouse=True)
