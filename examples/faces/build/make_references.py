@@ -73,6 +73,7 @@ def main() -> None:
         parser.error(f"no filter defines {', '.join(sorted(unknown))}")
     if not (styles := [(slug, style) for slug, style in styles if not (args.out / f"{slug}.zip").exists()]):
         return
+    torch.set_num_threads(1)  # small filters: more of them wait for each other, and longest on a busy machine
     source = read_any(args.generator)
     seed = JUDGE_SEED if args.latents == "judge" else REFERENCE_SEED
     for path in write_references(source, fixed_latents(source, args.num, args.psi, seed), styles, args.out):
