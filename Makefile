@@ -21,7 +21,7 @@ help:  ## list the targets
 setup: $(STAMP) $(CLIPS)  ## install everything into .venv and unpack the bundled weights, once
 
 demo: photographs  ## adapt a generator of photographs to five domains and show the report; nothing is done twice
-	@cd examples/faces && nada run $(DEMO) && nada report
+	@cd examples/faces && nada run $(DEMO:%=--only %) && nada report
 
 faces: photographs  ## every domain of examples/faces, through DVC: those that are finished stay
 	@cd examples/faces && dvc repro && nada report

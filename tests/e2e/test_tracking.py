@@ -106,9 +106,10 @@ def test_the_parent_tells_parameters_prompts_and_tags(project: Path, night: mlfl
 
 
 def test_the_pictures_that_a_row_learned_from_are_its_dataset(project: Path, night: mlflow_store.NightRun) -> None:
-    row = replace(record().making.row, style_images="photos.zip")
+    other = record("9" * 64)
+    row = replace(other.making.row, style_images="photos.zip")
     told = {STYLE: "c" * 64, NUM_STYLE: "12"}
-    styled = replace(record(), making=record().making.model_copy(update={"row": row, "provenance": told}))
+    styled = replace(other, making=other.making.model_copy(update={"row": row, "provenance": told}))
     run = client(night).get_run(mlflow_store.record_row(night, styled, folder_of_a_row(project)))
     (entry,) = run.inputs.dataset_inputs
     assert (entry.dataset.name, entry.dataset.digest) == ("style_images", "c" * 36)

@@ -48,7 +48,7 @@ def test_the_demo_fetches_draws_what_it_is_judged_by_and_makes_rows_that_there_a
         rows = {row["domain"]: row for row in csv.DictReader(file)}
     assert f"--domains {','.join(rows)} --out" in "\n".join(commands)
     asked = commands[-1].removeprefix("cd examples/faces && nada run ").removesuffix(" && nada report").split()
-    assert 0 < len(asked) <= 5 and set(asked) <= rows.keys()
+    assert set(asked[::2]) == {"--only"} and set(asked[1::2]) <= rows.keys() and len(asked) <= 10
 
 
 def test_cleaning_spares_what_is_costly_to_make_again() -> None:
