@@ -45,7 +45,8 @@ class Opinion(NamedTuple):
 
 
 SECOND_OPINIONS = (Opinion("colour_", "colours", 0.30, 1.0), Opinion("efficientnet_", "textures", 0.38, 3.0))
-"""Where three people drew the line between domains that they would and would not call good (docs/results.md)."""
+"""Where readers of unnamed sheets drew the line between domains that they would and would not call good
+(docs/results.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
