@@ -16,9 +16,9 @@ from torch import Tensor
 
 from nada.atomic import writing
 from nada.clip.goal import PromptPair
-from nada.errors import NadaError, NonFiniteLossError, StateError
+from nada.errors import NonFiniteLossError, StateError
 from nada.hashing import sha256_file
-from nada.methods.base import PROBES_NAME, TRACE_NAME, Assignment, Made, Pass, RowError, Step
+from nada.methods.base import PROBES_NAME, TRACE_NAME, Assignment, Made, Step
 from nada.methods.edited_domain import EditedDomain, MovedLatents
 from nada.methods.mapper import artifact, state
 from nada.methods.mapper.config import MapperConfig
@@ -27,38 +27,16 @@ from nada.methods.mapper.network import LatentMapper
 from nada.methods.mapper.record import Kept, MapperRecord
 from nada.methods.mapper.validation import FIGURES, Probe, Validator, best_probe, write_probes
 from nada.methods.models import Models
+from nada.methods.row_by_row import RowByRow
 
 PROBES, BEST, SECONDS = "probes.", "best.", "probes_seconds"  # names of what looking adds to a saved state
 
 
-class MapperPass(Pass):
+class MapperPass(RowByRow):
     """Mappers on one source."""
 
     def __init__(self, assignments: Sequence[Assignment[MapperConfig]], models: Models) -> None:
-        self._rows = {assignment.row: MappedRow(assignment, models) for assignment in assignments}
-
-    def __iter__(self) -> Iterator[Step | RowError]:
-        for name, row in self._rows.items():
-            try:
-                yield from row.train()
-            except NadaError as err:
-                yield RowError(row=name, error=err)
-
-    def state_dict(self, row: str) -> dict[str, Tensor]:
-        """The tensors of `nada.methods.mapper.state`, the probes, and the best mapper so far."""
-        return self._rows[row].state_dict()
-
-    def load_state_dict(self, row: str, tensors: dict[str, Tensor]) -> int:
-        """See `Pass.load_state_dict`."""
-        return self._rows[row].load_state_dict(tensors)
-
-    def domain(self, row: str) -> EditedDomain:
-        """The source, drawing moved latents; or as it is, where nothing was kept."""
-        return self._rows[row].domain()
-
-    def save(self, row: str, folder: Path) -> Made:
-        """The mapper, the trace, and the probes where there were any."""
-        return self._rows[row].save(folder)
+        super().__init__({assignment.row: MappedRow(assignment, models) for assignment in assignments})
 
 
 class MappedRow:
@@ -79,7 +57,7 @@ class MappedRow:
         given, models = self.assignment, self.models
         return MapperTraining(models.source, models.guide, given.goal, given.config, given.seed, models.micro_batch)
 
-    def train(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[Step]:
         """To the last step; after it the domain draws what the row keeps."""
         row, total, training = self.assignment.row, self.config.iterations, self.training
         if self.config.keep == "best":

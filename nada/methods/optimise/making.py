@@ -11,52 +11,30 @@ import torch
 from torch import Tensor
 
 from nada.atomic import writing
-from nada.errors import NadaError, StateError
+from nada.errors import StateError
 from nada.generators.domain import Domain
 from nada.hashing import sha256_file
 from nada.images import grid, save_png, to_u8
 from nada.judge.samples import fixed_latents
 from nada.latent_files import read_latents, write_latents
-from nada.methods.base import TRACE_NAME, Assignment, Made, Pass, RowError, Step
+from nada.methods.base import TRACE_NAME, Assignment, Made, Step
 from nada.methods.models import Models
 from nada.methods.moved_styles import OFFSET_NAME
 from nada.methods.optimise import edit
 from nada.methods.optimise.config import OptimiseConfig
 from nada.methods.optimise.loop import Optimisation, OptimisedStep
 from nada.methods.optimise.record import OptimiseRecord
+from nada.methods.row_by_row import RowByRow
 
 ADAM = ("step", "exp_avg", "exp_avg_sq")
 COLUMNS = ("loss", "text", "latent")
 
 
-class OptimisePass(Pass):
+class OptimisePass(RowByRow):
     """Optimisations from one source."""
 
     def __init__(self, assignments: Sequence[Assignment[OptimiseConfig]], models: Models) -> None:
-        self._rows = {assignment.row: OptimisedRow(assignment, models) for assignment in assignments}
-
-    def __iter__(self) -> Iterator[Step | RowError]:
-        for name, row in self._rows.items():
-            try:
-                yield from row.steps()
-            except NadaError as err:
-                yield RowError(row=name, error=err)
-
-    def state_dict(self, row: str) -> dict[str, Tensor]:
-        """Offsets, Adam's moments, and the trace."""
-        return self._rows[row].state_dict()
-
-    def load_state_dict(self, row: str, tensors: dict[str, Tensor]) -> int:
-        """See `Pass.load_state_dict`."""
-        return self._rows[row].load_state_dict(tensors)
-
-    def domain(self, row: str) -> Domain:
-        """The source, every latent moved as the one was."""
-        return edit.edited(self._rows[row].models.source, self._rows[row].offsets)
-
-    def save(self, row: str, folder: Path) -> Made:
-        """The offset, the latent, its picture before and after, and the trace."""
-        return self._rows[row].save(folder)
+        super().__init__({assignment.row: OptimisedRow(assignment, models) for assignment in assignments})
 
 
 class OptimisedRow:
@@ -119,6 +97,10 @@ class OptimisedRow:
                 distance=found.squared_distance().sqrt().item(),
             ),
         )
+
+    def domain(self) -> Domain:
+        """The source, every latent moved as the one was."""
+        return edit.edited(self.models.source, self.offsets)
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Pass.state_dict`."""
