@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,17 +9,13 @@ from types import ModuleType
 import pytest
 
 from nada.methods.adapt.config import AdaptConfig
-
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-NAMES = ("collapse", "choose", "truth")
+from tests.scripts import scripts_of
 
 
 @pytest.fixture
-def collapse(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield importlib.import_module("collapse")
-    for name in NAMES:
-        sys.modules.pop(name, None)
+def collapse() -> Iterator[ModuleType]:
+    with scripts_of("benchmarks") as imported:
+        yield imported("collapse")
 
 
 def test_every_option_is_one_of_adapt(collapse: ModuleType) -> None:

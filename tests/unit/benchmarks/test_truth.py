@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -18,19 +17,15 @@ from nada.judge.samples import fixed_latents, render
 from tests.conftest import tiny_generator
 from tests.project import Project, project
 from tests.records import publish_made
+from tests.scripts import scripts_of
 
 __all__ = ["project"]
 
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-OF_WORLDS = ("domains", "filters", "styles", "captions", "filters_drawn", "filters_toned", "picture_tools")
-
 
 @pytest.fixture
-def truth(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(BENCHMARKS)  # and takes away what is added after it
-    yield importlib.import_module("truth")
-    for name in ("truth", *OF_WORLDS):
-        sys.modules.pop(name, None)
+def truth() -> Iterator[ModuleType]:
+    with scripts_of("benchmarks") as imported:
+        yield imported("truth")
 
 
 def img_u8(count: int = 3, side: int = 64) -> Tensor:
