@@ -156,15 +156,25 @@ def distance(one: SetFeatures, two: SetFeatures) -> float:
 
 
 def table(runs: Sequence[Run]) -> Iterator[str]:
-    """Markdown: a line an option, each figure a mean over the domains and seeds that have it."""
+    """Markdown: a line an option; each figure the mean over the domains that have it, and its spread over the seeds."""
     figures = ("left", "edit", "paired", "variety", "seconds")
     yield "| option | runs | " + " | ".join(figures) + " |"
     yield "|---" + "|---:" * (1 + len(figures)) + "|"
     for option in dict.fromkeys(run.option for run in runs):
         ours = [run for run in runs if run.option == option]
-        means = [[value for run in ours if (value := getattr(run, name)) is not None] for name in figures]
-        cells = " | ".join(f"{statistics.fmean(values):.3f}" if values else "" for values in means)
-        yield f"| {option} | {len(ours)} | {cells} |"
+        yield f"| {option} | {len(ours)} | " + " | ".join(_over_seeds(ours, name) for name in figures) + " |"
+
+
+def _over_seeds(runs: Sequence[Run], name: str) -> str:
+    """A figure's mean over domains, seed by seed: mean and standard deviation of those."""
+    by_seed: dict[int, list[float]] = {}
+    for run in runs:
+        if (value := getattr(run, name)) is not None:
+            by_seed.setdefault(run.seed, []).append(value)
+    means = [statistics.fmean(values) for values in by_seed.values()]
+    if not means:
+        return ""
+    return f"{statistics.fmean(means):.3f}" + (f" ±{statistics.stdev(means):.3f}" if len(means) > 1 else "")
 
 
 def read(path: Path) -> list[Run]:

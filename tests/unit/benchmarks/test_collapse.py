@@ -29,6 +29,7 @@ def test_finished_runs_come_back_from_the_file_and_into_one_table(collapse: Modu
     runs = [
         collapse.Run("neon", "none", 0, 60, 0.3, 0.8, 0.25, 0.9, 0.2),
         collapse.Run("robot", "none", 0, 60, 0.5, 0.6, None, 0.7, 0.4),
+        collapse.Run("neon", "none", 1, 60, 0.5, 0.7, 0.35, 0.8, 0.3),
         collapse.Run("neon", "elastic", 1, 60, 0.25, 0.75, 0.5, 1.0, 0.25),
     ]
     for run in runs:
@@ -37,6 +38,6 @@ def test_finished_runs_come_back_from_the_file_and_into_one_table(collapse: Modu
     assert list(collapse.table(runs)) == [
         "| option | runs | left | edit | paired | variety | seconds |",
         "|---|---:|---:|---:|---:|---:|---:|",
-        "| none | 2 | 0.400 | 0.700 | 0.250 | 0.800 | 0.300 |",
+        "| none | 3 | 0.450 ±0.071 | 0.700 ±0.000 | 0.300 ±0.071 | 0.800 ±0.000 | 0.300 ±0.000 |",
         "| elastic | 1 | 0.250 | 0.750 | 0.500 | 1.000 | 0.250 |",
     ]
