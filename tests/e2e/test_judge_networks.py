@@ -15,6 +15,7 @@ from nada.judge.samples import fixed_latents, render
 from tasks.caches.feature_cache import reference_features
 from tasks.config.model import Params
 from tasks.row.judge_networks import LoadedJudge, load_judge
+from tests.face_package import write_faces
 from tests.networks import write_efficientnet, write_inception, write_lpips
 from tests.project import Project
 from tests.unit.judge.test_feature_networks import params_of
@@ -35,7 +36,8 @@ def test_every_network_scores_and_names_itself(project: Project, tiny_world: Pat
     write_inception(nets / "inception.pth")
     write_lpips(nets)
     write_efficientnet(nets / "efficientnet.pth")
-    files = {name: str(nets / f"{name}.pth") for name in ("inception", "efficientnet")}
+    write_faces(nets / "faces.pth")
+    files = {name: str(nets / f"{name}.pth") for name in ("inception", "efficientnet", "faces")}
     params = params_of(tiny_world, **files, lpips=str(nets))
     params = params.model_copy(update={"judge": params.judge.model_copy(update={"num_images": NUM})})
     loaded = judge_of(params)
@@ -45,7 +47,7 @@ def test_every_network_scores_and_names_itself(project: Project, tiny_world: Pat
     ws = fixed_latents(generator, NUM, params.samples.truncation_psi)
     samples = loaded.judge.features(torch.cat(list(render(generator, ws, NUM))))
     truth = reference_features("world/truth", loaded.judge, generator.resolution)
-    assert len(list(Path(".cache/features").glob("*.npz"))) == 6
+    assert len(list(Path(".cache/features").glob("*.npz"))) == 7
     scores = score_domain(loaded.judge, "portrait", "pencil sketch", samples, samples, truth)
 
     for name in SETS:
@@ -61,6 +63,9 @@ def test_every_network_scores_and_names_itself(project: Project, tiny_world: Pat
         for space in ("efficientnet", "colour"):  # of the same pictures, in one unit
             assert scores[f"{space}_{name}"].value == scores[f"{space}_frechet_to_reference"].value > 0
     assert scores["inception_frechet_drift_from_source"].value == pytest.approx(0, abs=1e-6)
+    assert scores["identity"].network.startswith("face-api@")
+    assert scores["identity"].value == pytest.approx(1)
+    assert scores["age"].value == scores["age_source"].value
     assert scores["intra_cluster_lpips"].network.startswith("LPIPS-VGG16@")
 
 

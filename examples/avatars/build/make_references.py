@@ -17,7 +17,9 @@ from PIL import Image
 
 NUM_REFERENCES = 400
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
-NOT_BUNDLED = ("mosaic", "pop-art", "blue", "night", "doodle", "emoji")
+NOT_BUNDLED = (
+    "mosaic", "pop-art", "blue", "night", "doodle", "emoji", "negative", "robot", "pixel-art", "ink-drawing",
+)  # fmt: skip
 """Domains with true images that the bundled night leaves out."""
 
 

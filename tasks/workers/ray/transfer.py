@@ -172,7 +172,7 @@ class Luggage:
             fetched = [HERE.network_cache / one.file for one in published]
             for path in filter(Path.is_file, fetched) if setting == WEB else network_files(setting, *published):
                 self.take(path)
-        networks = {name: getattr(judge, name) for name in ("inception", "efficientnet", "lpips")}
+        networks = {name: getattr(judge, name) for name in ("inception", "efficientnet", "faces", "lpips")}
         moved = {name: value if value in (NONE, WEB) else mirrored(value) for name, value in networks.items()}
         return judge.model_copy(update={"model": self._clip(judge.model), **moved})
 

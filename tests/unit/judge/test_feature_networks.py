@@ -127,6 +127,7 @@ def test_a_judge_says_how_to_get_the_networks_that_it_lacks(tiny_world: Path) ->
     assert loaded.absent == {
         "Inception": "judge.inception is 'none'; 'web' fetches its weights once (96 MB)",
         "EfficientNet": "judge.efficientnet is 'none'; 'web' fetches its weights once (23 MB)",
+        "face-api": "judge.faces is 'none'; 'web' fetches its weights once (13 MB)",
         "LPIPS": "judge.lpips is 'none'; 'web' fetches its weights once (553 MB)",
     }
     assert list(loaded.judge.extractors()) == ["emb", "structure", "colour"]

@@ -110,7 +110,7 @@ def with_option(values: Values, option: tuple[str, ...]) -> Values:
         section = section.setdefault(part, {})
     section.update(COMPANIONS.get(name, {}))
     section[name] = (
-        "web" if name in ("inception", "efficientnet", "lpips") else other_value(SECTIONS[tuple(place)], name)
+        "web" if name in ("inception", "efficientnet", "faces", "lpips") else other_value(SECTIONS[tuple(place)], name)
     )
     return changed
 

@@ -1,0 +1,1 @@
+"""What networks of faces say of portraits: expression, age, and who it is."""
