@@ -17,7 +17,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -50,11 +50,8 @@ KINDS: dict[str, tuple[Kind, bool, float]] = {
 }
 """What is written: a name -> kind, whether toRGB moves as well, sparsity."""
 OPENED = 100  # domains whose opening is timed
-GROUPS = {
-    "parameters": ["generator.safetensors"],
-    "embeddings": ["embeddings.safetensors"],
-    "pictures": ["samples.png"],
-}
+EMBEDDINGS = "embeddings.safetensors"
+PICTURES = (".webp", ".png")
 
 
 def main() -> None:
@@ -166,11 +163,12 @@ def rows(folder: Path) -> None:
     print("| row | parameters, kB | record | pictures | embeddings | beside the parameters, kB |")
     print("|---|---:|---:|---:|---:|---:|")
     for row in sorted(path.parent for path in folder.glob("*/row.json")):
-        sizes = {path.name: path.stat().st_size / 1e3 for path in row.iterdir()}
-        shown = {group: sum(sizes.pop(name, 0) for name in names) for group, names in GROUPS.items()}
-        record = sum(sizes.values())
-        beside = record + shown["pictures"] + shown["embeddings"]
-        figures: Sequence[float] = (shown["parameters"], record, shown["pictures"], shown["embeddings"], beside)
+        sizes = {path: path.stat().st_size / 1e3 for path in row.iterdir()}
+        embeddings = sizes.pop(row / EMBEDDINGS, 0.0)
+        pictures = sum(size for path, size in sizes.items() if path.suffix in PICTURES)
+        parameters = sum(size for path, size in sizes.items() if path.suffix in (".safetensors", ".npz"))
+        beside = sum(sizes.values()) - parameters + embeddings
+        figures = (parameters, beside - pictures - embeddings, pictures, embeddings, beside)
         print(f"| {row.name} | " + " | ".join(f"{figure:.1f}" for figure in figures) + " |")
 
 

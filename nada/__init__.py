@@ -32,10 +32,14 @@ if TYPE_CHECKING:
     from nada.latents import draw_ws, draw_z, seeded_rng
     from nada.methods.adapt.config import AdaptConfig, SelectionConfig
     from nada.methods.adapt.loop import Adaptation
+    from nada.methods.adapt.parametrisation import begin_target
     from nada.methods.directions.channels import Channels
     from nada.methods.directions.config import ChannelsConfig
     from nada.methods.directions.edit import global_direction
     from nada.methods.directions.measuring import measure_channels
+    from nada.methods.edited_domain import EditedDomain, MovedLatents
+    from nada.methods.mapper.config import MapperConfig
+    from nada.methods.mapper.loop import MapperTraining
     from nada.methods.moved_styles import offset_domain
     from nada.methods.optimise.config import OptimiseConfig
     from nada.methods.optimise.loop import Optimisation
@@ -49,6 +53,7 @@ __all__ = [
     "ClipConfig",
     "ClipFeatures",
     "Domain",
+    "EditedDomain",
     "Generator",
     "Goal",
     "Guide",
@@ -58,6 +63,9 @@ __all__ = [
     "InversionConfig",
     "Judge",
     "LpipsFeatures",
+    "MapperConfig",
+    "MapperTraining",
+    "MovedLatents",
     "NadaError",
     "Optimisation",
     "OptimiseConfig",
@@ -65,6 +73,7 @@ __all__ = [
     "SelectionConfig",
     "SetFeatures",
     "ViewsConfig",
+    "begin_target",
     "directional_loss",
     "draw_ws",
     "draw_z",
@@ -110,10 +119,14 @@ _NAMES_BY_MODULE = {
     "nada.latents": "draw_ws draw_z seeded_rng",
     "nada.methods.adapt.config": "AdaptConfig SelectionConfig",
     "nada.methods.adapt.loop": "Adaptation",
+    "nada.methods.adapt.parametrisation": "begin_target",
     "nada.methods.directions.channels": "Channels",
     "nada.methods.directions.config": "ChannelsConfig",
     "nada.methods.directions.edit": "global_direction",
     "nada.methods.directions.measuring": "measure_channels",
+    "nada.methods.edited_domain": "EditedDomain MovedLatents",
+    "nada.methods.mapper.config": "MapperConfig",
+    "nada.methods.mapper.loop": "MapperTraining",
     "nada.methods.moved_styles": "offset_domain",
     "nada.methods.optimise.config": "OptimiseConfig",
     "nada.methods.optimise.loop": "Optimisation",

@@ -109,7 +109,9 @@ def strip(
     from tasks.library.sample import strip as draw
 
     check_picture("--out", out)
-    draw(domains or [], params, _shown(count, seed, psi, latents, style_seed, style_layers), device, out)
+    shown = _shown(count, seed, psi, latents, style_seed, style_layers)
+    for name, why in draw(domains or [], params, shown, device, out).items():
+        typer.echo(f"{name}: left out; {why}", err=True)
     echo(str(out))
 
 

@@ -50,7 +50,7 @@ def plan_summary(plan: Plan) -> str:
     used = workers_in_words(plan)
     cost = f"About {minutes(plan.forecast.seconds / 60)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
     limit = plan.params.night.row_timeout_minutes
-    slow = [planned.row.domain for planned in plan.to_train if planned.cost.seconds > 60 * limit]
+    slow = [planned.row.domain for planned in plan.to_train if planned.cost.own_seconds > 60 * limit]
     warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
     warning += _preparing_note(plan)
     warning += _deadline_warning(plan) + _noise_warning(plan) + _copies_warning(plan)

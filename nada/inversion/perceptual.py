@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from nada.clip.model import ClipModel
+from nada.inversion.tower import seen, tower_levels
 from nada.judge.spaces import FINGERPRINT_DIGITS
 from nada.judge.spaces.lpips import EPSILON, LPIPS_SCALE, LPIPS_SHIFT, Lpips
 
 LPIPS_LOSS_PX = 256  # at most: the published inversion compares at this size
-LEVELS = 4  # of a CLIP's tower, spread evenly from its first blocks to its last
 LEAST_PX = 8  # of the pyramid of pixels
 PIXEL_WEIGHT = 1.0  # of the mean squared difference at each size of the pyramid
-TOWERS = ("transformer.resblocks", "trunk.blocks", "trunk.stages", "trunk.layers")
-"""Where open_clip's image towers keep their blocks; a ModifiedResNet's are `layer1` to `layer4`."""
 
 
 class Perceptual(Protocol):
@@ -78,7 +75,7 @@ class ClipFeatures:
 
     def features(self, img: Tensor) -> Tensor:
         """Unit vectors of each level, a mean over its places, and the pyramid of pixels."""
-        with _seen(self.levels) as outputs:
+        with seen(self.levels) as outputs:
             self.clip.embed_images(img)
         columns = [_unit(output) / math.sqrt(len(outputs)) for output in outputs]
         return torch.cat([*columns, *pyramid(img)], dim=1)
@@ -93,28 +90,6 @@ def pyramid(img: Tensor) -> Iterator[Tensor]:
         sizes.append(F.avg_pool2d(sizes[-1], 2))
     for size in sizes:
         yield size.flatten(1) * math.sqrt(PIXEL_WEIGHT / (len(sizes) * size[0].numel()))
-
-
-def tower_levels(visual: nn.Module) -> list[nn.Module]:
-    """Blocks of a CLIP's image tower, from its first to its last; none where the tower is of an unknown kind."""
-    modules: dict[str, nn.Module] = dict(visual.named_modules())
-    blocks: list[Any] = [modules[name] for name in ("layer1", "layer2", "layer3", "layer4") if name in modules]
-    for name in TOWERS:
-        blocks = blocks or list(modules[name].children() if name in modules else ())
-    num = min(LEVELS, len(blocks))
-    return [blocks[round((level + 1) * len(blocks) / num) - 1] for level in range(num)]
-
-
-@contextmanager
-def _seen(modules: list[nn.Module]) -> Iterator[list[Tensor]]:
-    """Within it, what modules put out is added to the list."""
-    outputs: list[Tensor] = []
-    hooks = [module.register_forward_hook(lambda _, __, output: outputs.append(output)) for module in modules]
-    try:
-        yield outputs
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _unit(output: Tensor) -> Tensor:

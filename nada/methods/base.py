@@ -175,6 +175,8 @@ class Method(ABC, Generic[ConfigT, RecordT]):
     further. None where a row leaves something else."""
     needs_generator: ClassVar[bool] = False
     """Whether rows start from a generator alone, and not from whatever draws pictures."""
+    draws_by_seed: ClassVar[bool] = True
+    """Whether another seed gives another result."""
     num_together: ClassVar[int] = 1
     """Rows in one pass, at most."""
 

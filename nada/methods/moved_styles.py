@@ -1,7 +1,8 @@
-"""Domains that draw other styles than their source's: what a method leaves that works in the style space S.
+"""Domains that are one offset of the styles of another domain, whatever that is: what methods leave that work in S.
 
 StyleCLIP's global directions (arXiv:2103.17249) and StyleDomain's domains (arXiv:2212.10229) are one offset for every
-latent: s' = s + offset. Offsets add, and are kilobytes.
+latent: s' = s + offset. Offsets add, and are kilobytes. `nada.generators.light` moves the styles, of a pretrained
+generator as of what another row left.
 Legend: N batch, C channels, L style layers, W_DIM latent width, R resolution.
 """
 
@@ -13,64 +14,22 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from nada.atomic import replacing
 from nada.errors import CheckpointError
 from nada.generators.domain import Domain
-from nada.generators.protocol import Noise, Styles
+from nada.generators.light.generator import LightSynthesis
+from nada.generators.light.moves import StyleMoves
 from nada.methods.edited_domain import EditedDomain
 
 OFFSET_NAME = "offset.safetensors"
 """The file of a domain that is a style offset: a tensor [C] by the name of each layer whose styles move."""
 
 
-class MovedStyles(nn.Module):
-    """ws -> styles -> other styles -> the source's pictures of them; see `nada.generators.protocol.Synthesis`.
-
-    Args:
-        source: that draws.
-        move: styles to styles of the same names and shapes; a module, so that its tensors move along to another device.
-    """
-
-    def __init__(self, source: Domain, move: nn.Module) -> None:
-        super().__init__()
-        self.source = source.synthesis
-        self.move = move
-
-    def forward(self, ws: Tensor, noise: Noise = "const") -> Tensor:
-        return self.source.from_styles(self.styles(ws), noise)
-
-    def styles(self, ws: Tensor) -> Styles:
-        """[N, L, W_DIM] -> the source's styles, moved."""
-        styles: Styles = self.move(self.source.styles(ws))
-        return styles
-
-    def from_styles(self, styles: Styles, noise: Noise = "const") -> Tensor:
-        """Styles, moved already -> img [N, 3, R, R], as the source draws them."""
-        return self.source.from_styles(styles, noise)
-
-
-class StyleOffset(nn.Module):
-    """styles -> styles + offset, the same for every latent.
-
-    Args:
-        offsets: by the name of its layer, [C]; layers without one stay as they are.
-    """
-
-    def __init__(self, offsets: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self.names = tuple(offsets)
-        for name, offset in offsets.items():
-            self.register_buffer(_buffer(name), offset)
-
-    def forward(self, styles: Styles) -> Styles:
-        return styles | {name: styles[name] + self.get_buffer(_buffer(name)) for name in self.names}
-
-
 def offset_domain(source: Domain, offsets: Mapping[str, Tensor]) -> EditedDomain:
     """The source, its styles moved by offsets [C] by layer."""
-    return EditedDomain(source, MovedStyles(source, StyleOffset(offsets)))
+    return EditedDomain(source, LightSynthesis(source.synthesis, StyleMoves(offset=offsets)))
 
 
 def save_offsets(path: Path, offsets: Mapping[str, Tensor]) -> None:
@@ -106,8 +65,3 @@ def load_offsets(path: Path, source: Domain) -> dict[str, Tensor]:
         if not offset.isfinite().all():
             raise CheckpointError(f"{path}: {name}: an offset that is not finite")
     return offsets
-
-
-def _buffer(layer: str) -> str:
-    """PyTorch allows no dots in the name of a tensor."""
-    return layer.replace(".", "_")

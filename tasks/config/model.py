@@ -58,6 +58,7 @@ class NightConfig(Section):
     checkpoint_minutes: float = Field(5.0, ge=0)
     """Between two states of a row in the making, from which it goes on if its process ends; 0: after every step."""
     row_timeout_minutes: float = Field(120.0, gt=0)
+    """A row that takes longer is lost; what rows share being prepared is not counted."""
     deadline: str | None = None
     """A time of day (`07:30`) or a length of time (`8h`): rows that would end later wait for the next night."""
     webhook: SecretStr | None = Field(None, exclude=True)

@@ -19,8 +19,9 @@ DOMAIN_LENGTH = 64
 RESERVED = "source"  # `nada sample source` shows the generator that the domains come from
 EMPTY = "is empty; every row needs domain, source and target"
 OR_PICTURES = ", or style_images in the target's place"
-STYLE_WEIGHT = "style_weight"
-"""An option that a method has where its rows may learn from `style_images`: their share, 1 without the target text."""
+STYLE_WEIGHT, TEXTURE_WEIGHT = "style_weight", "texture_weight"
+"""Options of methods whose rows may learn from `style_images`: their share in the goal, 1 without the target text; and
+the weight of their textures, for such rows alone."""
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 

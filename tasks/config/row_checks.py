@@ -18,7 +18,7 @@ from nada.picture_sets import find_pictures, shared_picture
 from tasks.caches import reference_pictures
 from tasks.config.annotation_messages import expected_at
 from tasks.config.model import NightConfig, Params
-from tasks.config.row import DOMAIN_LENGTH, EMPTY, PICTURES, REQUIRED, RESERVED, SLUG, STYLE_WEIGHT, Row
+from tasks.config.row import DOMAIN_LENGTH, EMPTY, PICTURES, REQUIRED, RESERVED, SLUG, STYLE_WEIGHT, TEXTURE_WEIGHT, Row
 from tasks.download.registry import fetch_hint
 
 Problem = tuple[int, str]
@@ -64,6 +64,8 @@ def override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
             yield from _picture_problems(column, row[column])
     if row["style_images"]:
         yield from _style_problems(known, params)
+    elif getattr(_settings(known, params), TEXTURE_WEIGHT, 0):
+        yield f"{_method(known, params)}.{TEXTURE_WEIGHT} asks for 'style_images' that show it; name some, or set 0"
 
 
 def _picture_problems(column: str, path: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from nada.atomic import replacing
-from nada.errors import ParamsError
+from nada.errors import LatentsError, ParamsError
 from nada.generators.domain import Domain
 from nada.images import BACKGROUND, GAP_PX, grid, save_png
 from nada.judge.samples import render
@@ -79,7 +79,7 @@ def sample_folder(generator: Domain, shown: Shown, folder: Path) -> int:
     return index
 
 
-def strip(domains: Sequence[str], params_path: Path, latents: Shown, device: str, out: Path) -> None:
+def strip(domains: Sequence[str], params_path: Path, latents: Shown, device: str, out: Path) -> dict[str, str]:
     """Write one picture: a row a domain with its name, a column a latent, the source's pictures on top.
 
     Args:
@@ -89,22 +89,36 @@ def strip(domains: Sequence[str], params_path: Path, latents: Shown, device: str
         device: where to render.
         out: the picture; `check_picture` passes its name.
 
+    Returns:
+        Of finished domains that nobody named, those that cannot draw the latents, and why.
+
     Raises:
         CheckpointError, ParamsError: see `open_domain`; a domain of another size than the source.
         LatentsError: see `Shown.batches` and `Shown.check`.
         OutputError: it cannot be written.
     """
     shown = [SOURCE, *(name for name in domains or finished_domains() if name != SOURCE)]
-    latents.check(shown, load_params(params_path))
-    rows: list[Image.Image] = []
+    params = load_params(params_path)
+    latents.check([SOURCE, *domains], params)
+    rows: dict[str, Image.Image] = {}
+    left_out: dict[str, str] = {}
     for name in shown:
-        generator = open_domain(name, params_path, device)
-        if rows and (side := generator.resolution) != rows[0].height:
-            raise ParamsError(f"{name}: {side} px beside the source's {rows[0].height} px; name domains of one size")
-        count = latents.num(generator)
-        _check_size("--count", count * len(shown), generator.resolution, f"with {len(shown)} domains, fewer latents")
-        rows.append(grid(torch.cat(list(drawn(generator, latents))), count))
-    save_picture(labelled(shown, rows), out)
+        try:
+            latents.check([name], params)
+            generator = open_domain(name, params_path, device)
+            count = latents.num(generator)
+        except LatentsError as err:
+            if name in (SOURCE, *domains):
+                raise
+            left_out[name] = str(err)
+            continue
+        side, of_source = generator.resolution, rows[SOURCE].height if rows else generator.resolution
+        if side != of_source:
+            raise ParamsError(f"{name}: {side} px beside the source's {of_source} px; name domains of one size")
+        _check_size("--count", count * len(shown), side, f"with {len(shown)} domains, fewer latents")
+        rows[name] = grid(torch.cat(list(drawn(generator, latents))), count)
+    save_picture(labelled(list(rows), list(rows.values())), out)
+    return left_out
 
 
 def labelled(labels: Sequence[str], rows: Sequence[Image.Image]) -> Image.Image:

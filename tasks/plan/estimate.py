@@ -64,6 +64,11 @@ class CostEstimate:
     preparing_seconds: float = 0.0
     """Of these: what is computed before the row, and kept for others."""
 
+    @property
+    def own_seconds(self) -> float:
+        """The others, which `night.row_timeout_minutes` is about."""
+        return self.seconds - self.preparing_seconds
+
 
 def estimate(
     method: Method[Any, Any],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from nada.errors import OutputError
-from nada.methods.registry import METHODS
+from nada.methods.registry import METHODS, find_method
 from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.plan.capacity import Capacity
 from tasks.plan.deadline import deadline_after
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.queue import Forecast, RowQueue, forecast
-from tasks.row.job import CheckJob, EvaluateJob, GroupJob, RetrieveJob, RowJob
+from tasks.row.job import CheckedSettings, CheckJob, EvaluateJob, GroupJob, RetrieveJob, RowJob
 from tasks.store import base_models, pretrained, row_folder
 from tasks.store.disk import Disk, disks
 from tasks.store.old_rows import OldRow
@@ -187,13 +188,20 @@ class Plan:
     def check_job(self) -> CheckJob:
         """Every model that the night needs, and every setting of it."""
         sources = {planned.source: planned for planned in self.working if planned.source.on is None}
-        recipes = self.params.recipes
-        settings = [
-            (f"recipes.{name}", METHODS[self.params.recipe_method(name)], self.params.recipe(name)) for name in recipes
-        ]
-        settings += [(name, METHODS[name], config) for name, config in self.params.methods.items()]
-        rows = sources.values() or self.working[:1]
-        return CheckJob(rows=tuple(self.job(planned) for planned in rows), settings=tuple(settings), **self._worker())
+        rows = tuple(sources.values()) or tuple(self.working[:1])
+        params, used = self.params, defaultdict[str, set[str]](set)
+        for planned in self.working:
+            row = planned.row
+            used[f"recipes.{row.recipe}" if row.recipe else row.method].add(planned.source.base_sha256)
+        named = {f"recipes.{name}": (params.recipe_method(name), params.recipe(name)) for name in params.recipes}
+        named |= {name: (name, config) for name, config in params.methods.items()}
+        every = {planned.source.base_sha256 for planned in rows}
+        settings = []
+        for place, (method, config) in named.items():
+            # What no row uses is checked as well, but for files, which belong to one generator.
+            bases = used[place] or (set() if find_method(method).files(config) else every)
+            settings.append(CheckedSettings(place, METHODS[method], config, tuple(sorted(bases))))
+        return CheckJob(rows=tuple(map(self.job, rows)), settings=tuple(settings), **self._worker())
 
     @property
     def row_seconds(self) -> float:

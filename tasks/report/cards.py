@@ -12,7 +12,9 @@ from typing import Any
 
 from PIL import Image
 
+from nada.errors import NadaError
 from nada.methods.base import PROBES_NAME, TRACE_NAME
+from tasks.caches.reference_pictures import look
 from tasks.config.row import Row
 from tasks.report.charts import loss_curve, probe_curves
 from tasks.report.references import reference_pictures
@@ -29,7 +31,7 @@ from tasks.report.thumbnails import (
 from tasks.report.triage import CONTENT, KINDS, Triage, triage
 from tasks.report.wording import STORED, facts, lasted, steps, stored
 from tasks.store.record import Making, Record, ScoreEntry
-from tasks.store.row_folder import SAMPLES_NAME
+from tasks.store.row_folder import sheet_path
 
 STEPS_TO_TRY = re.compile(r"\biterations (\d+)")
 MOST_SOURCES = 3  # whose pictures stand on top of the table
@@ -59,7 +61,7 @@ def make_card(record: Record, folder: Path, num_cards: int, is_new: bool, column
         "facts": {word: sentence for word, sentence in facts(making).items() if word != STORED},
         "stored": stored(making),
         "is_content": verdict.kind in CONTENT,
-        "change": change(record.row, verdict, columns),
+        "change": change(making, verdict, columns),
         **dict.fromkeys(("picture", "strips", "references", "curve", "probes"), None),
         "own_pictures": [],
     }
@@ -68,10 +70,11 @@ def make_card(record: Record, folder: Path, num_cards: int, is_new: bool, column
     card["curve"] = loss_curve(folder / TRACE_NAME)
     card["probes"] = probe_curves(folder / PROBES_NAME, making.kept_step)
     card["own_pictures"] = own_pictures(making, folder, num_cards)
-    if (sheet := read_sheet(folder / SAMPLES_NAME)) is not None:
+    if (sheet := read_sheet(sheet_path(folder))) is not None:
+        side = record.evaluation.sheet_px or making.resolution
         card["picture"] = sheet_shown(sheet, num_cards)
-        card["strips"] = strips_shown(sheet, making.resolution, num_cards)
-        card["references"] = references(path, making.resolution, columns_of(sheet, making.resolution), num_cards)
+        card["strips"] = strips_shown(sheet, side, num_cards)
+        card["references"] = references(path, side, columns_of(sheet, side), num_cards)
     return card
 
 
@@ -98,13 +101,21 @@ def _whose(domains: Sequence[str], num_sources: int) -> str:
 
 def references(path: str | None, resolution: int, columns: int, num_cards: int) -> Shown | None:
     """A strip of a row's reference pictures, where it has any that can be read."""
-    pictures = _some_of(path, resolution, columns) if path else []
+    pictures = _some_of(path, _content(path), resolution, columns) if path else []
     return sheet_shown(row_of(pictures, columns), num_cards, TRUTH_SHARE) if pictures else None
 
 
+def _content(path: str) -> str:
+    """Of a set, by content; read at most once while nobody touches it."""
+    try:
+        return look(path).sha256
+    except NadaError:
+        return ""
+
+
 @lru_cache(maxsize=8)
-def _some_of(path: str, resolution: int, columns: int) -> list[Image.Image]:
-    """Read once where several rows name one set."""
+def _some_of(path: str, content: str, resolution: int, columns: int) -> list[Image.Image]:
+    """Read once where several rows name one set, for as long as it holds the same."""
     return reference_pictures(path, resolution, columns)
 
 
@@ -122,16 +133,20 @@ def recipe(making: Making) -> str:
     return f"{making.row.recipe or making.method}: {steps(making)} steps {settings}"
 
 
-def change(row: Row, verdict: Triage, columns: Sequence[str]) -> dict[str, str]:
+def change(making: Making, verdict: Triage, columns: Sequence[str]) -> dict[str, str] | None:
     """A line for the CSV that makes the row anew: with the steps that its verdict advises, or another seed.
 
     Returns:
         `line`, `what` it changes, and the `column` that it needs and the CSV does not have; empty where it has all.
+        None of a row for which the CSV has no other word: its method draws nothing by a seed.
     """
+    row = making.row
     if advised := STEPS_TO_TRY.search(verdict.advice):
         name, value = "iterations", advised[1]
-    else:
+    elif making.method_object.draws_by_seed:
         name, value = "seed", str((row.seed or 0) + 1)
+    else:
+        return None
     whole = [*columns, *([] if name in columns else [name])]
     return {
         "line": csv_line(row, whole, {name: value}),

@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from nada.images import BACKGROUND, GAP_PX
+from nada.methods.sheets import UNREADABLE
 
 PAGE_BYTES = 5_200_000  # of all pictures of a page; in base64 they are a third more, beside text and curves
 SHEET_SHARE, STRIP_SHARE, TRUTH_SHARE = 0.6, 0.2, 0.1  # of a card's bytes; a little more where it has all
@@ -24,7 +25,6 @@ LEAST_SHEET_BYTES = 6_000  # whatever the budget says
 QUALITY, SMALL_QUALITY = 86, 78  # of WebP, where bytes are no matter and where they are
 USUAL_PIXELS = 10  # that a byte holds of a photograph at the lower quality
 EFFORT = 2  # of WebP's six: the next one takes twice the time for 3% fewer bytes
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Shown:
 
 
 def read_sheet(path: Path) -> Image.Image | None:
-    """A PNG of a row, such as its samples.png; None where it is missing or damaged."""
+    """A picture of a row, such as its sheet; None where it is missing or damaged."""
     try:
-        with Image.open(path, formats=["PNG"]) as sheet:
+        with Image.open(path, formats=["WEBP", "PNG"]) as sheet:
             return sheet.convert("RGB")
     except UNREADABLE:
         return None

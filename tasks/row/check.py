@@ -27,12 +27,14 @@ def check_models(job: CheckJob, tell: Tell) -> dict[str, str]:
     for row in job.rows:
         warm = warm_models(replace(row, device=job.device, threads=job.threads))
         source = warm.models.source
-        settings = job.settings if isinstance(source, Network | LightGenerator) else ()
-        for place, method, config in settings:
+        checked = job.settings if isinstance(source, Network | LightGenerator) else ()
+        for settings in checked:
+            if row.source.base_sha256 not in settings.bases:
+                continue
             try:
-                load_method(method).check(config, source)  # type: ignore[arg-type]
+                load_method(settings.method).check(settings.config, source)  # type: ignore[arg-type]
             except ParamsError as err:
-                raise ParamsError(f"{place}.{err}") from err
+                raise ParamsError(f"{settings.place}.{err}") from err
         clips |= {clip.name: clip.fingerprint for clip in warm.models.guide.models}
         clips[warm.judge.clip.name] = warm.judge.clip.fingerprint
     return clips

@@ -10,18 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import save_file
+from torch import Tensor
 
 from nada.atomic import replacing
 from nada.generators.domain import Domain
-from nada.images import before_after, save_png
+from nada.images import before_after
 from nada.judge import Retrieved, Score, StyleDirection, retrieve, score_domain
 from nada.judge.paired import paired_scores
+from nada.methods.sheets import FEW_BYTES, at_most, save_sheet
 from tasks.row.job import EvaluateJob, RowJob
 from tasks.row.make import Tell
 from tasks.row.models import WarmModels, warm_models
-from tasks.row.sample_set import SampleSet, sample_set
+from tasks.row.sample_set import sample_set
 from tasks.store import row_folder
 from tasks.store.record import (
     MAKING_NAME,
@@ -37,7 +40,11 @@ from tasks.store.record import (
 from tasks.workers.news import Progress
 
 SHEET_COLUMNS = 6
+SHEET_SHARE = 2
+"""A sheet weighs no more than this part of what was made of a row, or `FEW_BYTES` of a row of kilobytes."""
 EMBEDDINGS = "emb"
+KEPT = np.float16
+"""Half the bytes, and cosines to texts within 1e-4: what a row finds is told from these ever after."""
 
 
 def evaluate_row(job: EvaluateJob, tell: Tell) -> tuple[Evaluation, Retrieval]:
@@ -75,10 +82,11 @@ def evaluate_row(job: EvaluateJob, tell: Tell) -> tuple[Evaluation, Retrieval]:
     if true_u8 is not None:
         num = len(true_u8)
         scores |= paired_scores(source.pictures[:num], samples.pictures[:num], true_u8)
-    retrieved = retrieve(warm.judge.clip, goal, samples.features.emb, row.targets.values())
+    emb = np.asarray(samples.features.emb, dtype=KEPT)
+    retrieved = retrieve(warm.judge.clip, goal, emb.astype(np.float64), row.targets.values())
     row_folder.make_way(folder)
-    sheet = before_after(source.pictures[:num_shown], samples.pictures[:num_shown], SHEET_COLUMNS, true_u8)
-    write_files(folder, sheet, samples, scores)
+    sheet_px = draw(folder, making, source.pictures[:num_shown], samples.pictures[:num_shown], true_u8)
+    write_files(folder, emb, scores)
     evaluation = Evaluation(
         domain=row.domain,
         key=row.keys.evaluation,
@@ -88,6 +96,7 @@ def evaluate_row(job: EvaluateJob, tell: Tell) -> tuple[Evaluation, Retrieval]:
         left_out=row.left_out,
         scores={name: score_entry(score) for name, score in scores.items()},
         num_rendered=samples.num_rendered,
+        sheet_px=sheet_px,
         seconds={"load": round(loaded - started, 3), "judge": round(time.monotonic() - loaded, 3)},
         device=row.device,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -108,18 +117,32 @@ def made_domain(warm: WarmModels, making: Making, folder: Path, row: RowJob) -> 
     return domain
 
 
-def write_files(folder: Path, sheet: Image.Image, samples: SampleSet, scores: Mapping[str, Score]) -> None:
-    """The sheet, the scores for other tools, and the embeddings from which retrieval is told again.
+def draw(folder: Path, making: Making, source_u8: Tensor, adapted_u8: Tensor, true_u8: Tensor | None) -> int:
+    """The sheet of the same latents [N, 3, R, R] before and after; returns the side of a picture on it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+
+    def sheet(px: int) -> Image.Image:
+        true = None if true_u8 is None else at_most(true_u8, px)
+        return before_after(at_most(source_u8, px), at_most(adapted_u8, px), SHEET_COLUMNS, true)
+
+    most_bytes = max(FEW_BYTES, sum(entry.num_bytes for entry in making.files.values()) // SHEET_SHARE)
+    return save_sheet(folder / row_folder.SAMPLES_NAME, sheet, source_u8.shape[-1], most_bytes)
+
+
+def write_files(folder: Path, emb: NDArray[np.float16], scores: Mapping[str, Score]) -> None:
+    """The scores for other tools, and the embeddings from which retrieval is told again.
 
     Raises:
         OutputError: one cannot be written.
     """
-    save_png(sheet, folder / row_folder.SAMPLES_NAME)
     with replacing(folder / row_folder.METRICS_NAME) as partial:
         text = json.dumps({name: asdict(score) for name, score in scores.items()}, indent=2, sort_keys=True)
         partial.write_text(text + "\n")
     with replacing(folder / row_folder.EMBEDDINGS_NAME) as partial:
-        save_file({EMBEDDINGS: np.asarray(samples.features.emb, dtype=np.float32)}, partial)
+        save_file({EMBEDDINGS: emb}, partial)
 
 
 def own_score(retrieved: Retrieved) -> ScoreEntry | None:

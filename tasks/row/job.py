@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from nada.clip.goal import PromptPair
 from nada.config import Section
@@ -118,14 +118,26 @@ class GroupJob(Job):
         return [row.domain for row in self.rows]
 
 
+class CheckedSettings(NamedTuple):
+    """Settings, and the generators that must be able to have them."""
+
+    place: str
+    """Where they stand."""
+    method: str
+    """`module:class`."""
+    config: Section
+    bases: tuple[str, ...]
+    """sha256 of the pretrained generators behind the rows that use them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckJob(Job):
     """Models to be loaded once, before anything is made."""
 
     rows: tuple[RowJob, ...]
     """One of each source."""
-    settings: tuple[tuple[str, str, Section], ...]
-    """Where they stand, `module:class` of their method, and the settings: those of every row and recipe."""
+    settings: tuple[CheckedSettings, ...]
+    """Those of every row and recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)

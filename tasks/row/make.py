@@ -17,9 +17,9 @@ from typing import Any
 
 from nada.clip.goal import Goal
 from nada.errors import InputError, NonFiniteLossError, OutputError, StateError
-from nada.images import save_png
 from nada.methods.base import Pass, RowError, Step
 from nada.methods.picture_goal import PictureGoal
+from nada.methods.sheets import save_webp
 from tasks.row import resume_state
 from tasks.row.job import GroupJob, RowJob
 from tasks.row.models import WarmModels, warm_models
@@ -191,7 +191,7 @@ class Maker:
         clock, method = self.clocks[row.domain], row.method_object
         made = making.save(row.domain, folder)
         if isinstance(goal := self.goals[row.domain], PictureGoal):
-            save_png(goal.strip(), folder / STYLE_NAME)
+            save_webp(goal.strip(), folder / STYLE_NAME)
         return row_folder.write_making(
             folder,
             Making(

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from nada.hashing import sha256_file
+from nada.methods.sheets import SUFFIX
 from tasks.row.job import GroupJob, RowJob
 from tasks.store.record import Evaluation, FileEntry, Making
+from tasks.store.row_folder import EARLIER_SAMPLES_NAME, EMBEDDINGS_NAME
 from tasks.tracking.entities import flat
 
 CIRCUMSTANCES = ("device", "processor", "threads", "micro_batch", "group", "seed", "config", "provenance")
@@ -57,7 +59,7 @@ def compare(making: Making, evaluation: Evaluation, remade: Making, folder: Path
         folder: of the new one.
     """
     files: Mapping[str, FileEntry] = {**making.files, **evaluation.files}
-    names = sorted({*files, *remade.files})
+    names = sorted({*files, *remade.files} - _kept_otherwise(files, folder))
     differing = [name for name in names if not _is_same(folder / name, files.get(name))]
     then, now = (
         dict(flat({name: of[name] for name in CIRCUMSTANCES}))
@@ -69,6 +71,13 @@ def compare(making: Making, evaluation: Evaluation, remade: Making, folder: Path
         if then.get(name) != now.get(name)
     ]
     return Comparison(differing=tuple(differing), circumstances=tuple(changed))
+
+
+def _kept_otherwise(files: Mapping[str, FileEntry], folder: Path) -> set[str]:
+    """Names of what an earlier version kept in another form, PNG and float32, and of what there is in their place."""
+    earlier = {name for name in files if name.endswith(".png") and (folder / name).with_suffix(SUFFIX).is_file()}
+    found = earlier | {Path(name).with_suffix(SUFFIX).name for name in earlier}
+    return found | {EMBEDDINGS_NAME} if EARLIER_SAMPLES_NAME in earlier else found
 
 
 def _is_same(path: Path, entry: FileEntry | None) -> bool:

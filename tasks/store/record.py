@@ -35,8 +35,8 @@ GENERATOR = "sha256 of generator"
 """In a record's provenance: the canonical pretrained generator behind the row."""
 STYLE, NUM_STYLE = "sha256 of style_images", "style_images"
 """There too: `reference_hash` of the pictures that the row learned from, and how many they are."""
-STYLE_NAME = "style.png"
-"""The first of these pictures, side by side."""
+STYLE_NAME, EARLIER_STYLE_NAME = "style.webp", "style.png"
+"""The first of these pictures, side by side; and of rows that an earlier version made."""
 FORMAT: Literal[2] = 2
 MOST_BYTES = 8 << 20  # of a record; more is none of ours
 RETRIEVAL_SCORE = "retrieval_accuracy"
@@ -125,7 +125,7 @@ class Making(Entry):
             RecordError: as `method_object` and `method_part`.
         """
         learned = f"The pictures that it learned from, {self.provenance.get(NUM_STYLE)} in all: the first of them."
-        drawn = {STYLE_NAME: learned, **self.method_object.pictures(self.method_part)}
+        drawn = {STYLE_NAME: learned, EARLIER_STYLE_NAME: learned, **self.method_object.pictures(self.method_part)}
         return {name: caption for name, caption in drawn.items() if name in self.files}
 
     @property
@@ -174,6 +174,8 @@ class Evaluation(Entry):
     scores: dict[str, ScoreEntry]
     num_rendered: int
     """Pictures that were rendered for it; the others were known."""
+    sheet_px: int | None = None
+    """Of a picture on the sheet, a side; None where earlier versions drew them as large as they are."""
     seconds: dict[str, float]
     device: str
     finished: str

@@ -3,8 +3,8 @@
 `weights/adapted/<domain>/` holds what was made and, beside it, what was judged, each with a record and a key of its own
 (`tasks.store.record`):
 
-    row.json, generator.safetensors or what else its method leaves, trace.csv, probes.csv, style.png   made
-    evaluation.json, samples.png, metrics.json, embeddings.safetensors                                 judged
+    row.json, generator.safetensors or what else its method leaves, trace.csv, probes.csv, style.webp  made
+    evaluation.json, samples.webp, metrics.json, embeddings.safetensors                                judged
     retrieval.json                                                                         among a night's prompts
 
 `weights/adapted/_parents/<sha256>.safetensors` are the generators that stored differences rebuild from, so that the
@@ -43,9 +43,11 @@ from tasks.store.record import (
 )
 from tasks.store.record import read_record as read_record_of
 
-SAMPLES_NAME, METRICS_NAME, EMBEDDINGS_NAME = "samples.png", "metrics.json", "embeddings.safetensors"
+SAMPLES_NAME, METRICS_NAME, EMBEDDINGS_NAME = "samples.webp", "metrics.json", "embeddings.safetensors"
 JUDGED_NAMES = (SAMPLES_NAME, METRICS_NAME, EMBEDDINGS_NAME)
 """Files of an evaluation, beside its record."""
+EARLIER_SAMPLES_NAME = "samples.png"
+"""The sheet of rows that were judged by an earlier version."""
 
 RowState = Literal["absent", "made", "judged", "whole"]
 
@@ -137,7 +139,19 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> Evaluation:
     """
     whole = evaluation.model_copy(update={"files": _entries(folder, JUDGED_NAMES)})
     write_entry(folder / EVALUATION_NAME, whole)
+    remove_earlier_sheet(folder)
     return whole
+
+
+def remove_earlier_sheet(folder: Path) -> None:
+    """Of an earlier version, once the row is judged anew."""
+    with suppress(OSError):
+        (folder / EARLIER_SAMPLES_NAME).unlink(missing_ok=True)
+
+
+def sheet_path(folder: Path) -> Path:
+    """The row's sheet, by whichever version it was judged."""
+    return folder / (EARLIER_SAMPLES_NAME if (folder / EARLIER_SAMPLES_NAME).is_file() else SAMPLES_NAME)
 
 
 def partial_dir(domain: str) -> Path:

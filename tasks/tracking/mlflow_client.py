@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nada.errors import NadaError
+from nada.methods.sheets import SUFFIX, as_jpeg
 from tasks.config.project import HERE
 from tasks.tracking.address import SQLITE, is_own, sqlite_path
 from tasks.tracking.entities import Point, flat
@@ -178,6 +180,17 @@ def log_points(client: MlflowClient, run_id: str, points: Sequence[Point]) -> No
     metrics = [Metric(*point) for point in points]
     for start in range(0, len(metrics), METRICS_PER_BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_BATCH])
+
+
+def log_file(client: MlflowClient, run_id: str, path: Path) -> None:
+    """A file of a row; a WebP as a JPEG, which MLflow's UI can show."""
+    if path.suffix != SUFFIX or (jpeg := as_jpeg(path)) is None:
+        client.log_artifact(run_id, str(path))
+        return
+    with TemporaryDirectory(prefix="nada-mlflow-") as folder:
+        shown = Path(folder) / path.with_suffix(".jpg").name
+        shown.write_bytes(jpeg)
+        client.log_artifact(run_id, str(shown))
 
 
 def now_ms() -> int:

@@ -21,12 +21,13 @@ from tasks.config.model import Params
 from tasks.config.project import HERE
 from tasks.config.row import Row
 from tasks.store.record import NUM_STYLE, STYLE, Record
-from tasks.store.row_folder import METRICS_NAME, SAMPLES_NAME
+from tasks.store.row_folder import METRICS_NAME, sheet_path
 from tasks.tracking.address import tracking_uri
 from tasks.tracking.entities import curves, final_points, hash_tags, milliseconds
 from tasks.tracking.mlflow_client import (
     experiment_of,
     having,
+    log_file,
     log_params,
     log_points,
     now_ms,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 DIGEST_LENGTH = 36  # of a dataset, at most
 REASON_LENGTH = 5000  # a tag holds 8000
-ARTIFACTS = (SAMPLES_NAME, METRICS_NAME, TRACE_NAME, PROBES_NAME)
+ARTIFACTS = (METRICS_NAME, TRACE_NAME, PROBES_NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +151,9 @@ def record_row(night: NightRun, record: Record, folder: Path) -> str:
         trace = curves(folder / TRACE_NAME, "train", started, ended)
         probes = curves(folder / PROBES_NAME, "probe", started, ended)
         log_points(client, run_id, [*trace, *probes, *final_points(record, ended)])
-        for name in (*ARTIFACTS, *making.pictures):
-            if (folder / name).is_file():
-                client.log_artifact(run_id, str(folder / name))
+        for path in (sheet_path(folder), *(folder / name for name in (*ARTIFACTS, *making.pictures))):
+            if path.is_file():
+                log_file(client, run_id, path)
         client.set_terminated(run_id, "FINISHED", end_time=ended)
     remember(HERE.mlflow, night.store, row)
     return run_id

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from nada.errors import WorkerError
 from tasks.workers.idle import IdleWorkers, Restarts, RowTimeoutError, WorkersStoppedError
+from tasks.workers.news import is_of_all
 from tasks.workers.pool import Pool, WorkerDiedError, WorkerSpec, rebuilt_error
 
 LAST_LINES, LAST_BYTES = 3, 4096  # of a dead worker's output, quoted in the error
@@ -37,6 +38,37 @@ DETERMINISTIC_CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 class PipeClosedError(WorkerError):
     """The process is gone, or was ended: nothing more comes of it."""
+
+
+class Limit:
+    """So many seconds, from the last time that it began.
+
+    Args:
+        seconds: until its end.
+        end: what then happens, in a thread of its own.
+    """
+
+    def __init__(self, seconds: float, end: Callable[[], None]) -> None:
+        self._seconds, self._end = min(seconds, threading.TIMEOUT_MAX), end
+        self.is_over = threading.Event()
+        self._timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """Now, and not as it had begun before."""
+        self.cancel()
+        self._timer = threading.Timer(self._seconds, self._over)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """No end any more; one that is happening is waited for."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+
+    def _over(self) -> None:
+        self.is_over.set()
+        self._end()
 
 
 class Worker:
@@ -114,16 +146,18 @@ class Worker:
             RowTimeoutError: none came in time; the process is ended.
             PipeClosedError: the process is gone.
         """
-        with self._ended_after(timeout_seconds) as is_late:
+        with self._ended_after(timeout_seconds) as limit:
             try:
                 self._pipe(self.pipe.send, request)
                 while True:
                     message = self._pipe(self.pipe.recv)
                     if message[0] != "progress":
                         return message
+                    if is_of_all(message[1]):
+                        limit.begin()
                     on_news(message[1])
             except PipeClosedError as err:
-                if is_late.is_set():
+                if limit.is_over.is_set():
                     late = f"no result within {timeout_seconds:g} s; the worker was killed"
                     raise RowTimeoutError(late) from err
                 raise
@@ -135,24 +169,20 @@ class Worker:
             raise PipeClosedError("the pipe is closed") from err
 
     @contextlib.contextmanager
-    def _ended_after(self, seconds: float) -> Iterator[threading.Event]:
+    def _ended_after(self, seconds: float) -> Iterator[Limit]:
         """End the process when its time is up, so that whoever waits for it reads a closed pipe."""
-        is_late = threading.Event()
 
         def end() -> None:
-            is_late.set()
             self.kill()
             with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.pipe.fileno())) as ours:
                 ours.shutdown(socket.SHUT_RDWR)  # should the kernel not let it end, as where a disk does not answer
 
-        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), end)
-        timer.daemon = True
-        timer.start()
+        limit = Limit(seconds, end)
+        limit.begin()
         try:
-            yield is_late
+            yield limit
         finally:
-            timer.cancel()
-            timer.join()
+            limit.cancel()
 
     def kill(self) -> None:
         """End the process and everything that it started, at once. The pipe then reads as closed."""

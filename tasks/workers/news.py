@@ -21,6 +21,11 @@ class Progress:
     """News that is worth a line of its own."""
 
 
+def is_of_all(news: Any) -> bool:
+    """Whether it tells of what rows share being prepared: that time is no row's, so a row's limit begins after it."""
+    return isinstance(news, Progress) and news.phase == "prepare"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RowEnded:
     """A row of a group came to its end, good or bad; the worker may go on with the others."""

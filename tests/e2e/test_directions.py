@@ -106,8 +106,8 @@ def test_rows_of_a_generator_are_edited_in_one_pass_and_one_that_cannot_be_leave
 def test_a_row_on_another_moves_the_styles_of_that_one_by_the_same_offset(after_night: Project) -> None:
     hair, follower = (load_file(HERE.adapted / domain / "offset.safetensors") for domain in ("hair", "follower"))
     assert hair.keys() == follower.keys() and all(bool((hair[name] == follower[name]).all()) for name in hair)
-    assert (HERE.adapted / "hair" / "samples.png").read_bytes() != (
-        HERE.adapted / "follower" / "samples.png"
+    assert (HERE.adapted / "hair" / "samples.webp").read_bytes() != (
+        HERE.adapted / "follower" / "samples.webp"
     ).read_bytes()
     assert after_night.nada("sample", "follower", "--count", "2").status == 0
     outcome = after_night.nada("verify", "hair")

@@ -23,7 +23,7 @@ from tests.conftest import tiny_generator
 from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project, run_alone, write_prompts
 
 MADE = {"generator.safetensors", "row.json", "trace.csv"}
-JUDGED = {"embeddings.safetensors", "evaluation.json", "metrics.json", "retrieval.json", "samples.png"}
+JUDGED = {"embeddings.safetensors", "evaluation.json", "metrics.json", "retrieval.json", "samples.webp"}
 LONG = "  long:\n    iterations: 1000000\n"
 
 pytestmark = [
@@ -239,11 +239,11 @@ def losses(row: Path) -> list[float]:
 
 def test_finished_rows_verify_and_a_changed_one_is_told(after_night: Project) -> None:
     adapted = after_night.folder / "weights" / "adapted"
-    samples = adapted / "robot" / "samples.png"
+    samples = adapted / "robot" / "samples.webp"
     samples.write_bytes(samples.read_bytes() + b"more")
     record = read_record(adapted / "robot")
     changed = FileEntry(sha256=sha256_file(samples), num_bytes=samples.stat().st_size)
-    files = {**record.evaluation.files, "samples.png": changed}
+    files = {**record.evaluation.files, "samples.webp": changed}
     write_entry(adapted / "robot" / "evaluation.json", record.evaluation.model_copy(update={"files": files}))
     provenance = {**record.making.provenance, "torch": "1.0"}
     write_entry(adapted / "robot" / "row.json", record.making.model_copy(update={"provenance": provenance}))
@@ -251,7 +251,7 @@ def test_finished_rows_verify_and_a_changed_one_is_told(after_night: Project) ->
     outcome = after_night.nada("verify")
     assert outcome.status == 1
     assert "sketch: the same bytes in all 5 files\n" in outcome.out
-    assert "robot: DIFFERS in samples.png; also different: provenance.torch: 1.0 then, " in outcome.out
+    assert "robot: DIFFERS in samples.webp; also different: provenance.torch: 1.0 then, " in outcome.out
     assert {domain: stamps(after_night, domain) for domain in before} == before
 
     outcome = after_night.nada("verify", "broken")

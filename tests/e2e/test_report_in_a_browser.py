@@ -35,7 +35,7 @@ def report(adapted: Path) -> Path:
     """Two domains whose prompts attack, and a row that failed for a reason that attacks."""
     failure = Failure(domain="lost", source=HOSTILE, target=HOSTILE, reason=HOSTILE, details=HOSTILE)
     rows = [record("sketch", HOSTILE, retrieval_accuracy=0.2), record("sepia", "sepia", structure_ratio=0.1)]
-    Image.effect_noise((1850, 90), 80).convert("RGB").save(adapted / "sepia" / "samples.png")
+    Image.effect_noise((1850, 90), 80).convert("RGB").save(adapted / "sepia" / "samples.webp")
     described = replace(night(failure), columns=("domain", "source", "target", "iterations"))
     return write_report(rows, described, adapted.parent / "index.html", adapted)
 
@@ -203,10 +203,10 @@ FAINT = """(() => {
 
 def test_two_hundred_domains_open_with_a_picture_in_sight_and_links_that_land(browser: Browser, adapted: Path) -> None:
     rows = []
-    Image.effect_noise((130, 90), 90).convert("RGB").save(adapted / "sketch" / "samples.png")
+    Image.effect_noise((130, 90), 90).convert("RGB").save(adapted / "sketch" / "samples.webp")
     for index in range(200):
         (adapted / f"domain-{index}").mkdir()
-        for name in ("samples.png", "trace.csv"):
+        for name in ("samples.webp", "trace.csv"):
             (adapted / f"domain-{index}" / name).hardlink_to(adapted / "sketch" / name)
         rows.append(record(f"domain-{index}", f"target {index}"))
     path = write_report(rows, night(), adapted.parent / "many.html", adapted)

@@ -44,7 +44,7 @@ LOST = (
 )
 NOT_A_NUMBER = "step 1: the loss is nan; try a smaller shift.learning_rate (now 1e+30)"
 OVERFLOW = "step 0: the loss is inf; try a smaller adapt.learning_rate (now 0.0016)"
-SHIFTED = {"evaluation.json", "metrics.json", "offset.safetensors", "retrieval.json", "row.json", "samples.png"}
+SHIFTED = {"evaluation.json", "metrics.json", "offset.safetensors", "retrieval.json", "row.json", "samples.webp"}
 # Read by every worker as it starts. The rows die together, and not alone.
 DEADLY_COMPANY = """
 import os, signal

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from nada.errors import OutputError
 from nada.methods.adapt.config import AdaptConfig, SelectionConfig
@@ -77,7 +78,7 @@ def folder_of_a_row(project: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     lines = [f"{step},{1 / step},{2 / step},,nan,all" for step in range(1, NUM_STEPS + 1)]
     (folder / "trace.csv").write_text("\n".join(["step,loss,directional,global,odd,layers", *lines]) + "\n")
-    (folder / "samples.png").write_bytes(b"png")
+    Image.new("RGB", (20, 10), "teal").save(folder / "samples.webp")
     (folder / "generator.safetensors").write_bytes(b"big")
     return folder
 
@@ -147,7 +148,7 @@ def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path
     assert curve[-1].value == pytest.approx(1 / NUM_STEPS)
 
     artifacts = {file.path for file in client(night).list_artifacts(run_id)}
-    assert artifacts == {"samples.png", "trace.csv"}
+    assert artifacts == {"samples.jpg", "trace.csv"}
 
 
 def test_three_hundred_steps_are_written_in_few_calls(

@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from nada.generators.interpolation import mix_into
 from nada.generators.light.moves import StyleMoves, mix_moves
 from nada.generators.mapping_network import FullyConnected, MappingNetwork
-from nada.generators.protocol import Layer, Noise, NoiseMaps, StyleLayer, Styles
+from nada.generators.protocol import Layer, Noise, NoiseMaps, StyleLayer, Styles, Synthesis
 from nada.generators.registry import Architecture, Network
-from nada.generators.style_space import StyleSynthesis
 
 
 class LightSynthesis(nn.Module):
     """ws [N, L, W_DIM] -> styles, moved -> img [N, 3, R, R]; see `nada.generators.protocol.Synthesis`."""
 
-    def __init__(self, base: StyleSynthesis, moves: StyleMoves) -> None:
+    def __init__(self, base: Synthesis, moves: StyleMoves) -> None:
         super().__init__()
         self.base, self.moves = base, moves
 

@@ -86,6 +86,10 @@ class AdaptConfig(Section):
     that their sources have. Wants a `batch_size` of 4 or more."""
     feature_weight: float = Field(0.0, ge=0)
     """Weight of 1 - cosine of each picture to its source, by the guide."""
+    texture_weight: float = Field(0.0, ge=0)
+    """Weight of the distance of textures, Gram matrices of the guide's first levels (arXiv:1508.06576), to those of the
+    row's `style_images`, which it needs. The reference's loss of this name holds a CLIP's features to the source's,
+    which here is `feature_weight`."""
     elastic_weight: float = Field(0.0, ge=0)
     """Weight of elastic weight consolidation: the squared distance of each weight to its start, by its Fisher
     information there; in place of a selection of layers."""

@@ -22,6 +22,7 @@ from nada.methods.adapt.config import AdaptConfig
 from nada.methods.adapt.layer_selection import is_time_to_select, select_layers
 from nada.methods.adapt.objective.elastic import ElasticWeights, fisher_information
 from nada.methods.adapt.objective.terms import Objective, Seen
+from nada.methods.adapt.objective.textures import textures
 from nada.methods.adapt.parametrisation import parametrise
 from nada.methods.adapt.step_inputs import StepInputs, draw_step_inputs
 from nada.methods.adapt.trace import TrainingStep
@@ -140,7 +141,10 @@ class Adaptation:
         img_target = self.target.synthesis(inputs.ws, noise=inputs.target.noise)
         emb_target = self.guide.embed_images(img_target, inputs.target.views)
         target_patches = self.guide.embed_images(img_target, patches_after) if patches_after else []
-        return Seen(emb_source, emb_target, source_patches, target_patches)
+        textures_target: list[Tensor] = []
+        if self.config.texture_weight > 0:
+            textures_target = [textures(model, img_target) for model in self.guide.models]
+        return Seen(emb_source, emb_target, source_patches, target_patches, textures_target)
 
     def _elastic(self, seed: int) -> ElasticWeights:
         """Of the target as it starts, by random numbers of its own: a state that is restored later changes nothing."""

@@ -12,6 +12,7 @@ LATER_LOSSES = (
     ("angle_weight", "angle"),
     ("in_domain_angle_weight", "in-domain angle"),
     ("feature_weight", "feature distance"),
+    ("texture_weight", "textures"),
     ("elastic_weight", "elastic weights"),
 )
 """In words; told where they are in use."""

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from nada.errors import NadaError
 from nada.hashing import sha256_file
-from nada.images import save_png
 from nada.methods.base import Assignment, Made, Pass, RowError, Step
 from nada.methods.directions.channels import Channels
 from nada.methods.directions.config import DirectionsConfig
@@ -26,8 +25,9 @@ from nada.methods.directions.strip import BATCH_SIZE, strength_strip
 from nada.methods.edited_domain import EditedDomain
 from nada.methods.models import Models
 from nada.methods.moved_styles import OFFSET_NAME, load_offsets, offset_domain, save_offsets
+from nada.methods.sheets import save_webp
 
-STRIP_NAME = "strengths.png"
+STRIP_NAME = "strengths.webp"
 
 
 class DirectionsPass(Pass):
@@ -103,7 +103,7 @@ class EditedRow:
         save_offsets(folder / OFFSET_NAME, self.offsets)
         psi = config.channels.truncation_psi
         strip = strength_strip(models.source, self.offsets, config.strengths, config.strip_latents, psi)
-        save_png(strip, folder / STRIP_NAME)
+        save_webp(strip, folder / STRIP_NAME)
         return Made(
             trained_steps=1,
             kept_step=1,

@@ -26,6 +26,7 @@ class Directions(Method[DirectionsConfig, DirectionsRecord]):
     record_model = DirectionsRecord
     entry = "nada.methods.directions.making"
     preparing_entry = "nada.methods.directions.preparing"
+    draws_by_seed = False
     num_together = 64
 
     def check(self, config: DirectionsConfig, generator: Generator) -> None:
@@ -115,7 +116,8 @@ class Directions(Method[DirectionsConfig, DirectionsRecord]):
     def pictures(self, part: DirectionsRecord) -> dict[str, str]:
         """The strip of strengths."""
         strengths = ", ".join(f"{strength * part.alpha:g}" for strength in part.strengths)
-        return {"strengths.png": f"A latent a row; from left to right alpha {strengths}."}
+        caption = f"A latent a row; from left to right alpha {strengths}."
+        return dict.fromkeys(("strengths.webp", "strengths.png"), caption)  # the latter of earlier versions
 
     def advice(self, trouble: Trouble, config: DirectionsConfig) -> list[str]:
         """Weaker or stronger, and through fewer channels or more."""

@@ -95,9 +95,11 @@ class Preparation:
 
     def run(self) -> Iterator[Preparing]:
         """Until every file is there, by whoever."""
-        for place in self.places:
-            with writing(place.path):
-                place.path.unlink(missing_ok=True)  # one that is damaged
+        with self._lock("all", waits=True):  # another may just have put together what was missing before
+            for place in self.places:
+                if not is_whole(place):
+                    with writing(place.path):
+                        place.path.unlink(missing_ok=True)  # one that is damaged
         while todo := [piece for piece in self.pieces if not self._is_there(piece)]:
             done, computed = self.total - sum(map(self._num_pictures, todo)), False
             yield Preparing(done, self.total)

@@ -2,7 +2,7 @@
 
     offset.safetensors   `w` [1 or L, W_DIM], or a tensor [C] by the name of each style layer
     latent.npz           the latent from which it was found
-    edit.png             that one's picture, before and after
+    edit.webp            that one's picture, before and after
 
 Legend: N batch, L style layers, W_DIM latent width, C channels.
 """
@@ -23,7 +23,7 @@ from nada.methods.edited_domain import EditedDomain, MovedLatents
 from nada.methods.models import Models
 from nada.methods.moved_styles import OFFSET_NAME, load_offsets, offset_domain, save_offsets
 
-LATENT_NAME, EDIT_NAME = "latent.npz", "edit.png"
+LATENT_NAME, EDIT_NAME = "latent.npz", "edit.webp"
 IN_W = "w"
 """The one offset in W or W+; no style layer bears this name."""
 

@@ -14,7 +14,7 @@ from nada.atomic import writing
 from nada.errors import StateError
 from nada.generators.domain import Domain
 from nada.hashing import sha256_file
-from nada.images import grid, save_png, to_u8
+from nada.images import grid, to_u8
 from nada.judge.samples import fixed_latents
 from nada.latent_files import read_latents, write_latents
 from nada.methods.base import TRACE_NAME, Assignment, Made, Step
@@ -25,6 +25,7 @@ from nada.methods.optimise.config import OptimiseConfig
 from nada.methods.optimise.loop import Optimisation, OptimisedStep
 from nada.methods.optimise.record import OptimiseRecord
 from nada.methods.row_by_row import RowByRow
+from nada.methods.sheets import MOST_PX, at_most, save_webp
 
 ADAM = ("step", "exp_avg", "exp_avg_sq")
 COLUMNS = ("loss", "text", "latent")
@@ -81,7 +82,8 @@ class OptimisedRow:
             img = found.picture()
         edit.save(folder / OFFSET_NAME, self.offsets)
         write_latents(folder / edit.LATENT_NAME, self.ws[0].cpu().numpy(), {"generator": base_sha256})
-        save_png(grid(to_u8(torch.cat([found.img_before, img])), 2), folder / edit.EDIT_NAME)
+        shown_u8 = at_most(to_u8(torch.cat([found.img_before, img])), MOST_PX)
+        save_webp(grid(shown_u8, 2), folder / edit.EDIT_NAME)
         _write_trace(folder / TRACE_NAME, found.trace)
         return Made(
             trained_steps=len(found.trace),

@@ -96,12 +96,13 @@ class Optimise(Method[OptimiseConfig, OptimiseRecord]):
 
     def pictures(self, part: OptimiseRecord) -> dict[str, str]:
         """The latent itself."""
-        return {"edit.png": f"The latent of {part.latent}, before and after."}
+        caption = f"The latent of {part.latent}, before and after."
+        return dict.fromkeys(("edit.webp", "edit.png"), caption)  # the latter of earlier versions
 
     def facts(self, part: OptimiseRecord) -> dict[str, str]:
         """What became of the latent itself; other pictures are judged."""
         moved = f"cosine to the text {part.similarity_before:.3f}, then {part.similarity_after:.3f}"
-        return {"edited": f"the latent of {part.latent}, moved by {part.distance:.3g}: {moved}; edit.png shows it"}
+        return {"edited": f"the latent of {part.latent}, moved by {part.distance:.3g}: {moved}; the picture shows it"}
 
     def advice(self, trouble: Trouble, config: OptimiseConfig) -> list[str]:
         """Further along, or not so far."""

@@ -113,7 +113,13 @@ class RowActor:
         self._whole[name] = sha256
 
     def run(
-        self, function: str, job: Job, timeout_seconds: float, results: Sequence[str] = (), passing: Sequence[str] = ()
+        self,
+        function: str,
+        job: Job,
+        timeout_seconds: float,
+        results: Sequence[str] = (),
+        passing: Sequence[str] = (),
+        shared: Sequence[str] = (),
     ) -> Iterator[Message]:
         """Run a job on the worker, as `WorkerPool.run` does.
 
@@ -123,10 +129,11 @@ class RowActor:
             timeout_seconds: its limit.
             results: files that it writes and that go back; in the end they are not here.
             passing: files and folders that in the end are not here either.
+            shared: files that it may write, that go back as well, and stay for other rows.
 
         Yields:
             Any number of ("news", what the worker tells, {name: bytes} of the row's folder if it tells that one was
-            made); then ("done", result, {path: bytes} of the results) or ("raised", error, {}).
+            made); then ("done", result, {path: bytes} of the results and of what is shared) or ("raised", error, {}).
         """
         news: queue.SimpleQueue[Message] = queue.SimpleQueue()
 
@@ -140,7 +147,8 @@ class RowActor:
                     self._forget_made()
                 try:
                     result = self._pool.run(function, job, tell, timeout_seconds=timeout_seconds)
-                    last = ("done", result, _contents([path for path in map(_inside, results) if path.is_file()]))
+                    written = [path for path in map(_inside, (*results, *shared)) if path.is_file()]
+                    last = ("done", result, _contents(written))
                 finally:
                     _remove([*results, *passing])
                     row_folder.sweep()  # of workers that were killed, this one's or those of a station that was

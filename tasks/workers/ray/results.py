@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from nada.atomic import replacing, writing
 from nada.errors import NadaError, WorkerError
 from tasks.config.project import HERE
 from tasks.row.job import EvaluateJob, GroupJob, Job, RetrieveJob, RowJob
-from tasks.store import row_folder
+from tasks.store import prepared, row_folder
 from tasks.store.record import (
     EVALUATION_NAME,
     MAKING_NAME,
@@ -26,6 +26,7 @@ from tasks.store.record import (
 )
 from tasks.workers.news import RowEnded
 from tasks.workers.pool import RowFailedError
+from tasks.workers.ray.transfer import mirrored
 
 Files = Mapping[str, bytes]
 """Name in the row's folder, or path in the mirror, -> content."""
@@ -91,6 +92,10 @@ def unpack(job: Job, result: Any, files: Files) -> Any:
             put_evaluation(job, result, {Path(path).name: content for path, content in files.items()})
         case RetrieveJob():
             return {**result, **put_retrievals(job, result, files)}
+        case RowJob():
+            put_prepared([job], files)
+        case GroupJob():
+            put_prepared(job.rows, files)
     return result
 
 
@@ -106,7 +111,16 @@ def put_evaluation(job: EvaluateJob, result: tuple[Evaluation, Retrieval], files
     for name, content in files.items():
         _write(folder / name, content)
     write_entry(folder / EVALUATION_NAME, evaluation)
+    row_folder.remove_earlier_sheet(folder)
     write_entry(folder / RETRIEVAL_NAME, retrieval)
+
+
+def put_prepared(rows: Sequence[RowJob], files: Files) -> None:
+    """What was prepared for rows elsewhere, where it is not here yet; its method tells whether it is whole."""
+    for key in {key for row in rows for key in row.prepared}:
+        path = prepared.place(key).path
+        if (content := files.get(mirrored(path))) is not None and not path.is_file():
+            _write(path, content)
 
 
 def put_retrievals(job: RetrieveJob, failed: Mapping[str, str], files: Files) -> dict[str, str]:

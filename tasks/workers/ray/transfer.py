@@ -8,7 +8,7 @@ the one of its name. Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +49,8 @@ class Packed:
     """Files of the mirror that the job writes; they come back, and are removed there."""
     passing: tuple[str, ...] = ()
     """Files and folders of the mirror that are removed with them."""
+    shared: tuple[str, ...] = ()
+    """Files of the mirror that it may write for other rows as well; they come back, and stay there."""
 
 
 def pack(job: Job, pid: int = 0) -> Packed:
@@ -64,12 +66,13 @@ def pack(job: Job, pid: int = 0) -> Packed:
     bag = Luggage()
     match job:
         case RowJob():
-            return bag.closed(bag.row(job))
+            return replace(bag.closed(bag.row(job)), shared=to_prepare([job]))
         case GroupJob():
             assert job.folder is None  # rows are verified on this machine alone
-            return bag.closed(replace(job, rows=tuple(bag.row(row) for row in job.rows)))
+            packed = bag.closed(replace(job, rows=tuple(bag.row(row) for row in job.rows)))
+            return replace(packed, shared=to_prepare(job.rows))
         case CheckJob():
-            settings = tuple((place, method, bag.settings(method, config)) for place, method, config in job.settings)
+            settings = tuple(one._replace(config=bag.settings(one.method, one.config)) for one in job.settings)
             return bag.closed(replace(job, rows=tuple(bag.row(row) for row in job.rows), settings=settings))
         case EvaluateJob():
             return _packed_evaluation(bag, job, kept_folder(job.row.domain, pid))
@@ -178,6 +181,12 @@ class Luggage:
 
     def _clip(self, clip: Clip) -> Clip:
         return clip.model_copy(update={"weights": self.take(clip.weights)}) if names_a_file(clip.weights) else clip
+
+
+def to_prepare(rows: Sequence[RowJob]) -> tuple[str, ...]:
+    """What rows need to be prepared and is not here: files that whoever makes one of them leaves."""
+    keys = dict.fromkeys(key for row in rows for key in row.prepared)
+    return tuple(mirrored(prepared.place(key).path) for key in keys if not prepared.is_there(key))
 
 
 def made_files(folder: Path) -> Iterator[Path]:

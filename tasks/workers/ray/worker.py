@@ -14,6 +14,7 @@ from typing import Any
 from nada.errors import CheckpointError
 from tasks.workers.environment import installed
 from tasks.workers.idle import POLL_SECONDS, Restarts, check
+from tasks.workers.news import is_of_all
 from tasks.workers.pool import WorkerSpec
 from tasks.workers.ray.actor import Place, RowActor
 from tasks.workers.ray.cluster import ray
@@ -104,13 +105,15 @@ class RayWorker:
         too_late = f"no result within {limit_seconds:g} s; the worker was killed"
         deadline = time.monotonic() + limit_seconds + GRACE_SECONDS
         run = self.actor.run.options(num_returns="streaming")
-        answers = run.remote(function, packed.job, limit_seconds, packed.results, packed.passing)
+        answers = run.remote(function, packed.job, limit_seconds, packed.results, packed.passing, packed.shared)
         while True:
             while not ray().wait([answers], timeout=POLL_SECONDS)[0]:
                 check(self.stopped, deadline, too_late)
             kind, said, files = ray().get(next(answers))
             if kind != "news":
                 return kind, said, files
+            if is_of_all(said):
+                deadline = time.monotonic() + limit_seconds + GRACE_SECONDS
             hear(said, files)
 
     def kill(self) -> None:

@@ -132,3 +132,13 @@ def test_the_pictures_are_in_the_key_by_what_they_hold(project: Project) -> None
     assert len({half[0], before, named[0]}) == 3
     Image.new("RGB", (16, 16), "teal").save("style/2.png")
     assert key()[0] != before
+
+
+def test_a_texture_without_pictures_of_it_is_refused(project: Project) -> None:
+    change("recipes:\n", "recipes:\n  woven:\n    texture_weight: 2\n")
+    write_style("style")
+    assert refused(project, "sketch,,woven,,") == (
+        "adapt.texture_weight asks for 'style_images' that show it; name some, or set 0"
+    )
+    write_row("sketch,,woven,style,")
+    assert project.nada("plan", "--no-preflight").status == 0

@@ -16,7 +16,8 @@ from nada.images import to_u8
 from nada.inversion import perceptual
 from nada.inversion.config import InversionConfig
 from nada.inversion.inversion import Inversion, noise_correlation, w_statistics
-from nada.inversion.perceptual import ClipFeatures, LpipsFeatures, distance, pyramid, tower_levels
+from nada.inversion.perceptual import ClipFeatures, LpipsFeatures, distance, pyramid
+from nada.inversion.tower import tower_levels
 from nada.judge.spaces.lpips import VGG_INDICES, VGG_STAGES, Lpips
 from nada.latents import draw_ws, seeded_rng
 from nada.ramps import ramped

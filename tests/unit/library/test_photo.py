@@ -183,6 +183,8 @@ def test_domains_of_another_generator_are_left_out_or_refused(domains: Project) 
     assert refusal(domains, "apply", "me.npz", "sketch", "foreign") == f"{message} with that one"
     for command in (["sample", "foreign"], ["strip", "foreign"], ["mix", "foreign:0.5"], ["video", "foreign"]):
         assert refusal(domains, *command, "--latents", "me.npz") == message
+    out, err = done(domains, "strip", "--latents", "me.npz")  # nobody named it
+    assert (out, err) == ("strip.png\n", f"foreign: left out; {message}\n")
     np.save("w.npy", np.zeros((2, 5)))
     shapes = "w.npy: latents [2, 5]; {} takes W, [N, 8], or W+, [6, 8] or [N, 6, 8]"
     assert refusal(domains, "apply", "w.npy", "sketch") == shapes.format("sketch")

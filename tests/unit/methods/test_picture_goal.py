@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ from torch import Tensor
 
 from nada.clip.goal import PromptPair
 from nada.clip.guide import Guide
-from nada.errors import GuideError
+from nada.errors import GuideError, ParamsError
 from nada.images import to_u8
 from nada.methods import picture_goal
+from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.loop import Adaptation
+from nada.methods.adapt.objective.textures import textures_of
+from nada.methods.adapt.trace import TrainingStep
 from nada.methods.picture_goal import PictureGoal, embed
 from tasks.config.project import HERE
 from tasks.keys.inputs import reference_hash
@@ -198,3 +203,21 @@ def test_pictures_that_changed_since_the_night_was_planned_are_refused(styled: R
     end, _ = make_alone(styled)
     assert end.error is not None
     assert end.error[:2] == ("ImageError", "style: changed since the night was planned; run it again")
+
+
+def test_textures_near_those_of_the_pictures_and_nothing_else_of_a_training_changes(tiny_guide: Guide) -> None:
+    style_u8 = to_u8(torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    source = tiny_generator()
+    goal = PictureGoal(style_u8, PAIR, 1.0, source)
+
+    def trained(**config: Any) -> list[TrainingStep]:
+        settings = AdaptConfig(iterations=8, batch_size=2, learning_rate=0.01, train="convs+rgb", **config)
+        return list(Adaptation(source, copy.deepcopy(source), tiny_guide, goal, settings, seed=0))
+
+    plain, styled = trained(), trained(texture_weight=1000.0, directional_weight=1e-6)
+    assert "texture" not in plain[0].terms
+    distances = [float(step.terms["texture"]) for step in styled]
+    assert distances[-1] < 0.9 * distances[0]
+    assert torch.equal(styled[0].terms["directional"], plain[0].terms["directional"])  # the same latents and views
+    with pytest.raises(ParamsError, match=r"^texture_weight: a text shows no texture; name style_images"):
+        textures_of(PAIR, tiny_guide)

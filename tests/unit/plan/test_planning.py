@@ -145,7 +145,7 @@ def test_a_row_resolves_its_recipe_then_its_own_iterations_and_seed(project: Pro
     [
         ("generator.safetensors", "train", False),
         (MAKING_NAME, "train", False),
-        ("samples.png", "judge", False),
+        ("samples.webp", "judge", False),
         (EVALUATION_NAME, "judge", False),
         (RETRIEVAL_NAME, "current", True),
     ],

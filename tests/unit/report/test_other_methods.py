@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from nada.methods.base import RecordPart, Trouble
+from nada.methods.directions.method import Directions
 from nada.methods.registry import METHODS
+from tasks.report.cards import change
 from tasks.report.page import Night, write_report
 from tasks.report.triage import triage
 from tasks.store.record import FileEntry, Record
@@ -78,6 +80,15 @@ def test_its_advice_is_in_the_triage() -> None:
     assert triage(dream(structure_ratio=0.1)).advice == "try depth 1, or coffee"
     further = dream(frechet_to_reference=2.0, frechet_source_to_reference=1.0)
     assert triage(further).advice == "try a target text that fits the true images better, or depth 1"
+
+
+def test_another_seed_is_offered_where_a_seed_draws_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = dream(directional_similarity=0.0)
+    offered = change(record.making, triage(record), ["domain", "seed"])
+    assert offered is not None and offered["what"] == "seed 1"
+    monkeypatch.setattr(TalkingDream, "draws_by_seed", False)
+    assert change(record.making, triage(record), ["domain", "seed"]) is None
+    assert not Directions.draws_by_seed
 
 
 def test_a_method_without_advice_gives_none() -> None:

@@ -78,7 +78,7 @@ def adapted(tmp_path: Path) -> Path:
     folder = tmp_path / "adapted"
     for domain in ("sketch", "sepia"):
         (folder / domain).mkdir(parents=True)
-        Image.new("RGB", (18, 18), "teal").save(folder / domain / "samples.png")
+        Image.new("RGB", (18, 18), "teal").save(folder / domain / "samples.webp")
         (folder / domain / "trace.csv").write_text("step,loss\n1,0.9\n2,0.5\n3,0.4\n")
     return folder
 
@@ -190,7 +190,7 @@ def test_what_needs_a_decision_comes_first_then_the_best_retrieval(adapted: Path
 
 
 def test_a_missing_picture_and_trace_cost_nothing_but_themselves(adapted: Path) -> None:
-    (adapted / "sketch" / "samples.png").write_bytes(b"no picture")
+    (adapted / "sketch" / "samples.webp").write_bytes(b"no picture")
     (adapted / "sketch" / "trace.csv").unlink()
     html = render(adapted, [record("sketch")])
     assert "The picture of this domain is missing or damaged." in html
@@ -219,8 +219,8 @@ def test_each_domain_has_its_sheet_and_a_strip_below_the_sources(adapted: Path) 
 
 def test_pictures_fit_their_page_and_say_whether_their_pixels_are_their_own(adapted: Path) -> None:
     noise = Image.effect_noise((2000, 200), 120).convert("RGB")
-    noise.save(adapted / "sketch" / "samples.png")
-    sheet = read_sheet(adapted / "sketch" / "samples.png")
+    noise.save(adapted / "sketch" / "samples.webp")
+    sheet = read_sheet(adapted / "sketch" / "samples.webp")
     assert sheet is not None
     few, many = sheet_shown(sheet, 1), sheet_shown(sheet, 200)
     assert (few.width, few.height, few.is_whole) == (1800, 180, False)
@@ -244,7 +244,7 @@ def test_reference_pictures_stand_below_the_sheet_and_cost_nothing_where_they_ar
     assert html.count("<figcaption>Reference pictures: what the domain should look like.</figcaption>") == 1
     for path in truth.iterdir():
         path.write_bytes(b"no picture")
-    assert "Reference pictures" not in render(adapted, [record("robot", making={"row": replace(row, domain="robot")})])
+    assert "Reference pictures" not in render(adapted, [record("sketch", making={"row": row})])  # though it was read
 
 
 def test_six_scores_are_seen_and_the_others_folded(adapted: Path) -> None:
@@ -292,7 +292,7 @@ def test_what_was_trained_tonight_is_marked_where_not_all_was(adapted: Path) -> 
 
 
 def test_sources_stand_on_top_once_each(adapted: Path) -> None:
-    Image.new("RGB", (18, 18), "red").save(adapted / "sepia" / "samples.png")
+    Image.new("RGB", (18, 18), "red").save(adapted / "sepia" / "samples.webp")
     html = render(adapted, [record("sketch"), record("sepia")])
     assert "<span>source of sepia</span>" in html and "<span>source of sketch</span>" in html
     assert "<span>the source</span>" in render(adapted, [record("sketch")])

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -81,8 +82,29 @@ def test_a_made_row_becomes_whole(job: RowJob) -> None:
     assert set(evaluation.absent) == {"Inception", "EfficientNet", "LPIPS"}
     assert json.loads((FOLDER / "metrics.json").read_text()).keys() == evaluation.scores.keys()
     assert load_file(FOLDER / "embeddings.safetensors")[EMBEDDINGS].shape == (6, 16)
+    assert load_file(FOLDER / "embeddings.safetensors")[EMBEDDINGS].dtype == np.float16
     assert sum(retrieval.nearest.values()) == 6
+    with Image.open(FOLDER / "samples.webp") as sheet:
+        assert (sheet.width + 2) % (evaluation.sheet_px + 2) == 0
     assert news == [Progress(domain="sketch", step=5, total=5, loss=None, phase="judge")]
+
+
+def test_what_kept_embeddings_find_is_what_was_found(job: RowJob) -> None:
+    make_well(job)
+    _, found = evaluate(job)
+    rows = (("sketch", job.goal, KEYS.retrieval),)
+    again = RetrieveJob(params=job.params, rows=rows, targets=job.targets, device="cpu", threads=1)
+    assert retrieve_rows(again, lambda _: None) == {}
+    assert row_folder.read_record("sketch").retrieval == found
+
+
+def test_a_row_that_an_earlier_version_judged_has_one_sheet_once_it_is_judged_anew(job: RowJob) -> None:
+    make_well(job)
+    (FOLDER / row_folder.EARLIER_SAMPLES_NAME).write_bytes(b"of an earlier version")
+    assert row_folder.sheet_path(FOLDER).name == "samples.png"
+    evaluate(job)
+    assert row_folder.sheet_path(FOLDER).name == "samples.webp"
+    assert not (FOLDER / row_folder.EARLIER_SAMPLES_NAME).exists()
 
 
 def test_the_record_tells_which_reference_pictures_were_left_out(job: RowJob) -> None:
@@ -118,10 +140,11 @@ def test_a_row_whose_true_pictures_are_known_is_measured_by_them_and_shows_them(
     assert evaluation.scores["edge_correlation"].num_images == 4
     figures = {name: score for name, score in evaluation.scores.items() if score.network != "pixels"}
     assert figures.keys() == json.loads(untold["metrics.json"]).keys()
-    contents = untold["samples.png"], (FOLDER / "samples.png").read_bytes()
+    contents = untold["samples.webp"], (FOLDER / "samples.webp").read_bytes()
     sheets = [Image.open(BytesIO(content)) for content in contents]
     assert sheets[1].height == sheets[0].height + 16 + 2
-    assert [sheets[1].getpixel((18 * index, sheets[0].height + 2)) for index in (0, 1)] == [(0, 0, 0), (60, 0, 0)]
+    shown = [sheets[1].getpixel((18 * index + 8, sheets[0].height + 10)) for index in (0, 1)]
+    assert np.allclose(shown, [(0, 0, 0), (60, 0, 0)], atol=12)  # in few bytes
 
 
 def test_rounded_weights_are_judged_as_they_are_stored(job: RowJob) -> None:

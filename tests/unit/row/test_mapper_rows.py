@@ -5,15 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from nada.errors import ParamsError
-from nada.images import before_after, save_png
+from nada.images import before_after
 from nada.judge.samples import fixed_latents, render
 from nada.latents import draw_ws, seeded_rng
+from nada.methods.sheets import save_sheet
 from tasks.config.project import HERE
 from tasks.library.domains import open_domain
 from tasks.plan.planning import make_plan
@@ -91,9 +90,8 @@ def test_its_sheet_shows_the_row_it_is_on_before_and_itself_after(there: Project
     psi = make_plan(SETTINGS).params.samples.truncation_psi
     shown = [open_domain(name, SETTINGS, "cpu") for name in ("base", "mined")]
     before, after = (torch.cat(list(render(domain, fixed_latents(domain, 16, psi), 8)))[:6] for domain in shown)
-    save_png(before_after(before, after, SHEET_COLUMNS), Path("expected.png"))
-    sheet = np.asarray(Image.open(HERE.adapted / "mined" / "samples.png"))
-    assert np.array_equal(sheet, np.asarray(Image.open("expected.png")))
+    save_sheet(Path("expected.webp"), lambda px: before_after(before, after, SHEET_COLUMNS), before.shape[-1])
+    assert (HERE.adapted / "mined" / "samples.webp").read_bytes() == Path("expected.webp").read_bytes()
 
 
 def test_it_is_sampled_and_filmed_and_neither_exported_nor_mixed(there: Project) -> None:

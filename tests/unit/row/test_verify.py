@@ -77,12 +77,24 @@ def test_what_was_judged_is_compared_as_well(folder: Path, name: str) -> None:
 def test_a_file_that_only_one_of_them_has_is_a_difference(folder: Path) -> None:
     _, making, evaluation = make(folder / "then")
     place, remade, _ = make(folder / "now")
-    (place / "samples.png").unlink()
-    assert compare(making, evaluation, remade, place).differing == ("samples.png",)
-    (place / "samples.png").write_text("samples.png")
+    (place / "samples.webp").unlink()
+    assert compare(making, evaluation, remade, place).differing == ("samples.webp",)
+    (place / "samples.webp").write_text("samples.webp")
     (place / "probes.csv").write_text("step\n1\n")
     with_probes = remade.model_copy(update={"files": {**remade.files, "probes.csv": remade.files["trace.csv"]}})
     assert compare(making, evaluation, with_probes, place).differing == ("probes.csv",)
+
+
+def test_what_an_earlier_version_kept_in_another_form_is_no_difference(folder: Path) -> None:
+    _, making, evaluation = make(folder / "then")
+    place, remade, _ = make(folder / "now")
+    files = dict(evaluation.files)
+    files["samples.png"] = files.pop("samples.webp")
+    files["embeddings.safetensors"] = files["samples.png"]
+    earlier = evaluation.model_copy(update={"files": files})
+    assert compare(making, earlier, remade, place).differing == ()
+    (place / "metrics.json").write_text("other")
+    assert compare(making, earlier, remade, place).differing == ("metrics.json",)
 
 
 def test_a_row_is_made_again_as_its_record_says_and_beside_it(job: RowJob) -> None:

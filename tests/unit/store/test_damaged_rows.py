@@ -37,7 +37,7 @@ def flip_a_bit(path: Path) -> None:
     [
         ("generator.safetensors", "absent"),
         ("trace.csv", "absent"),
-        ("samples.png", "made"),
+        ("samples.webp", "made"),
         ("metrics.json", "made"),
         ("embeddings.safetensors", "made"),
     ],

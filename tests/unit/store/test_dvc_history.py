@@ -74,7 +74,7 @@ def test_what_was_judged_of_a_row_comes_along(cache: Path) -> None:
 
 
 def test_damage_to_what_was_judged_costs_no_more_than_that(cache: Path) -> None:
-    version(cache, judged=True, sketch=KEYS)["sketch/samples.png"].write_bytes(b"damaged")
+    version(cache, judged=True, sketch=KEYS)["sketch/samples.webp"].write_bytes(b"damaged")
     assert bring_back("sketch") == ["sketch"]
     assert row_folder.state_of("sketch", KEYS) == "made"
 

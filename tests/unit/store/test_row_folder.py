@@ -88,7 +88,7 @@ def test_a_record_is_read_as_it_was_written() -> None:
         KEYS.retrieval,
     )
     assert record.scores["retrieval_accuracy"] == make_score(0.25)
-    assert sorted(record.evaluation.files) == ["embeddings.safetensors", "metrics.json", "samples.png"]
+    assert sorted(record.evaluation.files) == ["embeddings.safetensors", "metrics.json", "samples.webp"]
 
 
 def test_publishing_again_replaces_the_whole_folder() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tasks.workers import idle, local
 from tasks.workers.local import WorkerPool
+from tasks.workers.news import Progress
 from tasks.workers.pool import WorkerDiedError, WorkerSpec
 
 SPEC = WorkerSpec(device="cpu", threads=1)
@@ -114,3 +116,37 @@ def test_nothing_is_left_open_of_a_start_that_fails(pool: WorkerPool, machine: M
     assert not pool.workers[0].is_alive
     assert pool.workers[0].pipe.closed
     assert pool.workers[0]._log.closed
+
+
+class Pipe:
+    """A worker that says all this."""
+
+    def __init__(self, *messages: Any) -> None:
+        self.messages = list(messages)
+
+    def send(self, request: Any) -> None:
+        pass
+
+    def recv(self) -> Any:
+        return self.messages.pop(0)
+
+
+def test_the_limit_of_a_row_begins_once_what_it_shares_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    begun: list[int] = []
+    monkeypatch.setattr(local.Limit, "begin", lambda limit: begun.append(len(heard)))
+    phases = ("load", "prepare", "prepare", "make", "save")
+    news = (Progress(domain="hair", step=1, total=9, loss=None, phase=phase) for phase in phases)
+    worker = local.Worker(SPEC)
+    worker.pipe = Pipe(*(("progress", one) for one in news), ("done", "an answer"))  # type: ignore[assignment]
+    assert worker.converse("a job", lambda one: heard.append(one.phase), 60.0) == ("done", "an answer")
+    assert begun == [0, 1, 2]  # with the job, and with each word of the preparation
+
+
+def test_a_limit_that_began_again_ends_once() -> None:
+    ended = threading.Event()
+    limit = local.Limit(0.01, ended.set)
+    limit.begin()
+    limit.begin()
+    assert ended.wait(60) and limit.is_over.is_set()
+    limit.cancel()

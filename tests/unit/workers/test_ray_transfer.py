@@ -82,7 +82,7 @@ def test_what_was_made_of_the_rows_that_a_row_starts_from_goes_along(plan: Plan)
     for planned in plan.rows[:2]:
         folder = HERE.adapted / planned.domain
         make_row(plan.job(planned), folder)
-        (folder / "samples.png").write_bytes(b"may change meanwhile")
+        (folder / "samples.webp").write_bytes(b"may change meanwhile")
     packed = transfer.pack(plan.group_job(plan.rows[2:]))
     made = ("generator.safetensors", "row.json", "trace.csv")
     others = [f"weights/adapted/{domain}/{name}" for domain in ("child", "sketch") for name in made]
@@ -239,9 +239,9 @@ def test_an_evaluation_that_is_not_whole_changes_nothing(
 ) -> None:
     asked, result, files = judged
     if damage == "cut":
-        files["any/where/samples.png"] = b"pictur"
+        files["any/where/samples.webp"] = b"pictur"
     elif damage == "missing":
-        del files["any/where/samples.png"]
+        del files["any/where/samples.webp"]
     else:
         files["any/where/generator.safetensors"] = b"of another row"
     before = contents(HERE.adapted / "sketch")

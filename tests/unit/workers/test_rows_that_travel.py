@@ -17,13 +17,14 @@ from tasks.plan.plan import Plan
 from tasks.plan.planning import make_plan
 from tasks.row import models
 from tasks.row.job import Job
-from tasks.store import row_folder
+from tasks.row.prepare import PREPARE
+from tasks.store import prepared, row_folder
 from tasks.workers.environment import installed
 from tasks.workers.news import RowEnded
 from tasks.workers.pool import EVALUATE_ROW, MAKE_ROWS, RETRIEVE_ROWS, WorkerSpec
 from tasks.workers.ray import results, transfer
 from tasks.workers.ray.actor import RowActor, mirror_folder
-from tests.project import Project, project
+from tests.project import PARAMS, Project, project
 
 __all__ = ["project"]
 
@@ -31,6 +32,15 @@ PROMPTS = """\
 domain,source,target,recipe,on,reference_images
 sketch,portrait,pencil sketch,style,,world/truth
 child,portrait,a child,shape,sketch,
+"""
+DIRECTIONS = """\
+directions:
+  beta: 0.0
+  channels:
+    num_images: 2
+    num_samples: 100
+    max_resolution: 4
+recipes:
 """
 RECORDS = ("row.json", "evaluation.json")  # hold times
 
@@ -65,7 +75,7 @@ class Station:
             missing = self.actor.missing(sha256s, *packed.pictures)
             for name in missing:
                 self.actor.receive(name, sha256s[name], contents[name])
-            *news, last = self.actor.run(function, packed.job, 60.0, packed.results, packed.passing)
+            *news, last = self.actor.run(function, packed.job, 60.0, packed.results, packed.passing, packed.shared)
         for _, told, files in news:
             if isinstance(told, RowEnded):
                 assert results.publish(job, told, files).error is None
@@ -131,6 +141,28 @@ def test_retrieval_is_told_again_from_kept_embeddings(plan: Plan, stations: list
     assert list(failed) == ["child"]
     assert retrieval.read_bytes() == before
     assert list((station.mirror / "weights" / "adapted").iterdir()) == []
+
+
+def test_what_a_station_prepares_comes_back_and_goes_to_the_next_one(project: Project, stations: list[Station]) -> None:
+    (project.folder / "params.yaml").write_text(PARAMS.replace("recipes:\n", DIRECTIONS))
+    Path("prompts.csv").write_text("domain,source,target,method\nhair,portrait,pencil sketch,directions\n")
+    (planned,) = plan_of().rows
+    job = plan_of().job(planned)
+    (path,) = (prepared.place(key).path for key in planned.prepared)
+    stations[0].run(PREPARE, job)
+    content = path.read_bytes()
+    assert prepared.is_there(planned.prepared[0])
+    assert (stations[0].mirror / path).read_bytes() == content  # and is there for further rows
+
+    (stations[0].mirror / path).unlink()
+    assert transfer.pack(job).shared == ()
+    _, sent = stations[1].run(MAKE_ROWS, plan_of().group_job([planned]))
+    assert path.as_posix() in sent
+    assert path.read_bytes() == content
+
+
+def plan_of() -> Plan:
+    return make_plan(Path("params.yaml"), here=True)
 
 
 def figures(project: Project, domain: str) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ Legend: N batch, D CLIP width, T wordings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import torch
@@ -23,6 +23,7 @@ from nada.clip.losses import (
     moments_loss,
 )
 from nada.methods.adapt.config import AdaptConfig
+from nada.methods.adapt.objective.textures import texture_loss, textures_of
 
 Embs = list[Tensor]
 """One emb [N, D] a model of the guide."""
@@ -37,20 +38,20 @@ class Seen:
     source_patches: Embs
     """Of a patch of each picture; empty where no loss asks for them."""
     target_patches: Embs
+    target_textures: list[Tensor]
+    """[N, F] a model; empty where no loss asks for them."""
 
     def with_part(self, place: slice, part: Seen) -> Seen:
         """The whole batch, with the gradient of a part of it."""
         target = [whole.clone() for whole in self.target]
         for whole, attached in zip(target, part.target, strict=True):
             whole[place] = attached
-        return Seen(self.source, target, self.source_patches, self.target_patches)
+        return Seen(self.source, target, self.source_patches, self.target_patches, self.target_textures)
 
     @classmethod
     def joined(cls, parts: Sequence[Seen]) -> Seen:
         """A batch of its parts, in order."""
-        columns = zip(
-            *((part.source, part.target, part.source_patches, part.target_patches) for part in parts), strict=True
-        )
+        columns = zip(*(tuple(getattr(part, field.name) for field in fields(cls)) for part in parts), strict=True)
         return cls(*([torch.cat(embs) for embs in zip(*column, strict=True)] for column in columns))
 
 
@@ -77,6 +78,11 @@ class Aim:
         return self.goal.places(self.guide, article=True)
 
     @cached_property
+    def textures(self) -> list[Tensor]:
+        """[F]."""
+        return textures_of(self.goal, self.guide)
+
+    @cached_property
     def cosines(self) -> list[Tensor]:
         """Scalars."""
         return self.goal.cosines(self.guide)
@@ -92,6 +98,7 @@ OF_PICTURES: dict[str, Loss] = {
         directional_loss, seen.source_patches, seen.target_patches, aim.directions
     ),
     "feature": lambda _, seen: map(feature_loss, seen.source, seen.target),
+    "texture": lambda aim, seen: map(texture_loss, seen.target_textures, aim.textures),
 }
 """Means over pictures: of a part of a batch, its share."""
 OF_BATCHES: dict[str, Loss] = {

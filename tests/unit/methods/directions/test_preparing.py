@@ -161,3 +161,16 @@ def test_a_damaged_file_is_computed_again_and_a_whole_one_of_another_guide_stays
     for _ in Preparation(measuring(tiny_generator()), [two]).run():
         pass
     assert one.path.read_bytes() == two.path.read_bytes()
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_another_process_has_just_finished_is_not_thrown_away(tmp_path: Path) -> None:
+    whole, place = places(tmp_path, "whole", "place")
+    for _ in Preparation(measuring(tiny_generator()), [whole]).run():
+        pass
+    clip = Colours()
+    late = Preparation(measuring(tiny_generator(), clip), [place])  # nothing is there, it finds
+    place.path.write_bytes(whole.path.read_bytes())
+    assert list(late.run()) == []
+    assert clip.seen == 0
+    assert place.path.read_bytes() == whole.path.read_bytes()
