@@ -104,6 +104,12 @@ def write_prompts(folder: Path, *rows: str, header: str = HEADER) -> None:
     (folder / "prompts.csv").write_text("\n".join([header, *lines]) + "\n")
 
 
+def write_own_tasks(folder: Path) -> None:
+    """Code of the user's own under a name of ours, which no process of ours may import."""
+    (folder / "tasks").mkdir()
+    (folder / "tasks" / "__init__.py").write_text("raise SystemExit('the project\\'s own file was imported')")
+
+
 def run_alone(folder: Path, *arguments: str) -> Outcome:
     """Run the command where no test captures what is printed, as in a fixture of a whole module."""
     out, err = io.StringIO(), io.StringIO()

@@ -14,6 +14,7 @@ from rich.text import Text
 from flows import NOTES
 from flows.cli import night, pictures, pipeline, run, weights
 from flows.cli.photo import commands as photo
+from flows.cli.project import commands as project
 from flows.cli.terminal import PlainConsole, settle_streams, threads_spare, unexpected
 from nada.errors import InputError, NadaError
 
@@ -22,7 +23,7 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,  # nada --install-completion
     rich_markup_mode=None,  # rich reflows the examples
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -30,6 +31,8 @@ app = typer.Typer(
 
     \b
     The usual order:
+      nada init FOLDER     a project of your own, ready to run
+      nada doctor          what is missing here, and the command that brings it
       nada plan            what would be trained, and how long it takes
       nada run             train it, judge it, write the report
       nada status          where it stands, from any other terminal
@@ -42,6 +45,28 @@ app = typer.Typer(
     """,
 )
 
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"nada {version('nada')}")
+        except PackageNotFoundError:
+            typer.echo("nada, from a checkout that is not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and leave.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the command as a whole; its help is that of `app`."""
+
+
+app.add_typer(project.app)
 app.add_typer(run.app)
 app.add_typer(night.app)
 app.add_typer(pictures.app)

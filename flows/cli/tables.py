@@ -12,7 +12,7 @@ from rich.text import Text
 from flows.sheet import Column, Sheet
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
-from tasks.plan.wording import capacity_in_words, count, listed, minutes, workers_in_words
+from tasks.plan.wording import capacity_in_words, count, listed, minutes, span, workers_in_words
 from tasks.report.compare import Change
 from tasks.report.score_catalogue import MAIN_SCORES, ScoreInfo
 from tasks.report.wording import lasted
@@ -21,7 +21,7 @@ ROWS_SHOWN = 40  # of a long plan
 BASES = {  # of the estimates, the worst last
     "measured": "by what was measured here",
     "other recipes": "by earlier rows of other recipes",
-    "guess": "partly a guess; nada plan --measure runs a few steps",
+    "guess": "not measured yet; nada plan --measure runs a few steps",
 }
 
 
@@ -48,7 +48,10 @@ def plan_summary(plan: Plan) -> str:
         return f"{counts}. Nothing to train.{_copies_warning(plan)}"
     basis = BASES[max((planned.cost.basis for planned in plan.working), key=list(BASES).index)]
     used = workers_in_words(plan)
-    cost = f"About {minutes(plan.forecast.seconds / 60)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
+    spread = max(planned.cost.spread for planned in plan.working)
+    cost = (
+        f"About {span(plan.forecast.seconds / 60, spread)} ({basis}) on {used}, {plan.disk_bytes / 1e6:.0f} MB of disk"
+    )
     limit = plan.params.night.row_timeout_minutes
     slow = [planned.row.domain for planned in plan.to_train if planned.cost.own_seconds > 60 * limit]
     warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
@@ -64,7 +67,7 @@ def _preparing_note(plan: Plan) -> str:
     if not seconds:
         return ""
     about = minutes(seconds / 60)
-    return f" About {about} of it prepare what rows of a generator share and keep; nada prepare does that ahead."
+    return f" About {about} of that is for what rows of a generator share and keep; nada prepare does it ahead."
 
 
 def _deadline_warning(plan: Plan) -> str:
@@ -148,6 +151,6 @@ def _steps(planned: PlannedRow) -> str:
 
 def _state(planned: PlannedRow) -> str:
     if planned.state in ("train", "judge"):
-        guess = " (a guess)" if planned.cost.basis == "guess" else ""
-        return f"to {planned.state}, about {minutes(planned.cost.seconds / 60)}{guess}"
+        guess = ", not measured yet" if planned.cost.basis == "guess" else ""
+        return f"to {planned.state}, about {span(planned.cost.seconds / 60, planned.cost.spread)}{guess}"
     return planned.state

@@ -66,7 +66,7 @@ def list_(
     word: Annotated[str, typer.Argument(help="Only names and data sets with it.", show_default=False)] = "",
     family: Annotated[Family | None, typer.Option(help="Only this family.", show_default=False)] = None,
 ) -> None:
-    """Show the public generators of weights/registry.yaml, and which of them are here.
+    """Show the public generators that nada knows, and which of them are here.
 
     \b
     Examples:
@@ -74,11 +74,19 @@ def list_(
       nada weights list cat
       nada weights list --family stylegan3-t
 
-    Add your own to weights/registry.yaml; its head says how.
+    \b
+    Your own are added, or put in the place of one, in the project's weights/registry.yaml:
+      my-cats:
+        addresses: [https://...]    # tried in turn
+        file: my-cats.pkl
+        family: stylegan2
+        format: nvidia              # nvidia (.pkl), rosinality (.pt), nada (.safetensors) or openvino (.whl)
+        resolution: 256
+        dataset: cats of mine
+        licence: CC0
     """
     from flows.cli.display import make_console
     from flows.cli.weights_display import registry_table
-    from tasks.config.project import HERE
     from tasks.download.registry import load_registry
 
     shown = {
@@ -91,7 +99,7 @@ def list_(
         console.print(registry_table(shown))
         console.print("\nBring one here with: nada weights fetch NAME", markup=False)
     else:
-        console.print(f"None of the generators in {HERE.registry} fits.", markup=False)
+        console.print("None of the generators in the registry fits.", markup=False)
 
 
 @app.command(short_help="Bring a public generator here.")
@@ -131,7 +139,7 @@ def fetch(
         kept = "What arrived is kept; the same command goes on from there" if entry.addresses else "Nothing was kept"
         display.say(f"Stopped. {kept}.", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    brought = f"put together with {entry.part}" if entry.part else "fetched"
+    brought = f"put together with {Path(entry.part).name}" if entry.part else "fetched"
     state = brought if fetched.is_new else "here already"
     checked = f"as {fetched.checked_by} has it" if fetched.checked_by else "recorded: later fetches must match it"
     display.say(f"{fetched.path}  {state}, {megabytes(fetched.bytes)}", "bold")

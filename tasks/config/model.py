@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,7 +19,7 @@ from pydantic import (
 from nada.config import GuideConfig, JudgeConfig, Name, SamplesConfig, Section
 from nada.methods.base import Storage
 from nada.methods.registry import METHODS, find_method
-from tasks.config.recipes import DEFAULT_METHOD, METHOD_KEY, merged
+from tasks.config.recipes import DEFAULT_METHOD, METHOD_KEY, default_recipes, merged
 from tasks.plan.deadline import parse_deadline
 
 WEBHOOK = re.compile(r"https?://[^\s/?#@]+(?:[/?#]\S*)?|\$[A-Za-z_][A-Za-z0-9_]*")
@@ -102,7 +103,7 @@ class NightConfig(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    night: NightConfig
+    night: NightConfig = Field(default_factory=NightConfig)
     generator: GeneratorConfig
     guide: GuideConfig
     judge: JudgeConfig
@@ -110,7 +111,13 @@ class Params(Section):
     methods: dict[str, SerializeAsAny[Section]] = Field(default_factory=dict)
     """Method -> its section, which stands in params.yaml under the method's own name."""
     recipes: dict[Name, dict[str, Any]] = Field(default_factory=dict)
-    """Named overrides of a method's section; each is checked as a whole section."""
+    """Named overrides of a method's section; each is checked as a whole section. Those of this project alone: others
+    come with nada."""
+
+    @property
+    def known_recipes(self) -> dict[str, Mapping[str, Any]]:
+        """The project's recipes, then those of nada that it does not replace."""
+        return {**self.recipes, **{name: one for name, one in default_recipes().items() if name not in self.recipes}}
 
     def recipe_method(self, name: str) -> str:
         """Whose section a recipe overrides.
@@ -118,7 +125,7 @@ class Params(Section):
         Raises:
             KeyError: no such recipe.
         """
-        method: str = self.recipes[name].get(METHOD_KEY, DEFAULT_METHOD)
+        method: str = self.known_recipes[name].get(METHOD_KEY, DEFAULT_METHOD)
         return method
 
     def recipe(self, name: str) -> Section:
@@ -129,7 +136,7 @@ class Params(Section):
             pydantic.ValidationError: an override is unknown or out of range.
         """
         base = self.methods[self.recipe_method(name)]
-        overrides = {key: value for key, value in self.recipes[name].items() if key != METHOD_KEY}
+        overrides = {key: value for key, value in self.known_recipes[name].items() if key != METHOD_KEY}
         return type(base).model_validate(merged(base.model_dump(), overrides))
 
     @model_validator(mode="before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from nada.paths import is_file, is_folder
 from tasks.config.model import Params
 from tasks.config.problems import problems_of
 from tasks.config.project import HERE
-from tasks.config.recipes import DEFAULT_METHOD, METHOD_KEY, merged
+from tasks.config.recipes import DEFAULT_METHOD, METHOD_KEY, default_recipes, merged
 from tasks.config.yaml_reader import read_yaml
 from tasks.download.judge_weights import network_files, wanted
 from tasks.download.registry import fetch_hint
@@ -29,6 +30,17 @@ def load_params(path: Path = HERE.params) -> Params:
         ParamsError: missing, not YAML, unknown keys, wrong types, values out of range; all in one message.
         CheckpointError: weights or a folder that it names do not exist; all in one message.
     """
+    params = parse_params(path)
+    _check_paths(path, params)
+    return params
+
+
+def parse_params(path: Path = HERE.params) -> Params:
+    """The same, whether or not the files that it names are there.
+
+    Raises:
+        ParamsError: as for `load_params`.
+    """
     content = read_yaml(path, SECTIONS, "run nada in the project's folder, or pass --params")
     wrong_sections = _method_problems(content)
     problems = [*wrong_sections, *_recipe_problems(content)]
@@ -40,7 +52,6 @@ def load_params(path: Path = HERE.params) -> Params:
     if problems:
         noun = "key" if len(problems) == 1 else "keys"
         raise ParamsError(f"{path}: {len(problems)} invalid {noun}", *(f"  {problem}" for problem in problems))
-    _check_paths(path, params)
     return params
 
 
@@ -72,13 +83,16 @@ def _recipe_problems(content: dict[Any, Any]) -> list[str]:
             problems += _one_recipe_problems(str(name), overrides, content)
     night = content.get("night", {})
     chosen = night.get("recipe", "style") if isinstance(night, dict) else None
-    if isinstance(chosen, str) and chosen not in recipes:
-        hint = nearest(chosen, map(str, recipes)) or f"; the recipes are {quoted(map(str, recipes))}"
+    if isinstance(chosen, str) and chosen not in recipes and chosen in default_recipes():
+        problems += _one_recipe_problems(chosen, default_recipes()[chosen], content)
+    elif isinstance(chosen, str) and chosen not in recipes:
+        known = list(dict.fromkeys([*map(str, recipes), *default_recipes()]))
+        hint = nearest(chosen, known) or f"; the recipes are {quoted(known)}"
         problems.append(f"night.recipe: no recipe named {chosen!r}{hint}")
     return problems
 
 
-def _one_recipe_problems(name: str, overrides: dict[Any, Any], content: dict[Any, Any]) -> list[str]:
+def _one_recipe_problems(name: str, overrides: Mapping[Any, Any], content: dict[Any, Any]) -> list[str]:
     """Problems of the overrides alone; mistakes in the method's section itself are reported where they are."""
     overrides = dict(overrides)
     method = overrides.pop(METHOD_KEY, DEFAULT_METHOD)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from nada.config import Section
 from nada.errors import CheckpointError, ImageError, is_on_one_line, nearest, quoted, shown
@@ -18,6 +18,7 @@ from nada.picture_sets import find_pictures, shared_picture
 from tasks.caches import reference_pictures
 from tasks.config.annotation_messages import expected_at
 from tasks.config.model import NightConfig, Params
+from tasks.config.problems import problems_of
 from tasks.config.row import DOMAIN_LENGTH, EMPTY, PICTURES, REQUIRED, RESERVED, SLUG, STYLE_WEIGHT, TEXTURE_WEIGHT, Row
 from tasks.download.registry import fetch_hint
 
@@ -49,11 +50,14 @@ def override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
         yield f"{broken[0]!r} is {shown(row[broken[0]])}, with a line break or another control character in it"
         return
     known = dict(row)
-    for column, names in (("recipe", params.recipes), ("method", METHODS)):
+    for column, names in (("recipe", params.known_recipes), ("method", METHODS)):
         if row[column] and row[column] not in names:
             hint = nearest(row[column], names) or f"; the {column}s are {quoted(names)}"
             yield f"unknown {column} {shown(row[column])}{hint}"
             known[column] = ""
+    if known["recipe"] and (problem := _misfit(known["recipe"], params)):
+        yield problem
+        return
     yield from _method_problems(known, params)
     if row["seed"]:
         yield from _number_problems(NightConfig, "seed", row["seed"])
@@ -66,6 +70,17 @@ def override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
         yield from _style_problems(known, params)
     elif getattr(_settings(known, params), TEXTURE_WEIGHT, 0):
         yield f"{_method(known, params)}.{TEXTURE_WEIGHT} asks for 'style_images' that show it; name some, or set 0"
+
+
+def _misfit(recipe: str, params: Params) -> str:
+    """Why a recipe that came with nada contradicts its method's section here; a project's own were checked before."""
+    try:
+        params.recipe(recipe)
+    except ValidationError as err:
+        method = params.recipe_method(recipe)
+        (first, *_) = problems_of(err, find_method(method).config_model, (method,))
+        return f"recipe {recipe!r} does not fit params.yaml ({first}); write one of your own under recipes"
+    return ""
 
 
 def _picture_problems(column: str, path: str) -> Iterator[str]:

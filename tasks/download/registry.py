@@ -1,4 +1,7 @@
-"""weights/registry.yaml: public generators by name, each with its addresses, licence and, where known, checksum."""
+"""Public generators by name, each with its addresses, licence and, where known, checksum.
+
+Those of `registry.yaml` beside this come with nada; weights/registry.yaml adds a project's own, or replaces some.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]*")  # no separator, and noth
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!]*")  # nothing that pip takes for an option
 ORIGINS = ("addresses", "package", "made_from")
+DEFAULTS = Path(__file__).with_name("registry.yaml")
 
 Family = Literal["stylegan2", "stylegan3-t", "stylegan3-r", "mobilestylegan"]
 
@@ -38,7 +42,7 @@ class Entry(Section):
     made_from: Name | None = None
     """The name of another entry, whose generator is a `part` of this one."""
     part: Name | None = None
-    """The file of the other part, in the project's folder."""
+    """The file of the other part: in the project's folder, or beside nada's own registry."""
     file: str
     """Its name in the folder of weights."""
     family: Family
@@ -113,11 +117,23 @@ class Entry(Section):
 
 
 def load_registry(path: Path = HERE.registry) -> dict[str, Entry]:
-    """Every entry by name, in the file's order.
+    """Every entry by name: the project's in its file's order, if it has one, then those that come with nada.
 
     Raises:
-        ParamsError: missing, not YAML, bad names, unknown keys or wrong values; all in one message.
+        ParamsError: not YAML, bad names, unknown keys or wrong values; all in one message.
     """
+    own, problems = _read(path) if path.exists() else ({}, [])
+    ours, _ = _read(DEFAULTS)
+    entries = own | {name: _with_part(entry) for name, entry in ours.items() if name not in own}
+    problems += _shared_files(entries) + _endless_origins(entries)
+    if problems:
+        noun = "key" if len(problems) == 1 else "keys"
+        raise ParamsError(f"{path}: {len(problems)} invalid {noun}", *(f"  {problem}" for problem in problems))
+    return entries
+
+
+def _read(path: Path) -> tuple[dict[str, Entry], list[str]]:
+    """A file's sound entries, and what is wrong with the others."""
     content = read_yaml(path, "names with addresses, file and so on", "run nada in the project's folder")
     entries: dict[str, Entry] = {}
     problems: list[str] = []
@@ -130,11 +146,12 @@ def load_registry(path: Path = HERE.registry) -> dict[str, Entry]:
             entries[name] = Entry.model_validate(value)
         except pydantic.ValidationError as err:
             problems += problems_of(err, Entry, (name,))
-    problems += _shared_files(entries) + _endless_origins(entries)
-    if problems:
-        noun = "key" if len(problems) == 1 else "keys"
-        raise ParamsError(f"{path}: {len(problems)} invalid {noun}", *(f"  {problem}" for problem in problems))
-    return entries
+    return entries, problems
+
+
+def _with_part(entry: Entry) -> Entry:
+    """An entry of ours, whose part lies in the package."""
+    return entry if entry.part is None else entry.model_copy(update={"part": str(DEFAULTS.parent / entry.part)})
 
 
 def find_entry(name: str, path: Path = HERE.registry) -> Entry:
@@ -145,7 +162,8 @@ def find_entry(name: str, path: Path = HERE.registry) -> Entry:
     """
     registry = load_registry(path)
     if name not in registry:
-        raise ParamsError(f"{path}: no generator named {name!r}{nearest(name, registry) or '; see nada weights list'}")
+        hint = nearest(name, registry) or "; see nada weights list"
+        raise ParamsError(f"registry: no generator named {name!r}{hint}")
     return registry[name]
 
 
@@ -157,10 +175,20 @@ def fetch_hint(weights: str) -> str:
         return ""
     for name, entry in registry.items():
         if weights == name:
-            return f"; it is a name of {HERE.registry}: run nada weights fetch {name}, and write {entry.path}"
+            return f"; it is a name of the registry: run nada weights fetch {name}, and write {entry.path}"
         if Path(weights) == entry.path:
             return f"; fetch it with: nada weights fetch {name}"
     return ""
+
+
+def fetch_command(weights: str) -> str:
+    """The command that brings missing weights which the registry has; empty where it has not."""
+    try:
+        named = {entry.path.as_posix(): name for name, entry in load_registry().items()}
+    except ParamsError:
+        return ""
+    name = named.get(Path(weights).as_posix())
+    return f"nada weights fetch {name}" if name else ""
 
 
 def _endless_origins(entries: Mapping[str, Entry]) -> list[str]:

@@ -10,7 +10,6 @@ from nada.checkpoints.conversion import ConversionReport, information_lost
 from nada.checkpoints.formats import SUFFIXES, Format, detect
 from nada.errors import CheckpointError, OutputError, ParamsError, nearest
 from nada.paths import is_file, is_folder
-from tasks.config.project import HERE
 from tasks.download.registry import load_registry
 from tasks.library.domains import SOURCE, find_weights, finished_domains
 
@@ -37,13 +36,13 @@ def weights_of(what: str, params_path: Path) -> Path:
     path = Path(what)
     if is_file(path) or len(path.parts) > 1 or path.suffix in SUFFIXES:
         return path
-    registry = load_registry() if HERE.registry.exists() else {}
+    registry = load_registry()
     domains = [SOURCE, *finished_domains()]
     if what in domains:
         return find_weights(what, params_path)
     if what not in registry:
         hint = nearest(what, [*domains, *registry]) or "; see nada weights list"
-        raise CheckpointError(f"{what}: no file, no finished domain and no name of {HERE.registry}{hint}")
+        raise CheckpointError(f"{what}: no file, no finished domain and no name of the registry{hint}")
     if not registry[what].path.is_file():
         raise CheckpointError(f"{registry[what].path}: not there yet; get it with: nada weights fetch {what}")
     return registry[what].path

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from nada.errors import CheckpointError, ParamsError, ParentError, ShapeError, nearest
+from nada.errors import CheckpointError, ParamsError, ParentError, ShapeError, nearest, quoted
 from nada.generators.domain import Domain
 from nada.generators.light.generator import LightGenerator, mixed
 from nada.generators.registry import Network
@@ -213,7 +213,8 @@ def find_making(domain: str) -> Making:
     finished = finished_domains()
     if domain not in finished:
         known = [SOURCE, *finished]
-        hint = nearest(domain, known) or f"; there are {', '.join(known)}"
+        others = f"finished are {quoted(finished)}, and 'source'" if finished else f"there is {SOURCE!r} alone yet"
+        hint = nearest(domain, known) or f"; {others}"
         raise CheckpointError(f"{HERE.adapted}: no finished domain {domain!r}{hint}")
     try:
         return row_folder.read_making(domain)

@@ -40,7 +40,7 @@ def find_workers(
     night = params.night
     if night.runner == "ray":
         if night.ray_address is None:
-            return ray_workers(night, {"CPU": _cores(), "GPU": len(gpus())}, num_rows), None
+            return ray_workers(night, {"CPU": cores(), "GPU": len(gpus())}, num_rows), None
         return ray_workers(night, cluster.resources(night.ray_address), num_rows), None
     wanted = [name.strip() for name in night.device.split(",")]
     if wanted == ["cpu"]:
@@ -55,12 +55,12 @@ def find_workers(
                 f"(this machine's: {', '.join(known) or 'none'})"
             )
     if night.workers != "auto":
-        return plan_workers(found, _cores(), night.workers, num_rows), None
+        return plan_workers(found, cores(), night.workers, num_rows), None
     capacity = None
     if found != ["cpu"] and need is not None:
         free = {name: num_bytes for name, num_bytes in free_bytes().items() if name in found}
-        capacity = share_gpus(free, need(), _cores(), num_rows) if free.keys() == set(found) else None
-    return plan_workers(found, _cores(), None, num_rows, capacity.each if capacity else None), capacity
+        capacity = share_gpus(free, need(), cores(), num_rows) if free.keys() == set(found) else None
+    return plan_workers(found, cores(), None, num_rows, capacity.each if capacity else None), capacity
 
 
 def ray_workers(night: NightConfig, resources: Mapping[str, float], num_rows: int) -> list[WorkerSpec]:
@@ -102,5 +102,8 @@ def open_pool(night: NightConfig, specs: Sequence[WorkerSpec]) -> Pool:
     return RayPool(list(specs), night.ray_address, per_gpu=1 if night.workers == "auto" else night.workers)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+def cores() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

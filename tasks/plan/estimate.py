@@ -15,15 +15,13 @@ from nada.atomic import replacing
 from nada.config import Section
 from nada.methods.base import Method
 from tasks.config.project import HERE
+from tasks.plan.guess.rough import Rough
 from tasks.store.plain_data import read_json
 from tasks.store.record import EVALUATION_NAME, GENERATOR, MAKING_NAME, Evaluation, Making, RecordError, read_entry
 from tasks.workers.pool import WorkerSpec
 
 RECORDS_READ = 300  # the newest; thousands of older ones would say the same
 SIDE_FILES_BYTES = 1_000_000  # samples, trace and record of a row, beside its weights
-# Measured on the bundled world (64 px, batch 4) on one core; replaced by measured rows as soon as there are some.
-GUESSED_SECONDS_PER_SAMPLE = 0.04
-GUESSED_JUDGE_SECONDS = 8.0
 FORWARD_SHARE = 0.25  # of what a picture costs in training: rendered twice and embedded twice, once with gradients
 
 Basis = Literal["measured", "other recipes", "guess"]
@@ -63,6 +61,8 @@ class CostEstimate:
     basis: Basis
     preparing_seconds: float = 0.0
     """Of these: what is computed before the row, and kept for others."""
+    spread: float = 1.0
+    """Of a guess: the truth is as many times less or more."""
 
     @property
     def own_seconds(self) -> float:
@@ -77,6 +77,7 @@ def estimate(
     generator_bytes: int,
     samples: Sequence[MeasuredRow],
     worker: WorkerSpec,
+    rough: Rough,
 ) -> CostEstimate:
     """The median of rows of the same recipe on such a device; else of other recipes by batch size; else a guess.
 
@@ -96,8 +97,8 @@ def estimate(
         per_step, basis = per_sample * method.pictures_per_step(config), "other recipes"
     else:
         pictures = method.num_steps(config) * method.pictures_per_step(config)
-        seconds = pictures * GUESSED_SECONDS_PER_SAMPLE + GUESSED_JUDGE_SECONDS
-        return CostEstimate(seconds=seconds, num_bytes=num_bytes, basis="guess")
+        seconds = pictures * rough.trained + _num_probed(method, config) * rough.judged + rough.judging
+        return CostEstimate(seconds=seconds, num_bytes=num_bytes, basis="guess", spread=rough.spread)
     judge = statistics.median(sample.judge_seconds for sample in same)
     steps = method.num_steps(config) * (
         statistics.median(sample.share for sample in same) if basis == "measured" else 1.0
@@ -105,22 +106,33 @@ def estimate(
     return CostEstimate(seconds=steps * per_step + judge, num_bytes=num_bytes, basis=basis)
 
 
-def seconds_per_prepared(generator_sha256: str, samples: Sequence[MeasuredRow], worker: WorkerSpec) -> float:
+def _num_probed(method: Method[Any, Any], config: Section) -> int:
+    """Pictures that the judge looks at on the way."""
+    if not method.is_judged_on_the_way(config):
+        return 0
+    looks = 1 + method.num_steps(config) // getattr(config, "probe_every", method.num_steps(config))
+    return looks * int(getattr(config, "probe_images", 0))
+
+
+def seconds_per_prepared(
+    generator_sha256: str, samples: Sequence[MeasuredRow], worker: WorkerSpec, rough: Rough
+) -> float:
     """What a picture that is only rendered and embedded costs, by what one in training took, or a guess."""
     device = worker.device.split(":")[0]
     alike = [one for one in samples if (one.device, one.generator) == (device, generator_sha256)]
     trained = [one.seconds_per_step / one.batch_size for one in alike]
-    return FORWARD_SHARE * (statistics.median(trained) if trained else GUESSED_SECONDS_PER_SAMPLE)
+    return FORWARD_SHARE * statistics.median(trained) if trained else rough.prepared
 
 
 def judging_estimate(
-    generator_sha256: str, samples: Sequence[MeasuredRow], worker: WorkerSpec, num_bytes: int
+    generator_sha256: str, samples: Sequence[MeasuredRow], worker: WorkerSpec, num_bytes: int, rough: Rough
 ) -> CostEstimate:
     """The median of what judging took on such a device, or a guess."""
     device = worker.device.split(":")[0]
     seconds = [one.judge_seconds for one in samples if (one.device, one.generator) == (device, generator_sha256)]
-    known = statistics.median(seconds) if seconds else GUESSED_JUDGE_SECONDS
-    return CostEstimate(seconds=known, num_bytes=num_bytes, basis="measured" if seconds else "guess")
+    if not seconds:
+        return CostEstimate(seconds=rough.judging, num_bytes=num_bytes, basis="guess", spread=rough.spread)
+    return CostEstimate(seconds=statistics.median(seconds), num_bytes=num_bytes, basis="measured")
 
 
 def recipe_of(method: Method[Any, Any], config: Section) -> str:

@@ -193,7 +193,8 @@ class Plan:
         for planned in self.working:
             row = planned.row
             used[f"recipes.{row.recipe}" if row.recipe else row.method].add(planned.source.base_sha256)
-        named = {f"recipes.{name}": (params.recipe_method(name), params.recipe(name)) for name in params.recipes}
+        recipes = dict.fromkeys([*params.recipes, *(one.row.recipe for one in self.working if one.row.recipe)])
+        named = {f"recipes.{name}": (params.recipe_method(name), params.recipe(name)) for name in recipes}
         named |= {name: (name, config) for name, config in params.methods.items()}
         every = {planned.source.base_sha256 for planned in rows}
         settings = []

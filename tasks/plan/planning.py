@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nada.config import Section
-from nada.errors import InputError, PromptsError, nearest
+from nada.errors import InputError, PromptsError, nearest, quoted
 from nada.methods.base import Method
 from nada.methods.registry import METHODS, find_method
 from tasks.caches import reference_pictures
@@ -32,6 +32,7 @@ from tasks.plan.estimate import (
     recipe_of,
     seconds_per_prepared,
 )
+from tasks.plan.guess.rough import Rough, rough_costs
 from tasks.plan.plan import Plan, candidates
 from tasks.plan.planned_row import PlannedRow, PlannedState
 from tasks.row.job import OnRow, Source
@@ -63,7 +64,7 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, p
     resolver = Resolver(params, rows)
     samples = earlier_samples()
     workers, capacity = find_workers(params, len(rows), partial(_need, resolver, samples))
-    prices = Prices(samples, workers[0])
+    prices = Prices(samples, workers[0], params)
     planned, old, missing = [], [], set()
     with whole_rows() as whole:
         for one in resolver.keyed():
@@ -191,8 +192,8 @@ class Resolver:
 class Prices:
     """What rows cost, by earlier rows on such a worker."""
 
-    def __init__(self, samples: Sequence[MeasuredRow], worker: WorkerSpec) -> None:
-        self.samples, self.worker = samples, worker
+    def __init__(self, samples: Sequence[MeasuredRow], worker: WorkerSpec, params: Params) -> None:
+        self.samples, self.worker, self.params = samples, worker, params
         self._of = cache(self._estimate)
         self._priced: set[str] = set()
 
@@ -212,14 +213,18 @@ class Prices:
 
         architecture = read_header(Path(planned.source.base_path)).config
         pictures = planned.method_object.pictures_to_prepare(planned.config, architecture)
-        seconds = pictures * seconds_per_prepared(planned.source.base_sha256, self.samples, self.worker)
+        rough = self._rough(planned.source)
+        seconds = pictures * seconds_per_prepared(planned.source.base_sha256, self.samples, self.worker, rough)
         return replace(cost, seconds=cost.seconds + seconds, preparing_seconds=seconds)
 
     def _estimate(self, state: PlannedState, method: Method[Any, Any], config: Section, source: Source) -> CostEstimate:
         if state == "judge":
-            return judging_estimate(source.base_sha256, self.samples, self.worker, num_bytes=0)
+            return judging_estimate(source.base_sha256, self.samples, self.worker, 0, self._rough(source))
         size = Path(source.base_path).stat().st_size
-        return estimate(method, config, source.base_sha256, size, self.samples, self.worker)
+        return estimate(method, config, source.base_sha256, size, self.samples, self.worker, self._rough(source))
+
+    def _rough(self, source: Source) -> Rough:
+        return rough_costs(self.params, Path(source.base_path), self.worker.device.split(":")[0])
 
 
 def planned_state(found: RowState, domain: str, only: Sequence[str]) -> PlannedState:
@@ -280,5 +285,5 @@ def check_only(only: Sequence[str], rows: Sequence[Row], params: Params) -> None
     domains = [row.domain for row in rows]
     for name in only:
         if name not in domains:
-            hint = nearest(name, domains) or f"; its domains are {', '.join(domains)}"
+            hint = nearest(name, domains) or f"; it has {quoted(domains)}"
             raise PromptsError(f"{params.night.prompts}: no domain {name!r}{hint}")

@@ -63,6 +63,17 @@ def minutes(value: float) -> str:
     return f"{value:.0f} minutes" if value < 90 else f"{value / 60:.1f} hours"
 
 
+def span(value: float, spread: float) -> str:
+    """A length of time that is a guess: from so many times less to so many times more.
+
+    >>> span(6, 1.6), span(0.5, 1.6), span(80, 4), span(3, 1)
+    ('4 to 10 minutes', '19 to 48 seconds', '20 minutes to 5.3 hours', '3 minutes')
+    """
+    low, high = minutes(value / spread), minutes(value * spread)
+    number, _, unit = low.partition(" ")
+    return high if low == high else f"{number} to {high}" if high.endswith(f" {unit}") else f"{low} to {high}"
+
+
 def listed(domains: Sequence[str]) -> str:
     """The first of many names, and how many more there are.
 

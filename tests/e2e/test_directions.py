@@ -84,7 +84,9 @@ def states() -> dict[str, str]:
 def test_what_rows_share_is_planned_once_and_computed_once(night: tuple[Path, Outcome, str]) -> None:
     folder, outcome, planned = night
     assert outcome.status == 1, outcome
-    assert re.search(r"About \d+ seconds? of it prepare what rows of a generator share and keep; nada prepare", planned)
+    assert re.search(
+        r"About \d+ seconds? of that is for what rows of a generator share and keep; nada prepare", planned
+    )
     total = 2 * 2 * NUM_CHANNELS
     assert outcome.out.count(f"prepares: {total} of {total} pictures") == 1
     assert len(list((folder / HERE.prepared).iterdir())) == 1

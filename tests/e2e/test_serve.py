@@ -19,7 +19,7 @@ from flows.serve import SECRET_NAME, api, kept_secret, local_zone, schedule_of
 from flows.server import ServerError
 from nada.errors import ParamsError
 from tasks.status.status_file import load_status
-from tests.project import BROKEN, PARAMS, SKETCH, Project, project
+from tests.project import BROKEN, PARAMS, SKETCH, Project, project, write_own_tasks
 from tests.receiver import receiver
 
 __all__ = ["project"]
@@ -37,6 +37,7 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
 
 def test_a_served_night_trains_sends_one_summary_and_leaves_no_process(project: Project) -> None:
     project.prompts(SKETCH, BROKEN)
+    write_own_tasks(project.folder)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}

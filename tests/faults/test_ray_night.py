@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.harness import AS_A_SCRIPT, WORKER, NightProcess, statuses
-from tests.project import HEADER, PARAMS, Outcome, make_project
+from tests.project import HEADER, PARAMS, Outcome, make_project, write_own_tasks
 
 pytest.importorskip("ray", reason="needs the extra that dev includes: pip install -e '.[ray]'")
 
@@ -28,6 +28,7 @@ ROWS = {"long": "long", "twin": "long", "fine": "style", "broken": "broken"}
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Path:
     folder = tmp_path_factory.mktemp("ray")
     make_project(folder, tiny_world)
+    write_own_tasks(folder)
     (folder / "params.yaml").write_text(PARAMS.replace("night:\n", SETTINGS) + RECIPES)
     lines = [f"{row},portrait,a {row} one,{recipe},world/truth" for row, recipe in ROWS.items()]
     (folder / "prompts.csv").write_text("\n".join([HEADER, *lines]) + "\n")

@@ -5,7 +5,7 @@ large again those of a second toRGB, which is thrown away afterwards. The narrow
 the whole's. Toward both targets: L1 of pixels, of means of 4x4, of gradients, and of the features of the first stages
 of EfficientNet-Lite0. Written is what differs, in float16 (`nada.checkpoints.openvino.smaller`).
 
-    python distil.py WHEEL LITE0.pt ../weights/mobilestylegan-ffhq-256.part.safetensors --device cuda --sheet SHEET.png
+    python distil.py WHEEL LITE0.pt PART.safetensors --device cuda --sheet SHEET.png
 
 Weights are of very different sizes, as demodulation was folded into them; the block that is kept learns at a tenth.
 Legend: N batch, C channels, L style layers, R resolution in pixels, W_DIM latent width.

@@ -110,6 +110,7 @@ def apply(
 
     from nada.latent_files import is_latents, read_latents
     from tasks.library.apply import Application, check_spares
+    from tasks.plan.wording import count
 
     folder = out or Path(f"{what.stem}-domains")
     check_spares(what, folder)
@@ -130,7 +131,7 @@ def apply(
     names = list(bar)
     for name, why in drawing.left_out.items():
         _say(f"{name}: left out; {why}")
-    echo(f"{len(names)} domains in {folder}")
+    echo(f"{count(len(names), 'domain')} in {folder}")
     echo(drawing.sheet)
 
 

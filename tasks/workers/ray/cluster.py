@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,7 @@ from nada.errors import ParamsError
 
 INSTALL = "pip install --constraint constraints.txt --editable '.[ray]'"
 CONNECT_SECONDS = 5.0
+INSTALLED = Path(__file__).resolve().parents[3]
 # Ray reports nothing to anyone, is not started again behind our back by a call that comes too late, and prints no pages
 # of its log when an actor dies: we say that ourselves.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
@@ -102,7 +104,18 @@ def last_words(err: BaseException) -> str:
 
 def _init(**options: Any) -> None:
     with _own_signals():
-        ray().init(log_to_driver=False, logging_level="ERROR", **options)
+        ray().init(log_to_driver=False, logging_level="ERROR", job_config=_job_config(), **options)
+
+
+def _job_config() -> Any:
+    """Where Ray's processes look for code first: where nada is.
+
+    Left to itself Ray puts the driver's working folder before everything, a project that may have `tasks/` of its own;
+    as for a job of its client it does not.
+    """
+    from ray.job_config import JobConfig
+
+    return JobConfig(_client_job=True, _py_driver_sys_path=[str(INSTALLED)])
 
 
 @contextmanager

@@ -14,10 +14,12 @@ from nada.errors import CheckpointError, ParamsError, quoted
 from nada.methods.adapt.config import AdaptConfig
 from nada.methods.registry import METHODS
 from tasks.config.params import load_params
+from tasks.config.recipes import default_recipes
 from tests.methods.dream import DreamConfig, dream
 
 __all__ = ["dream"]
 
+RECIPES = list(dict.fromkeys(["style", "shape", *default_recipes()]))
 SECTIONS = ("night", "generator", "guide", "judge", "samples")
 Edit = Callable[[dict[str, Any]], object]
 
@@ -136,7 +138,7 @@ def test_the_bundled_params_yaml_has_no_invalid_keys() -> None:
         (lambda c: c["night"].update(recipe="styl"), "night.recipe: no recipe named 'styl'; did you mean 'style'?"),
         (
             lambda c: c["night"].update(recipe="xyz"),
-            "night.recipe: no recipe named 'xyz'; the recipes are 'style' and 'shape'",
+            f"night.recipe: no recipe named 'xyz'; the recipes are {quoted(RECIPES)}",
         ),
         (
             lambda c: c["recipes"]["style"].update(iteration=3),

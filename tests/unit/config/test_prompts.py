@@ -13,6 +13,7 @@ from tasks.config import prompt_tokens, prompts
 from tasks.config.model import Params
 from tasks.config.prompt_tokens import context_length
 from tasks.config.prompts import load_prompts
+from tasks.config.recipes import default_recipes
 from tasks.config.row import Row
 from tasks.config.row_checks import MOST_CHAINED
 from tests.methods.dream import dream
@@ -20,6 +21,7 @@ from tests.operations import count_calls
 
 __all__ = ["dream"]
 
+RECIPES = list(dict.fromkeys(["style", "shape", *default_recipes()]))
 HEADER = "domain,source,target,recipe,iterations,seed,reference_images"
 QUOTING = "a text that holds quotes or commas stands in quotes, and a quote within is written twice"
 NO_TARGET = "every row needs domain, source and target, or style_images in the target's place"
@@ -155,7 +157,7 @@ def test_a_wrong_header_is_one_line(tmp_path: Path, params: Params, header: str,
         ("source,domain,target", "the header is here again; remove it"),
         ('robot,a face,"a\nrobot"', "'target' holds a line break or another control character; a prompt is one line"),
         ("robot,a face,a robot,shap", "unknown recipe 'shap'; did you mean 'shape'?"),
-        ("robot,a face,a robot,xyz", "unknown recipe 'xyz'; the recipes are 'style' and 'shape'"),
+        ("robot,a face,a robot,xyz", f"unknown recipe 'xyz'; the recipes are {quoted(RECIPES)}"),
         ("robot,a face,a robot,,many", "'iterations' is 'many'; expected a whole number from 1 to 1000000"),
         ("robot,a face,a robot,,1.5", "'iterations' is '1.5'; expected a whole number from 1 to 1000000"),
         ("robot,a face,a robot,,0", "'iterations' is '0'; expected a whole number from 1 to 1000000"),
@@ -180,7 +182,7 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path, para
     text = f"{HEADER}\na,x,\n\nb,x,y,no,-3\na,x,y\n"
     assert message(tmp_path, text, params).splitlines() == [
         f"prompts.csv:2: 'target' is empty; {NO_TARGET}",
-        "prompts.csv:4: unknown recipe 'no'; the recipes are 'style' and 'shape'",
+        f"prompts.csv:4: unknown recipe 'no'; the recipes are {quoted(RECIPES)}",
         "prompts.csv:4: 'iterations' is '-3'; expected a whole number from 1 to 1000000",
         "prompts.csv:5: domain 'a' is already on line 2; each domain has one row",
     ]
@@ -387,7 +389,7 @@ def test_no_cell_holds_what_a_terminal_obeys(tmp_path: Path, params: Params, col
 
 def test_a_long_text_of_a_cell_is_cut_in_the_message(tmp_path: Path, params: Params) -> None:
     for row in (f"{'x' * 999},a,b", f"a,b,c,{'x' * 999}", f"a,b,c,,{'x' * 999}", f"a,b,c,,,{'9' * 999}"):
-        assert len(message(tmp_path, f"{HEADER}\n{row}\n", params)) < 250
+        assert len(message(tmp_path, f"{HEADER}\n{row}\n", params)) < 340
 
 
 def test_rows_may_stand_on_each_other_as_deep_as_is_said(tmp_path: Path, params: Params) -> None:

@@ -41,11 +41,12 @@ def problems_of(text: str) -> str:
     return str(caught.value)
 
 
-def test_the_registry_of_this_project_is_sound() -> None:
-    registry = load_registry(ROOT / HERE.registry)
+def test_the_registry_that_comes_with_nada_is_sound() -> None:
+    registry = load_registry(Path("nothing.yaml"))
     assert {"ffhq-1024", "afhqdog-512", "lsuncar-512", "sg3t-ffhq-1024", "sg3r-afhqv2-512"} <= set(registry)
     assert all(address.startswith("https://") for entry in registry.values() for address in entry.addresses)
     assert not [entry.file for entry in registry.values() if "cifar" in entry.file]
+    assert [entry.part for entry in registry.values() if entry.part and not Path(entry.part).is_file()] == []
     for name in ("mobilestylegan-ffhq", "mobilestylegan-ffhq-256"):
         assert "Apache-2.0" in str(registry[name].terms) and "non-commercial" in str(registry[name].terms)
 
@@ -141,16 +142,30 @@ def test_an_entry_given_twice_is_refused_with_its_line(folder: Path) -> None:
     assert "the key 'tiny-16' is given twice" in problems_of(ENTRY + ENTRY)
 
 
-def test_a_missing_registry_and_an_empty_one_are_told(folder: Path) -> None:
-    with pytest.raises(ParamsError, match=r"^weights/registry.yaml: no such file; run nada in the project's folder$"):
-        load_registry()
+def test_without_a_registry_of_its_own_a_project_has_those_of_nada(folder: Path) -> None:
+    assert "ffhq-1024" in load_registry()
     assert problems_of("") == "weights/registry.yaml: the file is empty; expected names with addresses, file and so on"
+
+
+def test_a_project_adds_entries_and_replaces_those_of_nada(folder: Path) -> None:
+    ours = load_registry()
+    HERE.registry.write_text(ENTRY + ENTRY.replace("tiny-16", "ffhq-1024").replace("tiny.pkl", "mine.pkl"))
+    registry = load_registry()
+    assert list(registry)[:2] == ["tiny-16", "ffhq-1024"]
+    assert registry["ffhq-1024"].file == "mine.pkl"
+    assert set(registry) == {*ours, "tiny-16"}
+    assert registry["afhqdog-512"] == ours["afhqdog-512"]
+
+
+def test_an_entry_of_a_file_of_nadas_is_refused(folder: Path) -> None:
+    mine = ENTRY.replace("tiny.pkl", "stylegan2-ffhq-1024x1024.pkl")
+    assert "ffhq-1024.file: 'stylegan2-ffhq-1024x1024.pkl' is the file of 'tiny-16' too" in problems_of(mine)
 
 
 @pytest.mark.parametrize("name", ["../tiny-16", "/etc/passwd", "zebra"])
 def test_a_name_that_is_not_there_is_refused(folder: Path, name: str) -> None:
     HERE.registry.write_text(ENTRY)
-    with pytest.raises(ParamsError, match=r"^weights/registry.yaml: no generator named '.*'; "):
+    with pytest.raises(ParamsError, match=r"^registry: no generator named '.*'; "):
         find_entry(name)
 
 

@@ -9,7 +9,7 @@ import torch
 from nada.checkpoints.openvino.smaller import read_part
 from nada.generators.mobilestylegan.network import MobileStyleGAN, MobileStyleGANConfig
 
-PART = Path(__file__).parents[3] / "examples" / "faces" / "weights" / "mobilestylegan-ffhq-256.part.safetensors"
+PART = Path(__file__).parents[3] / "tasks" / "download" / "parts" / "mobilestylegan-ffhq-256.part.safetensors"
 
 
 def shapes(**config: int) -> dict[str, torch.Size]:

@@ -68,11 +68,11 @@ def test_retrieval_is_judged_among_some_prompts_of_a_very_long_night(project: Pr
 
 
 def test_a_plan_that_measures_guesses_no_longer(project: Project) -> None:
-    assert "(a guess)" in project.nada("plan", "--no-preflight").out
+    assert "not measured yet" in project.nada("plan", "--no-preflight").out
     outcome = project.nada("plan", "--no-preflight", "--measure")
     assert outcome.status == 0, outcome
     assert "Measuring shape, style" in outcome.out
-    assert "a guess" not in outcome.out
+    assert "not measured yet" not in outcome.out
     assert "(by what was measured here)" in outcome.out
     assert not (project.folder / "weights" / "adapted").exists()
     assert "Measuring" not in project.nada("plan", "--no-preflight", "--measure").out
@@ -169,7 +169,7 @@ def test_a_folder_of_samples_begins_with_those_of_a_shorter_one(project: Project
 def test_samples_of_an_unfinished_domain_name_the_finished_ones(project: Project) -> None:
     outcome = project.nada("sample", "sketch")
     assert outcome.status == 2
-    assert outcome.err == "weights/adapted: no finished domain 'sketch'; there are source\n"
+    assert outcome.err == "weights/adapted: no finished domain 'sketch'; there is 'source' alone yet\n"
 
 
 def test_a_grid_and_a_folder_together_are_refused(project: Project) -> None:

@@ -23,7 +23,7 @@ from tests.weights_server import Shop, serving
 
 __all__ = ["project"]
 
-NOWHERE = "no file, no finished domain and no name of weights/registry.yaml"
+NOWHERE = "no file, no finished domain and no name of the registry"
 COMMANDS = ("list", "fetch", "inspect", "convert", "export")
 REGISTRY = """\
 tiny-16:
@@ -77,7 +77,7 @@ def test_the_list_says_what_is_here(shop: Shop, project: Project) -> None:
 def test_the_list_can_be_narrowed(shop: Shop, project: Project) -> None:
     assert "tiny-16" not in project.nada("weights", "list", "--family", "stylegan3-t").out
     assert "other-16" not in project.nada("weights", "list", "noise").out
-    assert project.nada("weights", "list", "zebra").out == "None of the generators in weights/registry.yaml fits.\n"
+    assert project.nada("weights", "list", "zebra").out == "None of the generators in the registry fits.\n"
 
 
 def test_a_fetched_generator_is_one_to_start_from(shop: Shop, project: Project) -> None:
@@ -119,7 +119,7 @@ def test_a_name_that_is_not_there_is_one_line_and_status_2(name: str, shop: Shop
     outcome = project.nada("weights", "fetch", name)
     assert (outcome.status, outcome.out) == (2, "")
     hint = "did you mean 'tiny-16'?" if name == "tinny-16" else "see nada weights list"
-    assert outcome.err == f"weights/registry.yaml: no generator named {name!r}; {hint}\n"
+    assert outcome.err == f"registry: no generator named {name!r}; {hint}\n"
     assert sorted(project.folder.rglob("*")) == before
 
 
@@ -230,9 +230,9 @@ def test_inspect_takes_a_name_a_domain_and_the_source(shop: Shop, project: Proje
     [
         (
             "sketsh",
-            "sketsh: no file, no finished domain and no name of weights/registry.yaml; did you mean 'sketch'?\n",
+            "sketsh: no file, no finished domain and no name of the registry; did you mean 'sketch'?\n",
         ),
-        ("zebra", "zebra: no file, no finished domain and no name of weights/registry.yaml; see nada weights list\n"),
+        ("zebra", "zebra: no file, no finished domain and no name of the registry; see nada weights list\n"),
         ("absent.pkl", "absent.pkl: cannot be read (No such file or directory); expected nada's .safetensors"),
         ("../absent", "../absent: cannot be read (No such file or directory); expected nada's .safetensors"),
         ("params.yaml", "params.yaml: unknown format (begins with b'night:\\n "),

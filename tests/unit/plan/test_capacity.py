@@ -149,7 +149,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of 16 cores and two GPUs, of which one is nearly full."""
     monkeypatch.setattr(devices, "gpus", lambda: ["cuda:0", "cuda:1"])
     monkeypatch.setattr(devices, "free_bytes", lambda: {"cuda:0": 78 * GIB, "cuda:1": 3 * GIB})
-    monkeypatch.setattr(devices, "_cores", lambda: 16)
+    monkeypatch.setattr(devices, "cores", lambda: 16)
 
 
 def with_night(project: Project, **night: Any) -> None:

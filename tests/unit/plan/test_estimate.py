@@ -13,8 +13,6 @@ from nada.config import Section
 from nada.methods.adapt.config import AdaptConfig
 from nada.methods.registry import find_method
 from tasks.plan.estimate import (
-    GUESSED_JUDGE_SECONDS,
-    GUESSED_SECONDS_PER_SAMPLE,
     SIDE_FILES_BYTES,
     CostEstimate,
     MeasuredRow,
@@ -24,6 +22,7 @@ from tasks.plan.estimate import (
     keep_measured,
     recipe_of,
 )
+from tasks.plan.guess.rough import Rough
 from tasks.store.record import MAKING_NAME
 from tasks.workers.pool import WorkerSpec
 from tests.methods.dream import Dream, DreamConfig, dream
@@ -36,6 +35,7 @@ ADAPT = find_method("adapt")
 STYLE = AdaptConfig(iterations=100, batch_size=4)
 COLOURS = AdaptConfig(iterations=10, batch_size=2, train="rgb")
 WORKER = WorkerSpec(device="cuda:1", threads=2)
+ROUGH = Rough(trained=0.5, prepared=0.1, judged=0.2, num_judged=30, spread=4.0)
 SAMPLE = MeasuredRow(
     device="cuda",
     threads=2,
@@ -49,7 +49,7 @@ SAMPLE = MeasuredRow(
 
 
 def cost_of(config: Section, *samples: MeasuredRow) -> CostEstimate:
-    return estimate(ADAPT, config, "g", 10_000, samples, WORKER)
+    return estimate(ADAPT, config, "g", 10_000, samples, WORKER, ROUGH)
 
 
 def seconds(config: Section, *samples: MeasuredRow) -> float:
@@ -84,14 +84,14 @@ def test_rows_with_the_same_threads_are_asked_first() -> None:
 def test_another_kind_of_device_or_generator_says_nothing(other: MeasuredRow) -> None:
     cost = cost_of(STYLE, other)
     assert cost.basis == "guess"
-    assert cost.seconds == 400 * GUESSED_SECONDS_PER_SAMPLE + GUESSED_JUDGE_SECONDS
+    assert (cost.seconds, cost.spread) == (400 * 0.5 + 30 * 0.2, 4.0)
     assert cost.num_bytes == 10_000 + SIDE_FILES_BYTES
 
 
 def test_another_method_is_another_recipe(dream: None) -> None:
     assert recipe_of(Dream(), DreamConfig()) not in (recipe_of(ADAPT, STYLE), recipe_of(ADAPT, COLOURS))
     alike = replace(SAMPLE, recipe=recipe_of(Dream(), DreamConfig()))
-    assert estimate(Dream(), DreamConfig(depth=20), "g", 10_000, [alike], WORKER).seconds == 20 * 0.5 + 3.0
+    assert estimate(Dream(), DreamConfig(depth=20), "g", 10_000, [alike], WORKER, ROUGH).seconds == 20 * 0.5 + 3.0
     assert cost_of(STYLE, alike).basis == "other recipes"
 
 
@@ -102,11 +102,9 @@ def test_the_number_of_steps_is_no_part_of_a_recipe() -> None:
 
 def test_judging_alone_costs_what_judging_cost() -> None:
     samples = [replace(SAMPLE, judge_seconds=took) for took in (3.0, 4.0, 90.0)]
-    assert judging_estimate("g", samples, WORKER, num_bytes=7) == CostEstimate(
-        seconds=4.0, num_bytes=7, basis="measured"
-    )
-    assert judging_estimate("h", samples, WORKER, num_bytes=0) == CostEstimate(
-        seconds=GUESSED_JUDGE_SECONDS, num_bytes=0, basis="guess"
+    assert judging_estimate("g", samples, WORKER, 7, ROUGH) == CostEstimate(seconds=4.0, num_bytes=7, basis="measured")
+    assert judging_estimate("h", samples, WORKER, 0, ROUGH) == CostEstimate(
+        seconds=6.0, num_bytes=0, basis="guess", spread=4.0
     )
 
 

@@ -14,8 +14,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_deployment_names_the_night_and_its_parameters() -> None:
     (deployment,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    path, _, name = deployment["entrypoint"].partition(":")
-    flow = load_flow_from_entrypoint(f"{ROOT / path}:{name}")
+    flow = load_flow_from_entrypoint(deployment["entrypoint"])
     assert flow.name == "night"
     assert set(deployment["parameters"]) <= set(inspect.signature(flow.fn).parameters)
     assert Path(deployment["parameters"]["params_path"]) == Path("params.yaml")

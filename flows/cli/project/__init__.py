@@ -1,0 +1,1 @@
+"""The commands around a project itself: its beginning, and its health."""

@@ -1,0 +1,1 @@
+"""`nada init`: the files that a project begins with."""
