@@ -14,6 +14,7 @@ from rich.text import Text
 from flows import NOTES
 from flows.cli import night, pictures, pipeline, run, weights
 from flows.cli.photo import commands as photo
+from flows.cli.play import commands as play
 from flows.cli.project import commands as project
 from flows.cli.terminal import PlainConsole, settle_streams, threads_spare, unexpected
 from nada.errors import InputError, NadaError
@@ -71,6 +72,7 @@ app.add_typer(run.app)
 app.add_typer(night.app)
 app.add_typer(pictures.app)
 app.add_typer(photo.app)
+app.add_typer(play.app)
 app.add_typer(pipeline.app)
 app.add_typer(weights.app, name="weights", short_help="Get generators, and carry weights between tools.")
 

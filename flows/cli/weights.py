@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli.play import onnx_export
 from flows.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -52,6 +53,15 @@ class Tool(StrEnum):
     NADA = "nada"
     NVIDIA = "nvidia"
     ROSINALITY = "rosinality"
+
+
+class Target(StrEnum):
+    """What a domain is exported to."""
+
+    NADA = "nada"
+    NVIDIA = "nvidia"
+    ROSINALITY = "rosinality"
+    ONNX = "onnx"
 
 
 ParamsOption = Annotated[Path, typer.Option("--params", help="The settings file.")]
@@ -190,7 +200,7 @@ def inspect(
 @app.command(short_help="Write a file of weights in another tool's format.")
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A file in any format that nada reads.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .safetensors, .pkl or .pt.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .safetensors, .pkl, .pt or .onnx.")],
     to: ToOption = None,
     half: Annotated[bool, typer.Option("--half", help="Half precision, half the bytes; for nada alone.")] = False,
     force: ForceOption = False,
@@ -203,6 +213,8 @@ def convert(
       nada weights convert ffhq.pkl ffhq.pt                        and back
       nada weights convert ffhq.pkl ffhq.safetensors --half        half the size, for nada
     """
+    if to is None and out.suffix == onnx_export.SUFFIX:
+        return onnx_export.convert_to_onnx(source, out, force)
     from flows.cli.display import make_display
     from flows.cli.weights_display import converted_lines
     from tasks.library.convert import convert as convert_file
@@ -214,7 +226,7 @@ def convert(
 def export(
     domain: Annotated[str, typer.Argument(help="A finished domain, or 'source'.", show_default=False)] = "",
     out: Annotated[Path | None, typer.Argument(help="By default DOMAIN.pkl.", show_default=False)] = None,
-    to: ToOption = None,
+    to: Annotated[Target | None, typer.Option(help="Whose format; by default as OUT ends.", show_default=False)] = None,
     all_: Annotated[
         Path | None,
         typer.Option("--all", help="Every finished domain, into this folder.", metavar="FOLDER", show_default=False),
@@ -234,12 +246,15 @@ def export(
     Examples:
       nada weights export sketch                        sketch.pkl, for stylegan2-ada-pytorch and stylegan3
       nada weights export sketch sketch.pt              for rosinality's code, StyleGAN-NADA and others
+      nada weights export sketch --to onnx              z to pictures, for onnxruntime; any method
       nada weights export source source.safetensors     whole, for nada elsewhere
       nada weights export --all exported/               every finished domain
       nada weights export sketch --onto dogs.pkl        a kilobyte domain's styles on a relative of its generator
     """
     if (all_ is None) == (not domain):
         raise typer.BadParameter("name a domain, or give --all FOLDER")
+    if to is Target.ONNX or (to is None and out is not None and out.suffix == onnx_export.SUFFIX):
+        return onnx_export.export_as_onnx(domain, out, all_, onto, force, params)
     from flows.cli.display import make_display
     from flows.cli.weights_display import converted_lines
     from nada.errors import InputError
@@ -249,7 +264,8 @@ def export(
     from tasks.library.convert import weights_of
     from tasks.library.domains import find_weights, finished_generators
 
-    suffix, display = SUFFIXES[to or Tool.NVIDIA], make_display()
+    tool, display = None if to is None else Tool(to.value), make_display()
+    suffix = SUFFIXES[tool or Tool.NVIDIA]
     other = None if onto is None else weights_of(onto, params)
     if all_ is None:
         files = {domain: out or Path(f"{domain}{suffix}")}
@@ -262,7 +278,7 @@ def export(
             raise InputError(f"{HERE.adapted}: no finished domain to export; nada run makes them")
     for name, file in files.items():
         display.say(
-            converted_lines(convert_file(find_weights(name, params), file, _format(to), force=force, onto=other))
+            converted_lines(convert_file(find_weights(name, params), file, _format(tool), force=force, onto=other))
         )
 
 

@@ -43,13 +43,13 @@ READERS = (
         "mix sketch:0.5 --weights mixed.safetensors",
         "video source --seconds 0.3 --fps 10 --keys 3 --out walk.gif",
     ),
-    *("invert absent.jpg", "apply absent.npz"),
+    *("invert absent.jpg", "apply absent.npz", "gallery --count 1", "app --host 192.0.2.1"),  # an address of nobody
     *("weights list", "weights fetch no-such", "weights inspect world/generator.safetensors --picture a.png"),
     *("weights convert world/generator.safetensors a.pkl", "weights export sketch", "weights export --all exported"),
 )
 CACHES = {".whole.json", ".references.json", ".cache", "generator.safetensors", "origin.json", ".night.lock"}
 """What planning keeps for later: each of these is written whole, and may be removed or written twice."""
-MADE = {"source.png", "strip.png", "mix.png", "mixed.safetensors", "walk.gif", "a.png", "a.pkl", "exported"}
+MADE = {"source.png", "strip.png", "mix.png", "mixed.safetensors", "walk.gif", "a.png", "a.pkl", "exported", "site"}
 """What the commands were asked for."""
 BUSY = "weights/.night.lock: another night runs here (process 4711); wait for it\n"
 
