@@ -14,7 +14,7 @@ from tasks.context import NightContext, night_name
 from tasks.make import RETRIES_OF_A_DEAD_WORKER
 from tasks.plan.devices import open_pool
 from tasks.plan.plan import Plan
-from tasks.record import open_outbox
+from tasks.record import leave_outbox, open_outbox
 from tasks.report.files import check_reports_writable
 from tasks.status import webhook
 from tasks.status.summary import announce, summary_of
@@ -57,6 +57,7 @@ def open_context(plan: Plan, display: Display) -> Iterator[tuple[NightContext, P
             base_models.keep(path)
         waiting = plan.waiting(started)
         context = NightContext(plan, pool, display, status_writer, waiting, started)
+        stack.callback(leave_outbox, context)
         open_outbox(context)
         status_writer.running(waiting, len(pool.workers), len(plan.rows) - len(plan.working))
         yield context, server

@@ -30,6 +30,7 @@ from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
 from tasks.record import record_night, record_row, write_report
 from tasks.report.files import current_records
+from tasks.status.live_page import page_path
 from tasks.status.prefect_errors import PREFECT_ERRORS
 from tasks.status.summary import announce, summary_of_refusal
 from tasks.store.record import Record
@@ -155,6 +156,7 @@ def run_night(plan: Plan, display: Display) -> NightContext:
         InputError: found before any training.
         ServerError: Prefect's server cannot be reached, before any training.
     """
+    display.say(f"Live     {page_path().resolve().as_uri()}")
     display.say("Loading the models and starting Prefect", "dim")
     with open_context(plan, display) as (context, server):
         try:

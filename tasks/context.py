@@ -14,9 +14,11 @@ from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.queue import RowQueue
 from tasks.report.page import Failure
+from tasks.status.run_logs import RunLogs
 from tasks.status.writer import StatusWriter
 from tasks.store.record import Record
 from tasks.tracking import mlflow_store
+from tasks.tracking.live_rows import LiveRows
 from tasks.tracking.outbox import Outbox
 from tasks.workers.group import RowGroup
 from tasks.workers.news import Progress
@@ -75,6 +77,7 @@ class NightContext:
         """Whether everything is done, recorded and reported."""
         self.prefect_lost = False
         """Whether Prefect's server was gone at the end; waiting for it at exit would take minutes and help nobody."""
+        self.logs = RunLogs()
         self._groups: dict[tuple[str, int], RowGroup] = {}
         self._grouping = threading.Lock()
 
@@ -92,7 +95,13 @@ class NightContext:
     def outbox(self) -> Outbox:
         """What goes to MLflow; the night's run there is opened by the first entry."""
         rows = [planned.row for planned in self.plan.rows]
-        return Outbox(partial(mlflow_store.start_night, self.plan.params, rows, self.name, started=self.started))
+        opens = partial(mlflow_store.start_night, self.plan.params, rows, self.name, started=self.started)
+        return Outbox(opens, self.live_rows.tell)
+
+    @cached_property
+    def live_rows(self) -> LiveRows:
+        """What goes to MLflow while rows are made."""
+        return LiveRows(self.plan.by_domain)
 
     @property
     def seconds(self) -> float:
@@ -108,6 +117,8 @@ class NightContext:
         """News of a running row; called from many threads."""
         self.status_writer.progress(progress)
         self.listener.progress(progress)
+        self.live_rows.hear(progress)
+        self.logs.hear(progress)
 
     def gather(self, rows: Sequence[PlannedRow]) -> None:
         """Let these rows be made in one pass."""

@@ -12,14 +12,14 @@ from tasks.context import NightContext
 from tasks.make import RETRIES_OF_A_DEAD_WORKER, worker_died
 from tasks.store import row_folder
 from tasks.store.record import Record, RecordError
-from tasks.workers.pool import EVALUATE_ROW, RETRIEVE_ROWS, WorkerDiedError
+from tasks.workers.pool import EVALUATE_ROW, RETRIEVE_ROWS, RowFailedError, WorkerDiedError
 
 RETRIEVED_AT_ONCE = 1000  # rows in one job: what it has done is kept when the next one fails
 
 
 @task(
-    name="evaluate",
-    task_run_name="evaluate {domain}",
+    name="judge",
+    task_run_name="judge {domain}",
     retries=RETRIES_OF_A_DEAD_WORKER,
     retry_condition_fn=worker_died,
     cache_policy=NO_CACHE,
@@ -30,6 +30,7 @@ def evaluate_row(domain: str, context: NightContext) -> Record:
     What lies there whole in the end counts, whatever kept the worker from telling of it.
     """
     planned = context.plan.by_domain[domain]
+    context.logs.open(domain)
     try:
         job = context.plan.evaluate_job(planned)
         context.pool.run(EVALUATE_ROW, job, context.progress, timeout_seconds=context.row_seconds, about=domain)
@@ -37,11 +38,13 @@ def evaluate_row(domain: str, context: NightContext) -> Record:
         if row_folder.state_of(domain, planned.keys) != "whole":
             if isinstance(err, WorkerDiedError) and runtime.task_run.run_count <= RETRIES_OF_A_DEAD_WORKER:
                 context.listener.again(domain, str(err))
+            if isinstance(err, RowFailedError):
+                context.logs.say(domain, err.details)
             raise
     return row_folder.read_record(domain)
 
 
-@task(name="retrieve", cache_policy=NO_CACHE)
+@task(name="retrieve", task_run_name="retrieve", cache_policy=NO_CACHE)
 def retrieve_rows(context: NightContext) -> None:
     """Let the pictures of rows that were judged in earlier nights find their prompts among those of this one.
 

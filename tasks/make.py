@@ -14,7 +14,7 @@ from tasks.config.project import HERE
 from tasks.context import TRIES_TOGETHER, NightContext
 from tasks.store import row_folder
 from tasks.store.record import Making
-from tasks.workers.pool import WorkerDiedError
+from tasks.workers.pool import RowFailedError, WorkerDiedError
 
 RETRIES_OF_A_DEAD_WORKER = 1
 
@@ -38,6 +38,7 @@ def make_row(domain: str, context: NightContext) -> Making:
     What lies there whole in the end counts, whatever kept the worker from telling of it.
     """
     planned = context.plan.by_domain[domain]
+    context.logs.open(domain)
     context.plan.check_disk([planned])  # now, and not after hours of training
     tries = runtime.task_run.run_count
     group = context.group_of(domain, tries)
@@ -50,5 +51,7 @@ def make_row(domain: str, context: NightContext) -> Making:
             err.is_last = tries > (TRIES_TOGETHER if group.is_shared else RETRIES_OF_A_DEAD_WORKER)
             if not err.is_last:
                 context.listener.again(domain, str(err))
+        if isinstance(err, RowFailedError):
+            context.logs.say(domain, err.details)  # the worker's traceback; Prefect itself knows ours alone
         raise
     return making

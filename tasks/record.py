@@ -20,7 +20,7 @@ from tasks.report.files import folder_name, publish_report, ui_commands
 from tasks.report.page import Failure, Night
 from tasks.status.prefect_errors import PREFECT_ERRORS
 from tasks.store.record import Record
-from tasks.tracking import mlflow_store
+from tasks.tracking import mlflow_store, row_runs
 from tasks.tracking.address import without_secrets
 from tasks.tracking.refusals import StoreRefusedError
 from tasks.workers.pool import RowFailedError
@@ -41,8 +41,8 @@ def record_row(context: NightContext, planned: PlannedRow, result: Record | Exce
         context.waiting.release(row.domain)
         context.status_writer.finished(result)
         context.listener.finished(result)
-        context.outbox.add(partial(mlflow_store.record_row, record=result, folder=HERE.adapted / row.domain))
-        write_outbox(context)
+        context.live_rows.ended(row.domain)
+        context.outbox.add(partial(row_runs.record_row, record=result, folder=HERE.adapted / row.domain))
         return
     fail_row(context, planned, result)
     for follower in context.waiting.drop_followers(row.domain):
@@ -60,9 +60,8 @@ def fail_row(context: NightContext, planned: PlannedRow, error: Exception) -> No
     )
     context.status_writer.failed(row.domain, reason)
     context.listener.failed(row.domain, reason)
-    key = planned.keys.making
-    context.outbox.add(partial(mlflow_store.record_failure, row=row, key=key, error=reason))
-    write_outbox(context)
+    context.live_rows.ended(row.domain)
+    context.outbox.add(partial(row_runs.record_failure, row=row, key=planned.keys.making, error=reason))
 
 
 def _judging(record: Record) -> float:
@@ -70,7 +69,8 @@ def _judging(record: Record) -> float:
 
 
 def open_outbox(context: NightContext) -> None:
-    """Open the night's run in MLflow before anything is made. A store that may take it later is no reason to wait.
+    """Open the night's run in MLflow before anything is made, and write there from now on. A store that may take it
+    later is no reason to wait.
 
     Raises:
         StoreRefusedError: it will not, until somebody does what the message says.
@@ -82,24 +82,31 @@ def open_outbox(context: NightContext) -> None:
         raise
     except NadaError as err:
         context.listener.say(f"MLflow: {AGAIN} ({err})", "yellow")
+    context.outbox.start(lambda err: _refused(context, err, AGAIN))
 
 
-@task(name="record in MLflow", cache_policy=NO_CACHE)
-def write_outbox(context: NightContext, last: bool = False) -> None:
-    """Write to MLflow what waits for it. Whatever goes wrong costs nothing else: the night matters more."""
+def leave_outbox(context: NightContext) -> None:
+    """Let no run seem to go on where the night is broken off; one that came to its end has closed them."""
+    if not context.closed:
+        context.outbox.leave(lambda night: row_runs.leave_rows(night, context.live_rows.run_ids))
+
+
+@task(name="record in MLflow", task_run_name="record in MLflow", cache_policy=NO_CACHE)
+def write_outbox(context: NightContext) -> None:
+    """Write to MLflow what still waits for it. Whatever goes wrong costs nothing else: the night matters more."""
     try:
-        if last:
-            context.outbox.write_last()
-        else:
-            context.outbox.write()
+        context.outbox.write_last()
     except Exception as err:
-        said = str(err) if isinstance(err, NadaError) else f"{type(err).__name__}: {one_line(err)}"
-        context.listener.say(f"MLflow: {AT_THE_END if last else AGAIN} ({without_secrets(said)})", "yellow")
-        if last:
-            context.status_writer.not_recorded()
+        _refused(context, err, AT_THE_END)
+        context.status_writer.not_recorded()
 
 
-@task(name="report", cache_policy=NO_CACHE)
+def _refused(context: NightContext, err: Exception, what: str) -> None:
+    said = str(err) if isinstance(err, NadaError) else f"{type(err).__name__}: {one_line(err)}"
+    context.listener.say(f"MLflow: {what} ({without_secrets(said)})", "yellow")
+
+
+@task(name="report", task_run_name="report", cache_policy=NO_CACHE)
 def write_report(context: NightContext) -> None:
     """Write metrics, leaderboard and report."""
     trained = {*context.trained, *context.judged}
@@ -139,7 +146,7 @@ def record_night(context: NightContext) -> None:
     artifacts = [] if page is None else [page, page.with_name(metrics.CONFUSION_NAME)]
     context.outbox.add(partial(catch_up, context))
     context.outbox.add(partial(mlflow_store.finish_night, leaderboard=board, failed=failed, artifacts=artifacts))
-    write_outbox(context, last=True)
+    write_outbox(context)
 
 
 def catch_up(context: NightContext, run: mlflow_store.NightRun) -> None:
@@ -155,4 +162,4 @@ def catch_up(context: NightContext, run: mlflow_store.NightRun) -> None:
     for record in missing:
         if context.seconds > context.waiting.deadline:
             return
-        mlflow_store.record_row(run, record, HERE.adapted / record.domain)
+        row_runs.record_row(run, record, HERE.adapted / record.domain)

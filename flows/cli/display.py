@@ -7,22 +7,27 @@ import threading
 import time
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.progress import ProgressColumn, Task
+from rich.table import Column
 from rich.text import Text
 
 from flows.cli.terminal import LastingOutput, PlainConsole
-from tasks.report.wording import scores_in_words
+from tasks.report.triage import triage
+from tasks.report.wording import lasted, scores_in_words
 from tasks.status.speed import Rates
+from tasks.status.wording import COUNTED, describe
 from tasks.store.record import Record
 from tasks.workers.news import Progress
 
 LOG_WIDTH = 200  # of tables where no terminal says how wide it is
 LOG_SHARES = 4  # a log gets a line at each quarter of a row
-PHASES = {"load": "loading models", "prepare": "preparing", "make": "making", "judge": "judging", "save": "saving"}
-COUNTED = ("prepare", "make")
-"""Phases that go step by step."""
+INDENT, BAR, LEAST_BAR = 2, 28, 8  # characters of a running row's line
+VERDICT_STYLES = {
+    "good": "green", "unproven": "green", "weak": "yellow", "off-target": "yellow", "collapsed": "red", "failed": "red"
+}  # fmt: skip
 
 
 def make_console() -> Console:
@@ -68,7 +73,9 @@ class Display:
 
     def finished(self, record: Record) -> None:
         """A row was published."""
-        self.say(f"{clock()} {record.domain}: done in {record.seconds:.0f} s; {scores_in_words(record)}", "green")
+        verdict = triage(record).kind
+        words = f"done in {record.seconds:.0f} s, {verdict}; {scores_in_words(record)}"
+        self.say(f"{clock()} {record.domain}: {words}", VERDICT_STYLES[verdict])
 
     def again(self, domain: str, reason: str) -> None:
         """A row is tried a second time, and tells its progress from the start."""
@@ -85,15 +92,7 @@ class LiveDisplay(Display):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._bars = Bars(
-            TextColumn("  [bold]{task.fields[domain]}"),
-            BarColumn(bar_width=28),
-            TextColumn("{task.fields[steps]}"),
-            TextColumn("{task.fields[news]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-        )
+        self._bars = Bars(RowColumn(console), console=console, transient=True)
         self._lines: dict[str, Any] = {}
 
     def __enter__(self) -> Display:
@@ -108,7 +107,7 @@ class LiveDisplay(Display):
         with self._lock:
             rate = self._rates.rate(progress)
             if progress.domain not in self._lines:
-                added = self._bars.add_task("", total=progress.total, domain=progress.domain, news="", steps="")
+                added = self._bars.add_task(progress.domain, total=progress.total, news="", steps="", left="")
                 self._lines[progress.domain] = added
             is_made = progress.phase in ("save", "judge")  # also where it stopped early
             self._bars.update(
@@ -117,6 +116,7 @@ class LiveDisplay(Display):
                 completed=progress.total if is_made else progress.step,
                 steps=f"{progress.step:>5}/{progress.total}" if progress.phase in COUNTED else "",
                 news=describe(progress, rate, short=True),
+                left=f"{lasted((progress.total - progress.step) / rate)} left" if rate else "",
             )
 
     def finished(self, record: Record) -> None:
@@ -135,6 +135,29 @@ class LiveDisplay(Display):
                 self._bars.remove_task(self._lines.pop(domain))
 
 
+class RowColumn(ProgressColumn):
+    """A running row in one line: its domain whole, and beside it what finds room, the bar last of all."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._console = console
+
+    def render(self, task: Task) -> Text:
+        """The line."""
+        parts = [task.fields["steps"], task.fields["news"], task.fields["left"]]
+        text = "  ".join(part for part in parts if part)
+        room = self._console.width - INDENT - cell_len(task.description) - len(text) - 4
+        line = Text(" " * INDENT).append(task.description, style="bold").append("  ")
+        if room >= LEAST_BAR:
+            width = min(room, BAR)
+            done = round(width * (task.percentage or 0) / 100)
+            line.append("\N{BOX DRAWINGS HEAVY HORIZONTAL}" * done, style="bar.complete")
+            line.append("\N{BOX DRAWINGS HEAVY HORIZONTAL}" * (width - done), style="bar.back").append("  ")
+        line.append(text)
+        line.truncate(self._console.width, overflow="ellipsis")
+        return line
+
+
 def make_display() -> Display:
     """Bars on a terminal, lines anywhere else."""
     console = make_console()
@@ -144,21 +167,3 @@ def make_display() -> Display:
 def clock() -> str:
     """The time of day."""
     return time.strftime("%H:%M:%S")
-
-
-def describe(progress: Progress, rate: float | None, short: bool = False) -> str:
-    """Where a row is, in words.
-
-    >>> describe(Progress(domain="a", step=50, total=200, loss=0.4119, phase="make"), rate=3.14)
-    'making, step 50/200, loss 0.412, 3.1 steps/s'
-    >>> describe(Progress(domain="a", step=50, total=200, loss=None, phase="prepare"), rate=None)
-    'preparing, picture 50/200'
-    """
-    words = [PHASES.get(progress.phase, progress.phase)]
-    if progress.phase == "prepare":
-        words += [] if short else [f"picture {progress.step}/{progress.total}"]
-    if progress.phase == "make":
-        words += [] if short else [f"step {progress.step}/{progress.total}"]
-        words += [] if progress.loss is None else [f"loss {progress.loss:.3f}"]
-        words += [] if rate is None else [f"{rate:.1f} steps/s"]
-    return ", ".join(words)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -16,7 +17,7 @@ import typer
 from flows.cli.terminal import echo
 
 WATCH_SECONDS = 1.0
-
+SCREENS = {"DISPLAY", "WAYLAND_DISPLAY"}  # a desktop's variables: without one a browser would take the terminal
 
 app = typer.Typer()
 
@@ -25,6 +26,7 @@ app = typer.Typer()
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and show it anew until the night ends.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts: everything that is known.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Open the page that follows the night by itself.")] = False,
 ) -> None:
     """Show what the night of this project does: what runs, is done, failed or waits, and when it should end.
 
@@ -34,7 +36,8 @@ def status(
     \b
     Examples:
       nada status
-      nada status --watch
+      nada status --watch     with the latest pictures, where the terminal has colours
+      nada status --page      pictures, losses and what is left, in a browser
       nada status --json | jq .expected_end
     """
     from tasks.status.status_file import GOING, load_status
@@ -43,18 +46,23 @@ def status(
         now = load_status()
         typer.echo(json.dumps({"state": "none"} if now is None else asdict(now), indent=2))
         return
+    if page:
+        _open_page()
+        return
     from rich.live import Live
 
     from flows.cli.display import make_console
-    from flows.cli.status_view import status_view
+    from flows.cli.status.strips import Strips, can_show
+    from flows.cli.status.view import status_view
 
     console = make_console()
     if not watch:
         console.print(status_view(load_status()))
     elif console.is_terminal:
+        shows = can_show(console)
         with Live(status_view(load_status()), console=console, auto_refresh=False) as live:
             while (now := load_status()) is not None and now.state in GOING:
-                live.update(status_view(now), refresh=True)
+                live.update(status_view(now, Strips(now) if shows else None), refresh=True)
                 time.sleep(WATCH_SECONDS)
             live.update(status_view(now), refresh=True)
     else:
@@ -120,10 +128,20 @@ def verify(
         raise typer.Exit(1)
 
 
+def _open_page() -> None:
+    """Say where the page is, and show it where there is a screen."""
+    from tasks.status.live_page import write_page
+
+    address = write_page().resolve().as_uri()
+    echo(address)
+    if sys.stdout.isatty() and (sys.platform in ("darwin", "win32") or SCREENS & set(os.environ)):
+        typer.launch(address)
+
+
 def _follow() -> None:
     """A line in a log whenever the counts change, and the whole status at the end."""
     from flows.cli.display import clock, make_console
-    from flows.cli.status_view import counts, status_view
+    from flows.cli.status.view import counts, status_view
     from tasks.status.status_file import GOING, load_status
 
     said = ""

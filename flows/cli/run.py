@@ -204,12 +204,10 @@ def report(params: ParamsOption = Path("params.yaml")) -> None:
       dvc pull && nada report     look at results that somebody else trained
     """
     from flows.cli.display import make_display
-    from flows.cli.tables import leaderboard_table
-    from flows.cli.telling import say_where
+    from flows.cli.telling import say_where, tell_board
     from tasks.plan.beginning import only_writer
     from tasks.plan.planning import make_plan
     from tasks.plan.wording import count
-    from tasks.report import metrics
     from tasks.report.files import current_records, refresh_report
 
     display = make_display()
@@ -218,7 +216,7 @@ def report(params: ParamsOption = Path("params.yaml")) -> None:
         records = current_records(planned)
         path, night = refresh_report(planned, records)
     failures = {failure.domain: failure.reason for failure in night.failures}
-    display.console.print(leaderboard_table(metrics.leaderboard(records), failures))
+    tell_board(display, records, failures)
     say_where(display, path)
     if planned.to_train:
         display.say(f"\n{count(len(planned.to_train), 'domain')} still to train: nada run", "yellow")

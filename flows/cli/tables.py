@@ -15,6 +15,7 @@ from tasks.plan.planned_row import PlannedRow
 from tasks.plan.wording import capacity_in_words, count, listed, minutes, span, workers_in_words
 from tasks.report.compare import Change
 from tasks.report.score_catalogue import MAIN_SCORES, ScoreInfo
+from tasks.report.triage import Kind
 from tasks.report.wording import lasted
 
 ROWS_SHOWN = 40  # of a long plan
@@ -120,13 +121,16 @@ def changes_table(changes: Sequence[Change], names: tuple[str, str]) -> Renderab
     return sheet
 
 
-def leaderboard_table(board: Sequence[Mapping[str, Any]], failures: Mapping[str, str]) -> RenderableType:
-    """Domains and their scores, lost rows below in red."""
+def leaderboard_table(
+    board: Sequence[Mapping[str, Any]], failures: Mapping[str, str], verdicts: Mapping[str, Kind]
+) -> RenderableType:
+    """Domains, what came of them in a word, and their scores; lost rows below in red."""
     meanings = [meaning for meaning in MAIN_SCORES if any(entry.get(meaning.name) is not None for entry in board)]
     figures = [Column(name, is_number=True) for name in (*(meaning.label for meaning in meanings), "time")]
-    sheet = Sheet(Column("domain"), *figures)
+    sheet = Sheet(Column("domain"), Column("verdict"), *figures)
     for entry in board[:ROWS_SHOWN]:
-        sheet.add(entry["domain"], *(_score(meaning, entry) for meaning in meanings), lasted(entry["seconds"]))
+        domain, scores = entry["domain"], (_score(meaning, entry) for meaning in meanings)
+        sheet.add(domain, verdicts.get(domain, ""), *scores, lasted(entry["seconds"]))
     lost = [Text(f"{domain}: {reason}", style="bold red") for domain, reason in failures.items()]
     return Group(sheet, *_more(len(board), ", in the report and in reports/leaderboard.csv"), *lost)
 

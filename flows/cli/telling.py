@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tasks.plan.plan import Plan
 from tasks.plan.wording import doubts, left_out, listed
 from tasks.report import metrics
 from tasks.report.files import ui_commands
+from tasks.report.triage import triage
 from tasks.store import row_folder
 from tasks.store.record import Record
 
@@ -57,7 +59,7 @@ def tell_leftovers(display: Display, planned: Plan) -> None:
 def tell_outcome(display: Display, outcome: Outcome) -> None:
     """The leaderboard, where everything is, and what to type next."""
     display.console.print()
-    display.console.print(leaderboard_table(metrics.leaderboard(outcome.records), outcome.failures))
+    tell_board(display, outcome.records, outcome.failures)
     say_where(display, outcome.report_path)
     if outcome.left:
         names = listed(outcome.left)
@@ -65,6 +67,12 @@ def tell_outcome(display: Display, outcome: Outcome) -> None:
     if outcome.failures:
         names, failed = " ".join(f"--only {domain}" for domain in outcome.failures), len(outcome.failures)
         display.say(f"\n{failed} failed; the rest is whole. Try again with: nada run {names}", "bold red")
+
+
+def tell_board(display: Display, records: Sequence[Record], failures: Mapping[str, str]) -> None:
+    """The leaderboard, with verdicts."""
+    verdicts = {record.domain: triage(record).kind for record in records}
+    display.console.print(leaderboard_table(metrics.leaderboard(records), failures, verdicts))
 
 
 def say_where(display: Display, report_path: Path | None) -> None:

@@ -35,6 +35,8 @@ Storage = Literal["delta", "full", "fp16"]
 Trouble = Literal["too much", "too little", "elsewhere"]
 """What the figures say of a domain that is not good: it lost its variety, hardly moved, or went to another prompt."""
 
+GLIMPSED = 4
+"""Pictures of a glimpse: few enough to cost nothing, and more than one face."""
 TRACE_NAME = "trace.csv"
 """What a row leaves of its training: columns `step`, `loss` and any others, one line a step; drawn as curves."""
 PROBES_NAME = "probes.csv"
@@ -97,6 +99,15 @@ class Step:
     """News that is worth a line of its own."""
 
 
+class Glimpse(NamedTuple):
+    """What a row looks like on the way: the same latents at each step, so that one sees them change."""
+
+    step: int
+    """Steps behind what is shown."""
+    img_u8: Tensor
+    """[M, 3, R, R] bytes, M at most `GLIMPSED`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RowError:
     """A row that left its pass; the others go on."""
@@ -144,6 +155,14 @@ class Pass(ABC):
         Raises:
             StateError: it is of another row or damaged; nothing of the row was changed.
         """
+
+    def glimpse(self, row: str) -> Glimpse | None:
+        """What the row would show if it ended now, between two steps or after its last one; draws no random number.
+
+        Where somebody looked anyway these are the pictures that he saw, and cost nothing. None: there is nothing to see
+        yet, or this method shows nothing on the way.
+        """
+        return None
 
     @abstractmethod
     def domain(self, row: str) -> Domain:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 PREFECT_FOLDER = ".prefect"
 PREFECT_DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+PORT = 4200  # Prefect's own default; the printed line names it, to be changed where it is taken
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 SPOKEN = ("http", "https")  # schemes of proxies; SOCKS takes a package that is not among ours
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -34,7 +35,8 @@ def settle_environment(project: Path | None = None) -> list[str]:
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # Runs keep their logs in Prefect's own pages; the terminal belongs to the progress lines.
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
@@ -54,7 +56,8 @@ def settle_environment(project: Path | None = None) -> list[str]:
 def prefect_ui_command() -> str:
     """The line that opens Prefect's pages on this project's nights."""
     home = os.environ["PREFECT_HOME"]
-    command = f"PREFECT_HOME={shlex.quote(home)} prefect server start    # then open http://127.0.0.1:4200"
+    settings = f"PREFECT_HOME={shlex.quote(home)} PREFECT_UI_API_URL=/api"  # of whatever port the pages come from
+    command = f"{settings} prefect server start --port {PORT}    # then open http://127.0.0.1:{PORT}/runs"
     if "?" not in home:
         return command
     return f"cd {shlex.quote(str(Path.cwd()))} && {PREFECT_DATABASE}={shlex.quote(_relative_database())} {command}"

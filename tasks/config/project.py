@@ -104,6 +104,11 @@ class Project:
         return self.root / "reports"
 
     @property
+    def live(self) -> Path:
+        """A page that follows the running night, and the latest picture of each of its rows."""
+        return self.reports / "live"
+
+    @property
     def feature_cache(self) -> Path:
         """Features of reference pictures."""
         return self.root / ".cache" / "features"

@@ -63,7 +63,7 @@ def triage(record: Record) -> Triage:
     """The verdict on a finished row; the gravest that its figures prove, by the near ends of their intervals."""
     scores, nearest, making = record.scores, record.nearest, record.making
     kept, (follows, what) = scores["structure_ratio"], _followed(scores)
-    total = sum(nearest.values())
+    total = sum(nearest.values()) or 1  # of a night without prompts
     own = nearest.get(record.row.target, 0) / total
     rivals = {prompt: count / total for prompt, count in nearest.items() if prompt != record.row.target}
     rival = max(rivals, key=lambda prompt: rivals[prompt], default="")

@@ -21,6 +21,7 @@ from nada.methods.base import Pass, RowError, Step
 from nada.methods.picture_goal import PictureGoal
 from nada.methods.sheets import save_webp
 from tasks.row import resume_state
+from tasks.row.glimpses import NOTHING, Glimpses, Shown
 from tasks.row.job import GroupJob, RowJob
 from tasks.row.models import WarmModels, warm_models
 from tasks.row.prepare import prepare
@@ -82,6 +83,7 @@ class Maker:
         self.rows = {row.domain: row for row in rows}
         self.tell, self.folder = tell, folder
         self.clocks = {domain: RowClock() for domain in self.rows}
+        self.glimpses = {domain: Glimpses() for domain in self.rows}
         self.began: tuple[RowJob, ...] = ()
         self.goals: dict[str, Goal] = {}
         self.resumes = rows[0].resumes
@@ -158,7 +160,9 @@ class Maker:
             return
         if step.is_last or now - clock.told >= REPORT_SECONDS:
             clock.told = now
-            self.progress(row, step.done, "make", None if step.loss is None else step.loss.item())
+            loss = None if step.loss is None else step.loss.item()
+            shown = NOTHING if step.is_last else self.glimpses[step.row].take(making, step.row)
+            self.progress(row, step.done, "make", loss, shown=shown)
         if step.is_last:
             try:
                 self.finish(making, row, warm)
@@ -170,7 +174,8 @@ class Maker:
 
     def finish(self, making: Pass, row: RowJob, warm: WarmModels) -> None:
         """Write a row's folder, publish it, and tell of it."""
-        self.progress(row, row.method_object.num_steps(row.config), "save")
+        shown = self.glimpses[row.domain].take(making, row.domain, is_last=True)
+        self.progress(row, row.method_object.num_steps(row.config), "save", shown=shown)
         folder = row_folder.partial_dir(row.domain) if self.folder is None else self.folder / row.domain
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -239,7 +244,25 @@ class Maker:
         except OutputError as err:
             self.progress(row, done, "make", note=f"its state is not saved: {err}")
 
-    def progress(self, row: RowJob, step: int, phase: str, loss: float | None = None, note: str = "") -> None:
+    def progress(
+        self,
+        row: RowJob,
+        step: int,
+        phase: str,
+        loss: float | None = None,
+        note: str = "",
+        shown: Shown = NOTHING,
+    ) -> None:
         """Tell the parent where a row is."""
-        total = row.method_object.num_steps(row.config)
-        self.tell(Progress(domain=row.domain, step=step, total=total, loss=loss, phase=phase, note=note))
+        self.tell(
+            Progress(
+                domain=row.domain,
+                step=step,
+                total=row.method_object.num_steps(row.config),
+                loss=loss,
+                phase=phase,
+                note=note,
+                picture=shown.jpeg,
+                pictured_step=shown.step,
+            )
+        )

@@ -31,6 +31,8 @@ class RunningRow:
     started: str
     left_seconds: float
     """As far as can be foreseen."""
+    pictured_step: int | None = None
+    """Steps behind its latest picture, where it has shown any; see `tasks.status.live_page`."""
 
 
 @dataclass(kw_only=True)
@@ -51,6 +53,8 @@ class Status:
     running: list[RunningRow] = field(default_factory=list)
     done: dict[str, str] = field(default_factory=dict)
     """Domain -> its scores in words."""
+    verdicts: dict[str, str] = field(default_factory=dict)
+    """Domain -> what came of it, in a word; see `tasks.report.triage`."""
     failed: dict[str, str] = field(default_factory=dict)
     """Domain -> reason."""
     waiting: list[str] = field(default_factory=list)

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 
 from nada.errors import OutputError
 from tasks.plan.queue import RowQueue, forecast
+from tasks.report.triage import triage
 from tasks.report.wording import scores_in_words
+from tasks.status import live_page
 from tasks.status.speed import Rates
 from tasks.status.status_file import RunningRow, State, Status, save_status
 from tasks.store.record import Record
@@ -34,8 +36,10 @@ class StatusWriter:
         self._workers = 1
         self._rates = Rates()
         self._since: dict[str, float] = {}
+        self._pictured: dict[str, int] = {}
         self._lock = threading.Lock()
         self._written = 0.0
+        live_page.begin()
         self._write()
 
     def running(self, waiting: RowQueue, workers: int, current: int) -> None:
@@ -47,6 +51,8 @@ class StatusWriter:
 
     def progress(self, progress: Progress) -> None:
         """News of a running row."""
+        if progress.picture is not None and live_page.show(progress.domain, progress.picture):
+            self._pictured[progress.domain] = progress.pictured_step
         with self._lock:
             rate = self._rates.rate(progress)
             began = self._since.setdefault(progress.domain, time.time())
@@ -59,6 +65,7 @@ class StatusWriter:
                 steps_per_second=rate,
                 started=_iso(datetime.fromtimestamp(began)),
                 left_seconds=self._left_seconds(progress, rate, began),
+                pictured_step=self._pictured.get(progress.domain),
             )
             others = [other for other in self.status.running if other.domain != progress.domain]
             self.status.running = sorted([*others, row], key=lambda row: row.started)
@@ -69,6 +76,7 @@ class StatusWriter:
         with self._lock:
             self._ended(record.domain)
             self.status.done[record.domain] = scores_in_words(record)
+            self.status.verdicts[record.domain] = triage(record).kind
             self._write_now_and_then()
 
     def failed(self, domain: str, reason: str) -> None:
@@ -118,6 +126,7 @@ class StatusWriter:
             status.left = list(night.left)
         with suppress(OutputError):
             save_status(status)
+            live_page.tell(status)
         self._written = time.monotonic()
 
 

@@ -5,15 +5,20 @@ The store is `.mlflow/` beside params.yaml, or whatever MLFLOW_TRACKING_URI name
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from tasks.config.project import HERE
 
 SQLITE = "sqlite:///"
+PORT = 5000  # MLflow's own default; the printed line names it, to be changed where it is taken
+EXPERIMENTS_NAME = "experiments"
+"""Lines of `STORE EXPERIMENT` beside the project's own store; it may be removed, the next night writes it."""
 # As SQLAlchemy reads an address, more or less: a password may hold anything but an @.
 _ADDRESS = re.compile(r"(?P<scheme>\b[A-Za-z][\w+.-]*://)(?P<user>[^\s:/@'\"]*(?::[^\s@'\"]*)?@)?(?P<rest>[^\s'\"]*)")
 
@@ -35,10 +40,45 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def ui_command() -> str:
-    """The line that opens MLflow's pages on this store."""
-    command = f"mlflow ui --backend-store-uri {shlex.quote(without_secrets(tracking_uri()))}"
+    """What opens the list of runs in MLflow's pages: their address on a server, or the line that starts one."""
+    uri = tracking_uri()
+    if uri.startswith("http"):
+        return f"{without_secrets(uri).rstrip('/')}/{runs_page()}"
+    command = f"mlflow ui --backend-store-uri {shlex.quote(without_secrets(uri))} --port {PORT}"
     is_relative = is_own() and not Path(_own_path()).is_absolute()
-    return f"cd {shlex.quote(str(Path.cwd()))} && {command}" if is_relative else command
+    command = f"cd {shlex.quote(str(Path.cwd()))} && {command}" if is_relative else command
+    return f"{command}    # then open http://127.0.0.1:{PORT}/{runs_page()}"
+
+
+def runs_page() -> str:
+    """Where MLflow lists the runs, below a server's address; its front page where no night has run yet.
+
+    An experiment opens on an overview of traces, of which nights have none.
+    """
+    try:
+        lines = (HERE.mlflow / EXPERIMENTS_NAME).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    known = dict(line.split(" ", 1) for line in lines if " " in line)
+    number = known.get(_experiment_name(tracking_uri()), "")
+    return f"#/experiments/{quote(number)}/runs?workflowType=machine_learning" if number else ""
+
+
+def note_experiment(uri: str, experiment_id: str) -> None:
+    """Remember where a store keeps this project's runs; a folder that cannot be written costs the link alone."""
+    line = f"{_experiment_name(uri)} {experiment_id}\n"
+    path = HERE.mlflow / EXPERIMENTS_NAME
+    with suppress(OSError, UnicodeDecodeError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or line not in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line)
+
+
+def _experiment_name(uri: str) -> str:
+    """Of a store and its experiment, without what the address holds of secrets."""
+    chosen = os.environ.get("MLFLOW_EXPERIMENT_NAME", "")
+    return hashlib.sha256(f"{uri} {chosen}".encode()).hexdigest()[:16]
 
 
 def without_secrets(text: str) -> str:

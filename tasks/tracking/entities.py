@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.report.score_catalogue import MAIN_SCORES
+from tasks.report.triage import triage
 from tasks.store.record import Record
 
 Point = tuple[str, float, int, int]
@@ -44,8 +45,11 @@ def curves(path: Path, group: str, started: int, ended: int) -> Iterator[Point]:
 
 
 def final_points(record: Record, when: int) -> Iterator[Point]:
-    """Scores under their own names, intervals of the first ones under `<name>/low`, seconds under `seconds/<phase>`."""
+    """Scores under their own names, intervals of the first ones under `<name>/low`, seconds under `seconds/<phase>`,
+    and the step whose result is kept.
+    """
     values = {name: score.value for name, score in record.scores.items()}
+    values["kept_step"] = record.making.kept_step
     for meaning in MAIN_SCORES:
         if (score := record.scores.get(meaning.name)) is not None:
             values |= {f"{meaning.name}/low": score.low, f"{meaning.name}/high": score.high}
@@ -66,6 +70,14 @@ def hash_tags(record: Record, folder: Path) -> dict[str, str]:
         tags["nada.weights.path"] = ", ".join(str(folder / name) for name in making.weights)
         tags["nada.weights.sha256"] = ", ".join(entry.sha256 for entry in making.weights.values())
     return tags
+
+
+def verdict_tags(record: Record) -> dict[str, str]:
+    """What came of a row, why, and what to try next; MLflow shows the note as the run's description."""
+    found = triage(record)
+    note = f"{found.kind}: {found.evidence}" + (f"; {found.advice}" if found.advice else "")
+    tags = {"nada.verdict": found.kind, "nada.evidence": found.evidence, "mlflow.note.content": note}
+    return tags | ({"nada.advice": found.advice} if found.advice else {})
 
 
 def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

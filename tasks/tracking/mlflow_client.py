@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nada.errors import NadaError
@@ -159,8 +160,17 @@ def own_tags(kind: str) -> dict[str, str]:
         return tags  # a container's user may have no name
 
 
-def log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
-    """Nested sections as parameters with dotted names."""
+def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    """Tags of a run, in one call."""
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(name, text) for name, text in tags.items()])
+
+
+def log_params(
+    client: MlflowClient, run_id: str, params: Mapping[str, Any], known: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Nested sections as parameters with dotted names, those aside that the run has."""
     from mlflow.entities import Param
 
     named: dict[str, str] = {}
@@ -168,7 +178,7 @@ def log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> 
         while name in named:  # names that differ in what MLflow does not accept
             name += "_"
         named[name] = value[:VALUE_LENGTH]
-    entries = [Param(name, value) for name, value in named.items()]
+    entries = [Param(name, value) for name, value in named.items() if name not in known]
     for start in range(0, len(entries), PARAMS_PER_BATCH):
         client.log_batch(run_id, params=entries[start : start + PARAMS_PER_BATCH])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -19,6 +19,10 @@ class Progress:
     """`load`, `prepare`, `make`, `save` or `judge`."""
     note: str = ""
     """News that is worth a line of its own."""
+    picture: bytes | None = field(default=None, repr=False)
+    """A JPEG of what the row shows by now; see `nada.methods.base.Glimpse`."""
+    pictured_step: int = 0
+    """Steps behind it."""
 
 
 def is_of_all(news: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,11 @@ import torch
 
 from flows.cli.display import Display, make_console
 from nada.checkpoints import load_generator, save_generator
+from nada.errors import CheckpointError
 from nada.hashing import sha256_file
 from tasks.config.project import HERE
+from tasks.library.domains import open_domain
+from tasks.library.sample import samples
 from tasks.plan.planning import make_plan
 from tasks.store.record import FileEntry, read_record, write_entry
 from tests.conftest import tiny_generator
@@ -73,6 +77,8 @@ def test_the_terminal_tells_the_whole_night_in_plain_lines(night: tuple[Path, Ou
         "3 domains: 3 to train, 0 current.",
         "sketch: making, step 4/4, loss ",
         "robot: done in ",
+        "Live     file://",
+        "/#/experiments/1/runs?workflowType=machine_learning",
         "broken: FAILED; step 0: the loss is inf",
         "Report   ",
         "MLflow   mlflow ui --backend-store-uri sqlite:///",
@@ -121,6 +127,59 @@ def test_the_report_shows_pictures_and_the_lost_row(night: tuple[Path, Outcome])
     assert html.count("data:image/webp;base64,") == SHOWN
     assert "step 0: the loss is inf" in html
     assert "nada run --only broken" in html
+
+
+def test_prefect_names_its_tasks_by_domain_and_keeps_what_workers_tell(night: tuple[Path, Outcome]) -> None:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        runs = {run.id: run.name for run in client.read_task_runs()}
+        logs = [(runs.get(log.task_run_id), log.message) for log in client.read_logs()]
+    assert {"make sketch", "judge sketch", "make broken", "retrieve", "report", "record in MLflow"} <= set(
+        runs.values()
+    )
+    assert not [name for name in runs.values() if re.search(r"-[0-9a-f]{3}$", name)]
+    told = [message for name, message in logs if name == "make sketch"]
+    assert any(message.startswith("making, step 4/4, loss ") for message in told), logs
+    assert any("NonFiniteLossError" in message for name, message in logs if name == "make broken")
+
+
+def test_the_live_page_has_the_whole_night_and_each_row_as_it_is_kept(night: tuple[Path, Outcome]) -> None:
+    live = night[0] / "reports" / "live"
+    assert sorted(path.name for path in live.iterdir()) == ["index.html", "night.js", "robot.jpg", "sketch.jpg"]
+    news = json.loads((live / "night.js").read_text().removeprefix("show(").removesuffix(");\n"))
+    assert (news["state"], set(news["done"]), set(news["failed"])) == ("finished", {"robot", "sketch"}, {"broken"})
+    assert (live / news["report_href"]).is_file()
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint:UserWarning", "ignore::FutureWarning")  # of MLflow, as it is loaded
+def test_the_registry_gives_a_domain_that_draws_from_seeds_or_says_what_brings_it(after_night: Project) -> None:
+    import mlflow
+    import numpy as np
+
+    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    sketch = mlflow.pyfunc.load_model("models:/nada-sketch@best")
+    pictures = sketch.predict([3, 5])
+    assert (pictures.shape, pictures.dtype) == ((2, 16, 16, 3), np.uint8)
+    expected = next(samples(open_domain("sketch", HERE.params, "cpu"), 1, 5, 1.0))[0].permute(1, 2, 0).numpy()
+    assert np.array_equal(pictures[1], expected)
+    assert np.array_equal(sketch.predict([5])[0], expected)
+    assert not np.array_equal(sketch.predict([5], params={"truncation_psi": 0.3})[0], expected)
+
+    weights = HERE.adapted / "sketch" / "generator.safetensors"
+    shutil.copyfile(HERE.adapted / "robot" / "generator.safetensors", weights)
+    with pytest.raises(
+        CheckpointError, match=r"^weights/adapted/sketch/generator.safetensors: other bytes than this ver"
+    ):
+        mlflow.pyfunc.load_model("models:/nada-sketch@best")
+    weights.unlink()
+    with pytest.raises(
+        CheckpointError, match=r"not here; `dvc checkout weights/adapted` or, where its cache lacks them,"
+    ):
+        mlflow.pyfunc.load_model("models:/nada-sketch@best")
+    os.chdir("weights")
+    with pytest.raises(CheckpointError, match=r"no project here; run this in the project's folder \(/"):
+        mlflow.pyfunc.load_model("models:/nada-sketch@best")
 
 
 def test_mlflow_has_a_parent_with_a_child_per_row(night: tuple[Path, Outcome]) -> None:

@@ -25,7 +25,7 @@ from nada.methods.adapt.config import AdaptConfig, SelectionConfig
 from tasks.config.model import Params
 from tasks.config.row import Row
 from tasks.store.record import NUM_STYLE, STYLE, FileEntry, Record
-from tasks.tracking import mlflow_client, mlflow_store
+from tasks.tracking import mlflow_client, mlflow_store, row_runs
 from tasks.tracking.address import ui_command
 from tasks.tracking.refusals import StoreRefusedError
 from tests.records import EVALUATION_KEY, KEY, make_record, make_score
@@ -66,7 +66,13 @@ def record(key: str = KEY, evaluation: str = EVALUATION_KEY, domain: str = ROW.d
     return make_record(
         domain,
         ROW.target,
-        {"retrieval_accuracy": make_score(0.75), "frechet_to_reference": nothing},
+        {
+            "retrieval_accuracy": make_score(0.75),
+            "structure_ratio": make_score(0.9),
+            "directional_similarity": make_score(0.3),
+            "colour_distance": nothing,
+        },
+        {ROW.target: 16},
         config=AdaptConfig(selection=SelectionConfig(k="auto")),
         making={"key": key, "files": {"generator.safetensors": FileEntry(sha256="beef", num_bytes=3)}},
         evaluation={"key": evaluation, "making_key": key},
@@ -91,7 +97,8 @@ def client(night: mlflow_store.NightRun) -> Any:
 
 def test_the_store_lies_in_the_project(project: Path, night: mlflow_store.NightRun) -> None:
     assert night.tracking_uri == f"sqlite:///{project}/.mlflow/mlflow.db"
-    assert ui_command() == f"mlflow ui --backend-store-uri {night.tracking_uri}"
+    page = f"http://127.0.0.1:5000/#/experiments/{night.experiment_id}/runs?workflowType=machine_learning"
+    assert ui_command() == f"mlflow ui --backend-store-uri {night.tracking_uri} --port 5000    # then open {page}"
     assert (project / ".mlflow" / "mlflow.db").is_file()
     assert not (project / "mlruns").exists()
 
@@ -111,8 +118,9 @@ def test_the_pictures_that_a_row_learned_from_are_its_dataset(project: Path, nig
     row = replace(other.making.row, style_images="photos.zip")
     told = {STYLE: "c" * 64, NUM_STYLE: "12"}
     styled = replace(other, making=other.making.model_copy(update={"row": row, "provenance": told}))
-    run = client(night).get_run(mlflow_store.record_row(night, styled, folder_of_a_row(project)))
-    (entry,) = run.inputs.dataset_inputs
+    run = client(night).get_run(row_runs.record_row(night, styled, folder_of_a_row(project)))
+    prompts, entry = sorted(run.inputs.dataset_inputs, key=lambda entry: entry.dataset.name)
+    assert (prompts.dataset.name, prompts.dataset.digest) == ("prompts", night.prompts.sha256[:36])
     assert (entry.dataset.name, entry.dataset.digest) == ("style_images", "c" * 36)
     assert json.loads(entry.dataset.source) == {"uri": "photos.zip"}
     assert json.loads(entry.dataset.profile) == {"num_images": 12}
@@ -120,7 +128,7 @@ def test_the_pictures_that_a_row_learned_from_are_its_dataset(project: Path, nig
 
 def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path, night: mlflow_store.NightRun) -> None:
     assert mlflow_store.unrecorded(night, [record()]) == [record()]
-    run_id = mlflow_store.record_row(night, record(), folder_of_a_row(project))
+    run_id = row_runs.record_row(night, record(), folder_of_a_row(project))
     assert mlflow_store.unrecorded(night, [record(), record("f" * 64)]) == [record("f" * 64)]
 
     run = client(night).get_run(run_id)
@@ -140,15 +148,23 @@ def test_a_finished_row_is_one_child_with_curves_scores_and_hashes(project: Path
     assert run.data.metrics["retrieval_accuracy"] == 0.75
     assert set(run.data.metrics) == {
         "retrieval_accuracy", "retrieval_accuracy/low", "retrieval_accuracy/high",
-        "seconds/make", "seconds/judge", "seconds/total", "train/loss", "train/directional",
+        "structure_ratio", "structure_ratio/low", "structure_ratio/high",
+        "directional_similarity", "directional_similarity/low", "directional_similarity/high",
+        "seconds/make", "seconds/judge", "seconds/total", "train/loss", "train/directional", "kept_step",
     }  # fmt: skip
 
     curve = client(night).get_metric_history(run_id, "train/loss")
     assert [point.step for point in curve] == list(range(1, NUM_STEPS + 1))
     assert curve[-1].value == pytest.approx(1 / NUM_STEPS)
 
+    assert run.data.tags["nada.verdict"] == "unproven"
+    assert run.data.tags["mlflow.note.content"].startswith(
+        "unproven: 100% find their prompt, 90% of the variety kept; "
+    )
+    assert run.data.metrics["kept_step"] == NUM_STEPS
+
     artifacts = {file.path for file in client(night).list_artifacts(run_id)}
-    assert artifacts == {"samples.jpg", "trace.csv"}
+    assert artifacts == {"samples.jpg", "trace.csv", "model"}
 
 
 def test_three_hundred_steps_are_written_in_few_calls(
@@ -164,12 +180,12 @@ def test_three_hundred_steps_are_written_in_few_calls(
         log_batch(self, run_id, metrics=metrics, **rest)
 
     monkeypatch.setattr(MlflowClient, "log_batch", counting)
-    mlflow_store.record_row(night, record("b" * 64), folder_of_a_row(project))
-    assert [size for size in sizes if size] == [2 * NUM_STEPS + 6]
+    row_runs.record_row(night, record("b" * 64), folder_of_a_row(project))
+    assert [size for size in sizes if size] == [2 * NUM_STEPS + 13]
 
 
 def test_a_failed_row_is_one_failed_child_with_its_reason(night: mlflow_store.NightRun) -> None:
-    run_id = mlflow_store.record_failure(night, ROW, "c" * 64, "NonFiniteLossError: loss is nan at step 3" + "." * 9000)
+    run_id = row_runs.record_failure(night, ROW, "c" * 64, "NonFiniteLossError: loss is nan at step 3" + "." * 9000)
     run = client(night).get_run(run_id)
     assert run.info.status == "FAILED"
     assert run.data.tags["nada.error"].startswith("NonFiniteLossError: loss is nan at step 3")
@@ -179,7 +195,7 @@ def test_a_failed_row_is_one_failed_child_with_its_reason(night: mlflow_store.Ni
 def test_a_store_is_asked_about_a_row_only_until_it_is_known(
     project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mlflow_store.record_row(night, record("d" * 64), folder_of_a_row(project))
+    row_runs.record_row(night, record("d" * 64), folder_of_a_row(project))
     known = project / ".mlflow" / "recorded"
     known.write_text("torn line\n")
     assert mlflow_store.unrecorded(night, [record("d" * 64)]) == []  # asked, and remembered again
@@ -190,7 +206,7 @@ def test_a_store_is_asked_about_a_row_only_until_it_is_known(
 def test_a_store_that_was_made_anew_knows_nothing(
     project: Path, night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mlflow_store.record_row(night, record("e" * 64), folder_of_a_row(project))
+    row_runs.record_row(night, record("e" * 64), folder_of_a_row(project))
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
     another = mlflow_store.start_night(params(), [ROW], "night")
     assert mlflow_store.unrecorded(another, [record("e" * 64)]) == [record("e" * 64)]
@@ -269,9 +285,9 @@ def test_a_locked_store_refuses_within_seconds_and_takes_the_row_later_once(
     with closing(sqlite3.connect(project / ".mlflow" / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OutputError, match=r"mlflow.db: database is locked"):
-            mlflow_store.record_row(night, record(key), folder)
+            row_runs.record_row(night, record(key), folder)
     assert mlflow_store.unrecorded(night, [record(key)]) == [record(key)]
-    mlflow_store.record_row(night, record(key), folder)
+    row_runs.record_row(night, record(key), folder)
     assert runs_of(night, key) == ["FINISHED"]
 
 
@@ -282,24 +298,24 @@ def test_a_row_that_was_recorded_by_half_or_before_has_one_run_in_the_end(
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
         with pytest.raises(OutputError, match="No space left"):
-            mlflow_store.record_row(night, record(key), folder)
+            row_runs.record_row(night, record(key), folder)
     assert runs_of(night, key) == ["RUNNING"]
     for _ in range(2):
-        mlflow_store.record_row(night, record(key), folder)
+        row_runs.record_row(night, record(key), folder)
     assert runs_of(night, key) == ["FINISHED"]
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
         with pytest.raises(OutputError, match="No space left"):
-            mlflow_store.record_row(night, record(key), folder)
+            row_runs.record_row(night, record(key), folder)
     assert mlflow_store.unrecorded(night, [record(key), record()]) == [record(key)]  # though it was, for a while
 
 
 def test_two_domains_that_are_made_alike_keep_their_runs(project: Path, night: mlflow_store.NightRun) -> None:
     key, folder = "3" * 64, folder_of_a_row(project)
     one, two = record(key), record(key, domain="twin")
-    mlflow_store.record_row(night, one, folder)
+    row_runs.record_row(night, one, folder)
     assert mlflow_store.unrecorded(night, [one, two]) == [two]
-    mlflow_store.record_row(night, two, folder)
+    row_runs.record_row(night, two, folder)
     assert mlflow_store.unrecorded(night, [one, two]) == []
     assert runs_of(night, key) == ["FINISHED", "FINISHED"]
 
@@ -311,10 +327,10 @@ def test_a_row_that_is_lost_ends_no_run_of_a_domain_that_is_made_alike(
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_artifact", refuse)
         with pytest.raises(OutputError, match="No space left"):
-            mlflow_store.record_row(night, record(key), folder)
-    mlflow_store.record_failure(night, replace(ROW, domain="twin"), key, "lost")
+            row_runs.record_row(night, record(key), folder)
+    row_runs.record_failure(night, replace(ROW, domain="twin"), key, "lost")
     assert sorted(runs_of(night, key)) == ["FAILED", "RUNNING"]
-    mlflow_store.record_failure(night, ROW, key, "lost")
+    row_runs.record_failure(night, ROW, key, "lost")
     assert runs_of(night, key) == ["FAILED", "FAILED"]
 
 
@@ -323,11 +339,11 @@ def test_a_row_that_is_judged_anew_has_a_new_run_tonight_and_keeps_that_of_the_n
 ) -> None:
     key, folder = "4" * 64, folder_of_a_row(project)
     before, anew = record(key), record(key, evaluation="9" * 64)
-    mlflow_store.record_row(night, before, folder)
+    row_runs.record_row(night, before, folder)
     tonight = mlflow_store.start_night(params(), [ROW], "tonight")
     assert mlflow_store.unrecorded(tonight, [before, anew]) == [anew]
     for _ in range(2):
-        mlflow_store.record_row(tonight, anew, folder)
+        row_runs.record_row(tonight, anew, folder)
     runs = client(night).search_runs([night.experiment_id], f"tags.`nada.key` = '{key}'")
     assert {run.data.tags["nada.evaluation"]: run.data.tags["mlflow.parentRunId"] for run in runs} == {
         EVALUATION_KEY: night.run_id,
@@ -404,7 +420,7 @@ def test_a_copy_of_a_project_keeps_its_artifacts_to_itself(
     before = sorted((project / ".mlflow").rglob("*"))
     monkeypatch.chdir(copy)
     there = mlflow_store.start_night(params(), [ROW], "night of the copy")
-    mlflow_store.record_row(there, record(), folder_of_a_row(copy))
+    row_runs.record_row(there, record(), folder_of_a_row(copy))
     assert sorted((project / ".mlflow").rglob("*")) == before
     assert (copy / ".mlflow" / "artifacts" / there.run_id / "artifacts" / "prompts.json").is_file()
     assert [file.path for file in client(there).list_artifacts(night.run_id)] == ["prompts.json"]  # of before, too

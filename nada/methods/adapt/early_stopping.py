@@ -24,6 +24,7 @@ from nada.judge.features import Embedder, Judge, SetFeatures
 from nada.judge.samples import fixed_latents, render
 from nada.methods.adapt.loop import Adaptation
 from nada.methods.adapt.record import EarlyStoppingRecord
+from nada.methods.base import GLIMPSED, Glimpse
 from nada.methods.models import Models
 
 PROBE_SEED = 20_220_719
@@ -46,9 +47,16 @@ class Validator:
         ws = fixed_latents(models.source, num_images, models.samples.truncation_psi, PROBE_SEED)
         return cls(models.clips.judge, ws, models.clips.judge_config.batch_size, models.device)
 
+    def draw(self, domain: Domain) -> Tensor:
+        """Its pictures, [M, 3, R, R] bytes."""
+        return torch.cat(list(render(domain, self.ws, self.batch_size)))
+
     def see(self, domain: Domain) -> SetFeatures:
         """Render and embed."""
-        img_u8 = torch.cat(list(render(domain, self.ws, self.batch_size)))
+        return self.features(self.draw(domain))
+
+    def features(self, img_u8: Tensor) -> SetFeatures:
+        """Embed pictures."""
         return Judge(clip=self.clip, batch_size=self.batch_size, device=self.device).features(img_u8)
 
 
@@ -103,6 +111,8 @@ class EarlyStopping:
     def __init__(self, adaptation: Adaptation, validator: Validator, source: SetFeatures, goal: Goal) -> None:
         self.adaptation, self.validator, self.source, self.goal = adaptation, validator, source, goal
         self.history = ValidationHistory()
+        self.glimpse: Glimpse | None = None
+        """The first pictures of the latest probe."""
 
     @classmethod
     def of(cls, adaptation: Adaptation, models: Models, goal: Goal) -> EarlyStopping:
@@ -124,11 +134,13 @@ class EarlyStopping:
             return False
         started = time.monotonic()
         with self.adaptation.parameters.averaged():
-            shown = self.validator.see(self.adaptation.target)
+            img_u8 = self.validator.draw(self.adaptation.target)
+            shown = self.validator.features(img_u8)
             self.history.probes.append(look(self.validator.clip, self.goal, self.source, shown, step))
             choice = self.choice
             if choice.step == step:
                 self.history.best = self.adaptation.parameters.snapshot()
+        self.glimpse = Glimpse(step, img_u8[:GLIMPSED].clone())  # not a view, which would keep all of them
         self.history.seconds += time.monotonic() - started
         return choice.stop
 

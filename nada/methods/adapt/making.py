@@ -15,14 +15,25 @@ from torch import Tensor
 from nada.errors import NadaError
 from nada.generators.light.generator import LightGenerator
 from nada.generators.registry import Network
+from nada.judge.samples import fixed_latents, render
 from nada.methods.adapt import artifact
 from nada.methods.adapt.config import AdaptConfig
-from nada.methods.adapt.early_stopping import EarlyStopping, ValidationHistory, write_probes
+from nada.methods.adapt.early_stopping import PROBE_SEED, EarlyStopping, ValidationHistory, write_probes
 from nada.methods.adapt.loop import Adaptation
 from nada.methods.adapt.parametrisation import begin_target
 from nada.methods.adapt.record import AdaptRecord, Rounding
 from nada.methods.adapt.trace import write_trace
-from nada.methods.base import PROBES_NAME, TRACE_NAME, Assignment, Made, Pass, RowError, Step
+from nada.methods.base import (
+    GLIMPSED,
+    PROBES_NAME,
+    TRACE_NAME,
+    Assignment,
+    Glimpse,
+    Made,
+    Pass,
+    RowError,
+    Step,
+)
 from nada.methods.models import Models
 
 VALIDATION = "choice."  # begins the names of early stopping's tensors in a saved state
@@ -49,6 +60,10 @@ class AdaptPass(Pass):
         """See `Pass.load_state_dict`."""
         return self._rows[row].load_state_dict(tensors)
 
+    def glimpse(self, row: str) -> Glimpse | None:
+        """See `Pass.glimpse`."""
+        return self._rows[row].glimpse()
+
     def domain(self, row: str) -> Network | LightGenerator:
         """The adapted generator, its weights rounded where its file will round them."""
         return self._rows[row].kept
@@ -66,6 +81,8 @@ class AdaptedRow:
         self.kept: Network | LightGenerator
         """What the row keeps, after its last step."""
         self.rounding: Rounding | None = None
+        self.is_over = False
+        """Whether the target holds what the row keeps."""
 
     @cached_property
     def source(self) -> Network | LightGenerator:
@@ -118,6 +135,26 @@ class AdaptedRow:
         if self.assignment.storage == "fp16":
             assert isinstance(self.kept, Network)
             self.rounding = artifact.round_as_stored(self.assignment.row, self.kept, self.models)
+        self.is_over = True
+
+    @property
+    def kept_step(self) -> int:
+        """After which the kept weights were taken."""
+        return len(self.adaptation.trace) if self.stopping is None else self.stopping.choice.step
+
+    def glimpse(self) -> Glimpse | None:
+        """The latest probe's pictures, or, where no judge looks on and at the end, a few on the same latents."""
+        if self.is_over:
+            return Glimpse(self.kept_step, self._draw(self.kept))
+        if self.stopping is not None:
+            return self.stopping.glimpse
+        with self.adaptation.parameters.averaged():
+            return Glimpse(len(self.adaptation.trace), self._draw(self.target))
+
+    def _draw(self, generator: Network | LightGenerator) -> Tensor:
+        source, psi = self.models.source, self.models.samples.truncation_psi
+        ws = self.models.keep("glimpsed", lambda: fixed_latents(source, GLIMPSED, psi, PROBE_SEED))
+        return torch.cat(list(render(generator, ws, GLIMPSED)))
 
     def save(self, folder: Path) -> Made:
         """See `Pass.save`."""
@@ -128,7 +165,7 @@ class AdaptedRow:
             write_probes(folder / PROBES_NAME, self.stopping.history.probes)
         return Made(
             trained_steps=len(trace),
-            kept_step=len(trace) if self.stopping is None else self.stopping.choice.step,
+            kept_step=self.kept_step,
             bases=bases,
             micro_batch=self.adaptation.micro_batch.size,
             part=AdaptRecord(

@@ -98,7 +98,7 @@ def test_a_question_mark_in_the_folder_begins_no_query(environment: pytest.Monke
     environment.chdir(tmp_path)
     settle_environment()
     assert PREFECT_DATABASE not in os.environ
-    assert prefect_ui_command().startswith(f"PREFECT_HOME={tmp_path}/.prefect prefect")
+    assert prefect_ui_command().startswith(f"PREFECT_HOME={tmp_path}/.prefect PREFECT_UI_API_URL=/api prefect server")
 
 
 def test_a_folder_that_was_removed_is_no_traceback(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

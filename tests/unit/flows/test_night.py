@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -44,10 +44,8 @@ class Heard:
 class Shut:
     """A outbox whose store refuses."""
 
-    def write(self) -> None:
+    def write_last(self) -> None:
         raise OutputError("mlflow: database is locked")
-
-    write_last = write
 
 
 def test_a_lost_mlflow_store_is_told_and_the_night_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,12 +54,8 @@ def test_a_lost_mlflow_store_is_told_and_the_night_goes_on(tmp_path: Path, monke
     context = NightContext(None, None, Heard(), status_writer, RowQueue({}), NOW)  # type: ignore[arg-type]
     context.outbox = Shut()  # type: ignore[assignment]
     write_outbox.fn(context)
-    assert not status_writer.status.unrecorded
-    write_outbox.fn(context, last=True)
     assert status_writer.status.unrecorded
     assert context.listener.lines == [  # type: ignore[attr-defined]
-        "MLflow: not recorded now, tried again in minutes, at the end, and by the next night "
-        "(mlflow: database is locked)",
         "MLflow: not recorded now, the next night tries again (mlflow: database is locked)",
     ]
 
@@ -69,8 +63,11 @@ def test_a_lost_mlflow_store_is_told_and_the_night_goes_on(tmp_path: Path, monke
 class Odd:
     """An outbox with an entry that breaks off as nobody foresaw."""
 
-    def write(self) -> None:
-        raise KeyError("an entry's own mistake")
+    def open(self) -> tuple[str, ...]:
+        return ()
+
+    def start(self, refused: Callable[[Exception], None]) -> None:
+        refused(KeyError("an entry's own mistake"))
 
 
 def test_whatever_goes_wrong_while_a_row_is_recorded_costs_its_record_alone(
@@ -79,7 +76,7 @@ def test_whatever_goes_wrong_while_a_row_is_recorded_costs_its_record_alone(
     monkeypatch.chdir(tmp_path)
     context = NightContext(None, None, Heard(), None, RowQueue({}), NOW)  # type: ignore[arg-type]
     context.outbox = Odd()  # type: ignore[assignment]
-    write_outbox.fn(context)
+    open_outbox(context)
     (line,) = context.listener.lines  # type: ignore[attr-defined]
     assert line.startswith(
         "MLflow: not recorded now, tried again in minutes, at the end, and by the next night (KeyError"
@@ -97,12 +94,16 @@ class Opening:
             raise self.answer
         return self.answer
 
+    def start(self, refused: Callable[[Exception], None]) -> None:
+        self.started = True
+
 
 def test_the_store_is_opened_before_anything_is_made_and_only_a_refusal_for_good_ends_the_night() -> None:
     context = NightContext(None, None, Heard(), None, RowQueue({}), NOW)  # type: ignore[arg-type]
     for answer in (("made anew",), StoreError("MLflow: no answer")):
         context.outbox = Opening(answer)  # type: ignore[assignment]
         open_outbox(context)
+        assert context.outbox.started  # type: ignore[attr-defined]
     assert context.listener.lines == [  # type: ignore[attr-defined]
         "MLflow: made anew",
         "MLflow: not recorded now, tried again in minutes, at the end, and by the next night (MLflow: no answer)",

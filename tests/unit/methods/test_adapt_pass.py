@@ -14,6 +14,7 @@ from torch import Tensor
 from nada.clip.goal import PromptPair
 from nada.config import ClipConfig, GuideClipConfig, GuideConfig, JudgeConfig, SamplesConfig
 from nada.errors import NonFiniteLossError, StateError
+from nada.judge.samples import render
 from nada.methods.adapt.config import AdaptConfig
 from nada.methods.adapt.making import AdaptedRow, AdaptPass
 from nada.methods.base import Assignment, RowError, Step
@@ -24,8 +25,15 @@ SKETCH = AdaptConfig(iterations=3)
 CHOSEN = AdaptConfig(iterations=4, stop="auto", probe_every=2, probe_images=4, ema=0.5)
 BROKEN = AdaptConfig(iterations=3, global_weight=1e39)  # the loss overflows at the first step
 HELD = AdaptConfig(iterations=2, in_domain_angle_weight=1.0, elastic_weight=1.0)
-TARGETS = {"sketch": "pencil sketch", "chosen": "neon lights", "broken": "broken glass", "held": "neon lights"}
-CONFIGS = {"sketch": SKETCH, "chosen": CHOSEN, "broken": BROKEN, "held": HELD}
+EASED = AdaptConfig(iterations=3, ema=0.5)
+TARGETS = {
+    "eased": "neon lights",
+    "sketch": "pencil sketch",
+    "chosen": "neon lights",
+    "broken": "broken glass",
+    "held": "neon lights",
+}
+CONFIGS = {"eased": EASED, "sketch": SKETCH, "chosen": CHOSEN, "broken": BROKEN, "held": HELD}
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +177,28 @@ def test_training_may_begin_elsewhere_than_edits_are_measured_from(models: Model
     first = [float(row.adaptation.trace[0].loss) for row in rows.values()]
     assert first[0] != first[1]  # a start that is already elsewhere has made an edit
     assert rows["start"].stopping.history.probes != rows["base"].stopping.history.probes
+
+
+@pytest.mark.parametrize("row", ["sketch", "chosen", "held", "eased"])
+def test_whoever_looks_at_a_row_on_the_way_changes_no_byte_of_it(row: str, models: Models, tmp_path: Path) -> None:
+    undisturbed = begin(models, row)
+    list(undisturbed)
+    watched, seen = begin(models, row), []
+    for step in watched:
+        assert isinstance(step, Step)
+        seen.append(watched.glimpse(row))
+    (tmp_path / "watched").mkdir()
+    (tmp_path / "undisturbed").mkdir()
+    assert files(watched, row, tmp_path / "watched") == files(undisturbed, row, tmp_path / "undisturbed")
+    last = seen[-1]
+    assert last is not None
+    shown = torch.cat(list(render(watched.domain(row), models.keep("glimpsed", lambda: torch.empty(0)), 4)))
+    assert torch.equal(last.img_u8, shown)  # what the row keeps
+
+
+def test_a_judged_row_shows_what_its_probes_saw_and_another_every_step(models: Models) -> None:
+    for row, expected in (("chosen", [None, 2, 2]), ("sketch", [1, 2])):
+        making = begin(models, row)
+        seen = [making.glimpse(row) for _ in islice(making, len(expected))]
+        assert [None if glimpse is None else glimpse.step for glimpse in seen] == expected
+        assert all(glimpse.img_u8.shape == (4, 3, 16, 16) for glimpse in seen if glimpse is not None)

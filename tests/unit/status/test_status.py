@@ -24,7 +24,11 @@ __all__ = ["project"]
 
 
 def record(domain: str) -> Record:
-    return make_record(domain, scores={"retrieval_accuracy": 0.75, "structure_ratio": 0.75})
+    return make_record(
+        domain,
+        scores={"retrieval_accuracy": 0.75, "structure_ratio": 0.75, "directional_similarity": 0.5},
+        nearest={"a target": 16},
+    )
 
 
 @pytest.fixture
@@ -69,7 +73,7 @@ def test_the_status_of_a_running_night_tells_everything_in_plain_lines(
         "Should end about ",
         "50/200  0.410",
         "lost    step 0: the loss is inf",
-        "done  75% find their prompt",
+        "done  off-target  75% find their prompt",
         "Will be left for the next night: long",
         "Waiting: waits",
     ):

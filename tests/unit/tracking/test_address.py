@@ -56,7 +56,9 @@ def test_a_question_mark_in_the_folder_begins_no_query(monkeypatch: pytest.Monke
     odd.mkdir()
     monkeypatch.chdir(odd)
     assert address.tracking_uri() == "sqlite:///.mlflow/mlflow.db"
-    assert address.ui_command() == f"cd '{odd}' && mlflow ui --backend-store-uri sqlite:///.mlflow/mlflow.db"
+    assert address.ui_command().startswith(
+        f"cd '{odd}' && mlflow ui --backend-store-uri sqlite:///.mlflow/mlflow.db --port 5000"
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,17 @@ def test_a_question_mark_in_the_folder_begins_no_query(monkeypatch: pytest.Monke
 )
 def test_only_a_database_of_sqlite_is_a_file(uri: str, path: Path | None) -> None:
     assert address.sqlite_path(uri) == path
+
+
+def test_the_list_of_runs_is_where_one_looks_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:geheim@host/mlflow/")
+    assert address.ui_command() == "https://***@host/mlflow/"  # no night has run yet
+    for number in ("3", "3", "7"):  # made anew
+        address.note_experiment(address.tracking_uri(), number)
+    page = "#/experiments/7/runs?workflowType=machine_learning"
+    assert address.ui_command() == f"https://***@host/mlflow/{page}"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
+    assert address.ui_command() == "https://***@host/mlflow/"
+    assert "geheim" not in (tmp_path / ".mlflow" / "experiments").read_text()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import Any
 
@@ -118,3 +119,53 @@ def test_the_end_of_the_night_does_not_wait_for_ever(store: Store, books: Outbox
     with pytest.raises(OutputError, match="no answer"):
         books.write_last()
     assert clock[0] <= 2 * outbox.LAST_SECONDS
+
+
+def test_whoever_adds_waits_for_no_store_and_the_end_waits_for_what_is_at_it() -> None:
+    answers, asked, store = threading.Event(), threading.Event(), Store()
+
+    def slow(night: Any) -> None:
+        asked.set()
+        assert answers.wait(30)
+        store.take(night, "slow")
+
+    books = Outbox(store.open)
+    books.start(lambda err: pytest.fail(str(err)))
+    books.add(slow)
+    assert asked.wait(30)  # a thread of the outbox's own is at it
+    books.add(partial(store.take, entry="next"))
+    assert store.written == []
+    answers.set()
+    books.write_last()
+    assert store.written == ["slow", "next"]
+
+
+def test_a_thread_that_is_refused_says_so_and_what_runs_is_told_between_entries() -> None:
+    store, refused, told = Store(), threading.Event(), threading.Event()
+    store.shut = True
+
+    def tell(night: Any) -> None:
+        told.set()
+
+    books = Outbox(store.open, tell)
+    books.start(lambda err: refused.set())
+    assert refused.wait(30)
+    assert not told.is_set()
+    store.shut, books._rested = False, 0.0
+    assert told.wait(30)
+    books.write_last()
+
+
+def test_a_night_that_is_broken_off_closes_what_it_opened_and_waits_for_no_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store()
+    books = Outbox(store.open)
+    books.leave(partial(store.take, entry="nothing is open"))
+    books.open()
+    books.leave(partial(store.take, entry="closed"))
+    assert store.written == ["closed"]
+    monkeypatch.setattr(outbox, "LEAVING_SECONDS", 0.01)
+    never = threading.Event()
+    books.leave(lambda night: never.wait(30))
+    never.set()

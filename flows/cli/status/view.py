@@ -8,11 +8,11 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from flows.cli.display import COUNTED, PHASES
 from flows.sheet import Column, Sheet
 from tasks.plan.wording import count, listed
 from tasks.report.wording import lasted
 from tasks.status.status_file import GOING, Status
+from tasks.status.wording import COUNTED, PHASES
 
 SHOWN = 10  # finished rows; failed ones are all shown
 HOW_TO_GO_ON = {
@@ -23,8 +23,13 @@ HOW_TO_GO_ON = {
 STYLES = {"died": "bold red", "broken": "bold red", "interrupted": "yellow", "finished": "green"}
 
 
-def status_view(status: Status | None) -> RenderableType:
-    """Everything that a person wants to know, the most urgent first."""
+def status_view(status: Status | None, pictures: RenderableType | None = None) -> RenderableType:
+    """Everything that a person wants to know, the most urgent first.
+
+    Args:
+        status: of the night; None where none has run.
+        pictures: what running rows show by now, where the terminal can show it.
+    """
     if status is None:
         return Text("No night has run here yet: nada plan shows what one would do, nada run starts it.")
     parts: list[RenderableType] = [Text(headline(status), style=STYLES.get(status.state, "bold"))]
@@ -38,9 +43,11 @@ def status_view(status: Status | None) -> RenderableType:
         parts.append(Text(f"{end}; takes no new rows past {_clock(status.deadline)}" if status.deadline else end))
     if status.running:
         parts += [Text(), running_table(status)]
-    for title, rows, style in (("failed", status.failed, "red"), ("done", _latest(status.done), "green")):
-        if rows:
-            parts += [Text(), _pairs(title, rows, style)]
+        parts += [] if pictures is None else [Text(), pictures]
+    if status.failed:
+        parts += [Text(), _pairs("failed", status.failed, "red")]
+    if status.done:
+        parts += [Text(), done_table(status)]
     if status.left:
         verb = "Will be left" if status.state == "running" else "Left"
         parts += [Text(), Text(f"{verb} for the next night: {listed(status.left)}", style="yellow")]
@@ -97,6 +104,14 @@ def running_table(status: Status) -> Sheet:
             "" if row.steps_per_second is None else f"{row.steps_per_second:.1f}",
             lasted(row.left_seconds),
         )
+    return sheet
+
+
+def done_table(status: Status) -> Sheet:
+    """What came of the latest finished rows, in a word and in figures."""
+    sheet = Sheet(Column("done", style="green"), Column("verdict"), Column("", is_prose=True))
+    for domain, words in _latest(status.done).items():
+        sheet.add(domain, status.verdicts.get(domain, ""), words)
     return sheet
 
 

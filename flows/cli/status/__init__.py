@@ -1,0 +1,1 @@
+"""What `nada status` shows."""
