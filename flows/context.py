@@ -11,6 +11,7 @@ from flows.server import PrefectServer
 from nada.errors import WorkerError
 from tasks.caches import cache_size
 from tasks.context import NightContext, night_name
+from tasks.live import pausing
 from tasks.make import RETRIES_OF_A_DEAD_WORKER
 from tasks.plan.devices import open_pool
 from tasks.plan.plan import Plan
@@ -45,6 +46,8 @@ def open_context(plan: Plan, display: Display) -> Iterator[tuple[NightContext, P
         check_reports_writable()
         plan.check_disk(plan.to_train)
         row_folder.sweep()
+        pausing.resume()  # of a night that was killed in one
+        stack.callback(pausing.resume)
         stack.callback(cache_size.prune)
         stack.callback(row_folder.sweep)  # of workers that were killed, when all have ended
         server = PrefectServer()  # an embedded one starts while the models load

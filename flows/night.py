@@ -7,13 +7,14 @@ only after everything else is done and reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from prefect import flow
-from prefect.futures import PrefectFuture, as_completed
+from prefect.futures import PrefectFuture
 
 from flows.cli.display import Display, clock, make_display
 from flows.cli.terminal import unexpected
@@ -23,6 +24,9 @@ from nada.errors import NadaError
 from tasks.config.params import load_params
 from tasks.context import NightContext
 from tasks.evaluate import evaluate_row, retrieve_rows
+from tasks.live.growing import Growth
+from tasks.live.joining import join
+from tasks.live.pausing import is_paused
 from tasks.make import make_row
 from tasks.plan.beginning import only_writer, plan_to_run
 from tasks.plan.groups import together
@@ -34,6 +38,8 @@ from tasks.status.live_page import page_path
 from tasks.status.prefect_errors import PREFECT_ERRORS
 from tasks.status.summary import announce, summary_of_refusal
 from tasks.store.record import Record
+
+LOOK_SECONDS = 1.0  # between two looks at the CSV and for a pause, while no row ends
 
 
 class RowsFailedError(NadaError):
@@ -82,10 +88,14 @@ def work_through(context: NightContext) -> Iterator[tuple[PlannedRow, Record | E
     is made is judged at once, on the worker that made it.
     """
     running: dict[PrefectFuture[Any], tuple[Callable[..., Any], str]] = {}
+    ended: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
+    growth = Growth(Path(context.plan.params.night.prompts), takes=not context.plan.is_part)
     passes: dict[str, int] = {}  # domain -> the pass that keeps a worker busy with it
 
     def fill() -> None:
-        while len(set(passes.values())) < len(context.pool.workers):
+        is_halted = is_paused()
+        context.status_writer.paused(is_halted)
+        while not is_halted and len(set(passes.values())) < len(context.pool.workers):
             if (domain := context.waiting.take(context.seconds)) is None:
                 return
             number = max(passes.values(), default=0) + 1
@@ -99,14 +109,28 @@ def work_through(context: NightContext) -> Iterator[tuple[PlannedRow, Record | E
 
     def start(task: Any, domain: str, number: int) -> None:
         passes[domain] = number
-        running[task.submit(domain, context)] = task, domain
+        future = task.submit(domain, context)
+        running[future] = task, domain
+        future.add_done_callback(ended.put)
 
     fill()
     for record in current_records(context.plan):  # thousands of records; the workers need none of them
         context.records[record.domain] = record
-    while running:
-        future = next(as_completed(list(running)))
+    while running or (is_paused() and context.waiting.would_take(context.seconds)):
+        take_up(context, growth, set(passes))
+        try:
+            future = ended.get(timeout=LOOK_SECONDS)
+        except Empty:
+            fill()  # new rows, or a pause that is over
+            continue
         (task, domain), result = running.pop(future), outcome(future)
+        if task is make_row and result is None:
+            del passes[domain]
+            context.waiting.put_back(domain)
+            context.status_writer.made_way(domain)
+            context.listener.say(f"{clock()} {domain}: paused; its state is saved", "yellow")
+            fill()
+            continue
         if task is make_row and not isinstance(result, Exception):
             start(evaluate_row, domain, passes[domain])
             continue
@@ -114,6 +138,15 @@ def work_through(context: NightContext) -> Iterator[tuple[PlannedRow, Record | E
         fill()  # before the row is booked: no worker waits for MLflow
         yield context.plan.by_domain[domain], result
         fill()  # rows that waited for this one's result
+
+
+def take_up(context: NightContext, growth: Growth, running: Collection[str]) -> None:
+    """Let rows that were added to the CSV join the night."""
+    found = growth.look(context.plan)
+    if found.problem:
+        context.listener.say(f"{clock()} {found.problem}", "yellow")
+    if found.plan is not None:
+        join(context, found.plan, found.added, running)
 
 
 def outcome(future: PrefectFuture[Any]) -> Any:

@@ -16,6 +16,7 @@ from tasks.plan.planned_row import PlannedRow
 from tasks.row.verify import Comparison, compare, remake_job
 from tasks.store import row_folder
 from tasks.store.record import Record
+from tasks.variants.rows import expanded
 from tasks.workers.group import RowGroup
 from tasks.workers.local import WorkerPool
 from tasks.workers.pool import EVALUATE_ROW, WorkerSpec
@@ -32,7 +33,9 @@ def verify(plan: Plan, domains: Sequence[str], display: Display) -> list[str]:
     Raises:
         InputError: a domain is not finished, its inputs have changed since, or this machine lacks its device.
     """
-    chosen = [planned for planned in plan.rows if planned.row.domain in domains or not domains]
+    asked = expanded(domains, plan.by_domain)
+    chosen = [planned for planned in plan.rows if not domains or planned.domain in asked]
+    chosen = [planned for planned in chosen if planned.checkpoint_of is None]  # which was not made by itself
     if domains:
         _check_finished(chosen)
     groups: dict[WorkerSpec, list[tuple[PlannedRow, Record]]] = defaultdict(list)

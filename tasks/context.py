@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from tasks.live.alike import Alike
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.queue import RowQueue
@@ -20,6 +21,7 @@ from tasks.store.record import Record
 from tasks.tracking import mlflow_store
 from tasks.tracking.live_rows import LiveRows
 from tasks.tracking.outbox import Outbox
+from tasks.variants.told import Told, tell
 from tasks.workers.group import RowGroup
 from tasks.workers.news import Progress
 from tasks.workers.pool import Pool
@@ -78,6 +80,10 @@ class NightContext:
         self.prefect_lost = False
         """Whether Prefect's server was gone at the end; waiting for it at exit would take minutes and help nobody."""
         self.logs = RunLogs()
+        self.held: list[str] = []
+        """Rows that are not tried, because rows like them failed alike."""
+        self.stopped = ""
+        """Why they are not, in a line."""
         self._groups: dict[tuple[str, int], RowGroup] = {}
         self._grouping = threading.Lock()
 
@@ -85,6 +91,11 @@ class NightContext:
     def name(self) -> str:
         """The night's name, unique to the second."""
         return night_name(self.started)
+
+    @property
+    def told(self) -> Told:
+        """What readers are told: one record a domain, and how its variants compare."""
+        return tell(self.plan, self.records)
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -102,6 +113,11 @@ class NightContext:
     def live_rows(self) -> LiveRows:
         """What goes to MLflow while rows are made."""
         return LiveRows(self.plan.by_domain)
+
+    @cached_property
+    def alike(self) -> Alike:
+        """Failures that say the same."""
+        return Alike(self.plan.params.night.stop_after_alike)
 
     @property
     def seconds(self) -> float:

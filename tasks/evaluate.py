@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from nada.errors import NadaError
 from tasks.context import NightContext
 from tasks.make import RETRIES_OF_A_DEAD_WORKER, worker_died
+from tasks.plan.planned_row import PlannedRow
 from tasks.store import row_folder
 from tasks.store.record import Record, RecordError
 from tasks.workers.pool import EVALUATE_ROW, RETRIEVE_ROWS, RowFailedError, WorkerDiedError
@@ -44,13 +45,19 @@ def evaluate_row(domain: str, context: NightContext) -> Record:
     return row_folder.read_record(domain)
 
 
+def among_fewer(context: NightContext) -> list[PlannedRow]:
+    """Rows of this night whose pictures found their prompts before further rows joined it."""
+    rows = [planned for planned in context.plan.rows if planned.domain in context.records and not planned.retrieves]
+    return [one for one in rows if context.records[one.domain].retrieval.key != one.keys.retrieval]
+
+
 @task(name="retrieve", task_run_name="retrieve", cache_policy=NO_CACHE)
 def retrieve_rows(context: NightContext) -> None:
     """Let the pictures of rows that were judged in earlier nights find their prompts among those of this one.
 
     What fails costs these figures alone: the next night tries again.
     """
-    rows = context.plan.to_retrieve
+    rows = [*context.plan.to_retrieve, *among_fewer(context)]
     for start in range(0, len(rows), RETRIEVED_AT_ONCE):
         some = rows[start : start + RETRIEVED_AT_ONCE]
         try:

@@ -14,6 +14,7 @@ from tasks.config.project import HERE
 from tasks.context import TRIES_TOGETHER, NightContext
 from tasks.store import row_folder
 from tasks.store.record import Making
+from tasks.variants.checkpoints import take_checkpoint
 from tasks.workers.pool import RowFailedError, WorkerDiedError
 
 RETRIES_OF_A_DEAD_WORKER = 1
@@ -32,18 +33,20 @@ def worker_died(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     retry_condition_fn=worker_died,
     cache_policy=NO_CACHE,
 )
-def make_row(domain: str, context: NightContext) -> Making:
-    """Make one row on a worker, in the pass that it rides in, and publish it.
+def make_row(domain: str, context: NightContext) -> Making | None:
+    """Make one row on a worker, in the pass that it rides in, and publish it; None where it made way for a pause.
 
     What lies there whole in the end counts, whatever kept the worker from telling of it.
     """
     planned = context.plan.by_domain[domain]
     context.logs.open(domain)
     context.plan.check_disk([planned])  # now, and not after hours of training
+    if planned.checkpoint_of is not None:
+        return take_checkpoint(planned)
     tries = runtime.task_run.run_count
     group = context.group_of(domain, tries)
     try:
-        making: Making = group.result(domain)
+        making: Making | None = group.result(domain)
     except NadaError as err:
         if row_folder.is_made(HERE.adapted / domain, domain, planned.keys.making):
             return row_folder.read_making(domain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from nada.errors import NadaError, OutputError, one_line
 from tasks.config.project import HERE
 from tasks.config.prompts import columns_of
 from tasks.context import NightContext
+from tasks.live.alike import kind_of
 from tasks.plan.planned_row import PlannedRow
-from tasks.plan.wording import count, workers_in_words
+from tasks.plan.wording import count, listed, workers_in_words
 from tasks.report import metrics
 from tasks.report.files import folder_name, publish_report, ui_commands
 from tasks.report.page import Failure, Night
@@ -23,6 +25,8 @@ from tasks.store.record import Record
 from tasks.tracking import mlflow_store, row_runs
 from tasks.tracking.address import without_secrets
 from tasks.tracking.refusals import StoreRefusedError
+from tasks.variants.names import domain_of, variant_of
+from tasks.variants.published import publish_domains
 from tasks.workers.pool import RowFailedError
 
 BOARD_LINES = 100  # of the leaderboard in Prefect's pages
@@ -43,11 +47,30 @@ def record_row(context: NightContext, planned: PlannedRow, result: Record | Exce
         context.listener.finished(result)
         context.live_rows.ended(row.domain)
         context.outbox.add(partial(row_runs.record_row, record=result, folder=HERE.adapted / row.domain))
+        publish_taken(context, [domain_of(row.domain)])
+        context.alike.succeeded()
         return
     fail_row(context, planned, result)
+    hold_alike(context, planned, result)
     for follower in context.waiting.drop_followers(row.domain):
         lost = NadaError(f"starts from {row.domain!r}, which failed: {context.reasons[row.domain]}")
         fail_row(context, context.plan.by_domain[follower], lost)
+
+
+def hold_alike(context: NightContext, planned: PlannedRow, error: Exception) -> None:
+    """Try no more rows like those that failed alike."""
+    kinds = context.alike.failed(planned, error)
+    rows = [name for name in context.waiting.domains if kind_of(context.plan.by_domain[name]) in kinds]
+    if not (held := context.waiting.remove(rows)):
+        return
+    recipes = listed(sorted({recipe or method for method, recipe, _ in kinds}))
+    context.held += held
+    context.stopped = (
+        f"{len(context.held)} rows are not tried, for {context.alike.most} in a row failed alike (recipe {recipes}): "
+        f"{context.reasons[planned.domain]}; nada run tries them once that is mended"
+    )
+    context.status_writer.held(held, context.stopped)
+    context.listener.say(context.stopped, "bold red")
 
 
 def fail_row(context: NightContext, planned: PlannedRow, error: Exception) -> None:
@@ -62,6 +85,15 @@ def fail_row(context: NightContext, planned: PlannedRow, error: Exception) -> No
     context.listener.failed(row.domain, reason)
     context.live_rows.ended(row.domain)
     context.outbox.add(partial(row_runs.record_failure, row=row, key=planned.keys.making, error=reason))
+
+
+def publish_taken(context: NightContext, domains: Sequence[str] | None = None) -> None:
+    """Let domains of several rows be the best that is finished; what fails costs the folder of the domain alone."""
+    try:
+        for domain, choice in publish_domains(context.plan, context.records, domains).items():
+            context.listener.say(f"{domain} is {variant_of(choice.name)} now: {choice.why}", "dim")
+    except NadaError as err:
+        context.listener.say(f"The best variant is not published: {err}; nada run does it", "yellow")
 
 
 def _judging(record: Record) -> float:
@@ -109,28 +141,35 @@ def _refused(context: NightContext, err: Exception, what: str) -> None:
 @task(name="report", task_run_name="report", cache_policy=NO_CACHE)
 def write_report(context: NightContext) -> None:
     """Write metrics, leaderboard and report."""
-    trained = {*context.trained, *context.judged}
+    publish_taken(context)  # once more, as pictures have found their prompts anew
+    told = context.told
+    trained = list(dict.fromkeys(map(domain_of, context.trained)))
+    judged = {domain_of(domain) for domain in context.judged}
+    kept = [record.domain for record in told if record.domain not in trained or record.domain in judged]
     described = Night(
         name=f"Night of {context.started:%-d %B %Y, %H:%M}",
         started=context.started.isoformat(timespec="seconds"),
         seconds=context.seconds,
         workers=workers_in_words(context.plan),
-        trained=tuple(context.trained),
-        current=tuple(domain for domain in context.records if domain not in trained or domain in context.judged),
+        trained=tuple(trained),
+        current=tuple(kept),
         failures=tuple(context.failures),
         left=context.waiting.domains,
+        held=tuple(context.held),
+        stopped=context.stopped,
         commands=ui_commands(),
         columns=columns_of(Path(context.plan.params.night.prompts)),
     )
-    records = list(context.records.values())
     context.status_writer.state("reporting")
     try:
-        context.report_path = publish_report(records, described, HERE.reports / folder_name(context.started))
+        context.report_path = publish_report(
+            told.records, described, HERE.reports / folder_name(context.started), told.families
+        )
     except OutputError as err:  # a full disk, say; the rows are whole, and MLflow may be elsewhere
         context.listener.say(f"The report is not written: {err}; nada report writes it", "bold red")
         return
     context.status_writer.state("reporting", report=str(context.report_path.resolve()))
-    board = metrics.leaderboard(records)
+    board = metrics.leaderboard(told.records, told.families)
     if board:
         try:
             create_table_artifact(key="leaderboard", table=board[:BOARD_LINES], description=described.name)
@@ -140,7 +179,7 @@ def write_report(context: NightContext) -> None:
 
 def record_night(context: NightContext) -> None:
     """What earlier nights did not record, then leaderboard and report on MLflow's parent run."""
-    board = metrics.leaderboard(list(context.records.values()))
+    board = metrics.leaderboard(context.told.records, context.told.families)
     page, failed = context.report_path, bool(context.failures)
     mlflow_store.end_night(context.name, failed)
     artifacts = [] if page is None else [page, page.with_name(metrics.CONFUSION_NAME)]

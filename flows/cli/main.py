@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flows import NOTES
 from flows.cli import night, pictures, pipeline, run, weights
+from flows.cli.choosing import commands as choosing
 from flows.cli.photo import commands as photo
 from flows.cli.play import commands as play
 from flows.cli.project import commands as project
@@ -37,6 +38,7 @@ app = typer.Typer(
       nada plan            what would be trained, and how long it takes
       nada run             train it, judge it, write the report
       nada status          where it stands, from any other terminal
+      nada pick DOMAIN     which of several tries is taken
       nada sample DOMAIN   pictures from any finished domain
       nada invert PHOTO    your own photo as a latent, for nada apply
       nada weights         generators to start from, and weights for other tools
@@ -70,6 +72,7 @@ def options(
 app.add_typer(project.app)
 app.add_typer(run.app)
 app.add_typer(night.app)
+app.add_typer(choosing.app)
 app.add_typer(pictures.app)
 app.add_typer(photo.app)
 app.add_typer(play.app)

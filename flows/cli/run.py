@@ -62,7 +62,7 @@ def plan(
     from flows.cli.tables import plan_summary, plan_table
     from tasks.plan.planning import make_plan
     from tasks.plan.prompt_warnings import prompt_warnings
-    from tasks.plan.wording import doubts, left_out
+    from tasks.plan.wording import doubts, idle_picks, left_out
 
     console = make_console()
     planned = make_plan(params, only or [], prompts=prompts)
@@ -77,7 +77,7 @@ def plan(
     console.print(plan_table(planned))
     console.print()
     console.print(plan_summary(planned), markup=False, soft_wrap=True)
-    for line in (*left_out(planned), *doubts(planned)):
+    for line in (*left_out(planned), *doubts(planned), *idle_picks(planned)):
         console.print(Text(line, style="yellow"), soft_wrap=True)
     warnings = prompt_warnings([row.row for row in planned.to_train], planned.params) if preflight else []
     if warnings:
@@ -137,7 +137,7 @@ def _run_alone(params: Path, only: list[str], prompts: Path | None, prune: bool,
     outcome = _run_night(planned, display) if planned.has_work or not closed else _report_again(planned)
     tell_outcome(display, outcome)
     if settle and outcome.report_path is not None:
-        pipeline.settle(planned)
+        pipeline.settle(outcome.plan or planned)
     return outcome
 
 
@@ -159,7 +159,7 @@ def _prune(display: Display, planned: Plan) -> None:
     """Remove what left the CSV."""
     from tasks.store import base_models, row_folder
 
-    for domain in row_folder.prune(set(planned.by_domain)):
+    for domain in row_folder.prune(planned.folders):
         display.say(f"{domain}: no longer in {planned.params.night.prompts}; its results were removed")
     for path in base_models.prune():
         display.say(f"{path}: no domain rebuilds from it any more; removed")
@@ -177,10 +177,12 @@ def _run_night(planned: Plan, display: Display) -> Outcome:
         display.say("\nStopped. Finished domains are kept; nada run goes on with the others.", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     return Outcome(
-        records=list(context.records.values()),
+        told=context.told,
         report_path=context.report_path,
         failures=context.reasons,
         left=context.waiting.domains,
+        stopped=context.stopped,
+        plan=context.plan,
         prefect_lost=context.prefect_lost,
     )
 
@@ -188,10 +190,11 @@ def _run_night(planned: Plan, display: Display) -> Outcome:
 def _report_again(planned: Plan) -> Outcome:
     from flows.cli.telling import Outcome
     from tasks.report.files import current_records, refresh_report
+    from tasks.variants.told import by_row, tell
 
-    records = current_records(planned)
-    path, _ = refresh_report(planned, records)
-    return Outcome(records=records, report_path=path, failures={})
+    told = tell(planned, by_row(current_records(planned)))
+    path, _ = refresh_report(planned, told)
+    return Outcome(told=told, report_path=path, failures={})
 
 
 @app.command(short_help="Write the report again from the finished rows.")
@@ -205,18 +208,18 @@ def report(params: ParamsOption = Path("params.yaml")) -> None:
     """
     from flows.cli.display import make_display
     from flows.cli.telling import say_where, tell_board
-    from tasks.plan.beginning import only_writer
-    from tasks.plan.planning import make_plan
+    from tasks.plan.beginning import only_writer, plan_arranged
     from tasks.plan.wording import count
     from tasks.report.files import current_records, refresh_report
+    from tasks.variants.told import by_row, tell
 
     display = make_display()
     with only_writer(params):
-        planned = make_plan(params, here=True)
-        records = current_records(planned)
-        path, night = refresh_report(planned, records)
+        planned = plan_arranged(params)
+        told = tell(planned, by_row(current_records(planned)))
+        path, night = refresh_report(planned, told)
     failures = {failure.domain: failure.reason for failure in night.failures}
-    tell_board(display, records, failures)
+    tell_board(display, told, failures)
     say_where(display, path)
     if planned.to_train:
         display.say(f"\n{count(len(planned.to_train), 'domain')} still to train: nada run", "yellow")

@@ -17,7 +17,9 @@ from tasks.report.compare import Change
 from tasks.report.score_catalogue import MAIN_SCORES, ScoreInfo
 from tasks.report.triage import Kind
 from tasks.report.wording import lasted
+from tasks.variants.names import domain_of, step_of
 
+SPREAD = ("directional_similarity",)  # scores whose mean and spread over variants are told; the CSV has all
 ROWS_SHOWN = 40  # of a long plan
 BASES = {  # of the estimates, the worst last
     "measured": "by what was measured here",
@@ -29,10 +31,13 @@ BASES = {  # of the estimates, the worst last
 def plan_table(plan: Plan) -> RenderableType:
     """The rows of a night and what each would cost."""
     prose = [Column(name, is_prose=True) for name in ("from", "to", "recipe")]
-    sheet = Sheet(Column("domain"), *prose, Column("steps", is_number=True), Column("state", is_prose=True))
+    has_priorities = any(planned.row.priority for planned in plan.rows)
+    first = [Column("priority", is_number=True)] if has_priorities else []
+    sheet = Sheet(Column("domain"), *prose, *first, Column("steps", is_number=True), Column("state", is_prose=True))
     for planned in plan.rows[:ROWS_SHOWN]:
         row = planned.row
-        cells = (row.domain, row.source, row.aim, row.recipe or row.method, _steps(planned), _state(planned))
+        priority = [str(row.priority)] if has_priorities else []
+        cells = (row.domain, row.source, row.aim, row.recipe or row.method, *priority, _steps(planned), _state(planned))
         sheet.add(*cells, style="" if planned.state in ("train", "judge") else "dim")
     return Group(sheet, *_more(len(plan.rows), ""))
 
@@ -41,7 +46,9 @@ def plan_summary(plan: Plan) -> str:
     """The night in one or two sentences."""
     num, judged = len(plan.to_train), len(plan.to_judge)
     left_out = sum(planned.state == "left out" for planned in plan.rows)
-    counts = f"{count(len(plan.rows), 'domain')}: {num} to train, "
+    num_domains = len({domain_of(planned.domain) for planned in plan.rows})
+    several = f" in {len(plan.rows)} rows" if plan.families else ""
+    counts = f"{count(num_domains, 'domain')}{several}: {num} to train, "
     counts += f"{judged} to judge, " if judged else ""
     counts += f"{len(plan.rows) - num - judged - left_out} current"
     counts += f", {left_out} left out" if left_out else ""
@@ -127,10 +134,12 @@ def leaderboard_table(
     """Domains, what came of them in a word, and their scores; lost rows below in red."""
     meanings = [meaning for meaning in MAIN_SCORES if any(entry.get(meaning.name) is not None for entry in board)]
     figures = [Column(name, is_number=True) for name in (*(meaning.label for meaning in meanings), "time")]
-    sheet = Sheet(Column("domain"), Column("verdict"), *figures)
+    several = [Column("taken", is_prose=True)] if any("taken" in entry for entry in board) else []
+    sheet = Sheet(Column("domain"), Column("verdict"), *figures, *several)
     for entry in board[:ROWS_SHOWN]:
-        domain, scores = entry["domain"], (_score(meaning, entry) for meaning in meanings)
-        sheet.add(domain, verdicts.get(domain, ""), *scores, lasted(entry["seconds"]))
+        domain, scores = entry["domain"], [_score(meaning, entry) for meaning in meanings]
+        taken = [_taken(entry)] if several else []
+        sheet.add(domain, verdicts.get(domain, ""), *scores, lasted(entry["seconds"]), *taken)
     lost = [Text(f"{domain}: {reason}", style="bold red") for domain, reason in failures.items()]
     return Group(sheet, *_more(len(board), ", in the report and in reports/leaderboard.csv"), *lost)
 
@@ -148,13 +157,29 @@ def _score(meaning: ScoreInfo, entry: Mapping[str, Any]) -> str:
     return shown if before is None else f"{shown} (from {meaning.pattern.format(before)})"
 
 
+def _taken(entry: Mapping[str, Any]) -> str:
+    """Which of several variants a domain is, and how they differ."""
+    if not entry["taken"]:
+        return ""
+    spread = [
+        f"{meaning.label} {meaning.pattern.format(mean)} ±{meaning.pattern.format(entry[f'{meaning.name}_spread'])}"
+        for meaning in MAIN_SCORES
+        if meaning.name in SPREAD and (mean := entry.get(f"{meaning.name}_mean")) is not None
+    ]
+    return f"{entry['taken']} of {entry['variants']}" + (f": {', '.join(spread)}" if entry["variants"] > 1 else "")
+
+
 def _steps(planned: PlannedRow) -> str:
     method, config = planned.method_object, planned.config
+    if planned.checkpoint_of is not None:
+        return str(step_of(planned.domain))
     return f"{'<= ' if method.is_judged_on_the_way(config) else ''}{method.num_steps(config)}"
 
 
 def _state(planned: PlannedRow) -> str:
     if planned.state in ("train", "judge"):
+        if planned.checkpoint_of is not None:
+            return f"to take from {planned.checkpoint_of}"
         guess = ", not measured yet" if planned.cost.basis == "guess" else ""
         return f"to {planned.state}, about {span(planned.cost.seconds / 60, planned.cost.spread)}{guess}"
     return planned.state

@@ -11,8 +11,9 @@ imported by `begin` and `open`.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
@@ -41,6 +42,25 @@ TRACE_NAME = "trace.csv"
 """What a row leaves of its training: columns `step`, `loss` and any others, one line a step; drawn as curves."""
 PROBES_NAME = "probes.csv"
 """What the judge saw on the way, where it looked: columns `step`, `edit`, `diversity` and any others."""
+_CHECKPOINT = re.compile(r"checkpoint-(\d{1,9})\.safetensors")
+
+
+def checkpoint_name(step: int) -> str:
+    """The file of what a row was after some step, where its method keeps such: of the kind of `Method.weights_name`.
+
+    >>> checkpoint_name(120)
+    'checkpoint-120.safetensors'
+    """
+    return f"checkpoint-{step}.safetensors"
+
+
+def checkpoint_steps(names: Iterable[str]) -> list[int]:
+    """The steps of the checkpoints among files, in order.
+
+    >>> checkpoint_steps(["generator.safetensors", "checkpoint-120.safetensors", "checkpoint-20.safetensors"])
+    [20, 120]
+    """
+    return sorted(int(found[1]) for name in names if (found := _CHECKPOINT.fullmatch(name)))
 
 
 class RecordPart(BaseModel):
@@ -314,6 +334,10 @@ class Method(ABC, Generic[ConfigT, RecordT]):
     def facts(self, part: RecordT) -> dict[str, str]:
         """What such a reader wants to know of how it went: a word -> a sentence."""
         return {}
+
+    def of_checkpoint(self, part: RecordT, step: int) -> RecordT:
+        """The same part of the record of a checkpoint that was picked."""
+        return part
 
     def pictures(self, part: RecordT) -> dict[str, str]:
         """What `Pass.save` drew beside the weights, for the row's card: a PNG of the row's folder -> its caption."""

@@ -62,6 +62,9 @@ class NightConfig(Section):
     """A row that takes longer is lost; what rows share being prepared is not counted."""
     deadline: str | None = None
     """A time of day (`07:30`) or a length of time (`8h`): rows that would end later wait for the next night."""
+    stop_after_alike: int = Field(5, ge=0, le=10_000)
+    """After so many rows in a row that failed with the same message, rows of their recipe and generator are left to the
+    next run; 0: never. Workers that die do not count."""
     webhook: SecretStr | None = Field(None, exclude=True)
     """Where the night's summary is sent when it ends: an http(s) address, or `$NAME` of an environment variable that
     holds one. It is a secret: left out of every record."""

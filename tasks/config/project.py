@@ -19,6 +19,11 @@ class Project:
         return self.root / "params.yaml"
 
     @property
+    def picks(self) -> Path:
+        """Which variants people took in place of the judge's best."""
+        return self.root / "picks.csv"
+
+    @property
     def weights(self) -> Path:
         """Generators to start from, and everything below."""
         return self.root / "weights"
@@ -92,6 +97,11 @@ class Project:
     def night_lock(self) -> Path:
         """Held while a night runs."""
         return self.weights / ".night.lock"
+
+    @property
+    def pause(self) -> Path:
+        """There while a night begins nothing new."""
+        return self.weights / ".paused"
 
     @property
     def status(self) -> Path:

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
 
 from nada.errors import PromptsError, nearest, quoted, shown
-from nada.paths import read_bytes
 from tasks.config.model import Params
+from tasks.config.project import HERE
 from tasks.config.prompt_checks import prompt_problems
 from tasks.config.prompt_tokens import context_length
 from tasks.config.row import COLUMNS, REQUIRED, Row
-from tasks.config.row_checks import (
-    Problem,
-    checked_row,
-    domain_problems,
-    override_problems,
-    source_problems,
-)
+from tasks.config.row_checks import Problem, domain_problems, source_problems
+from tasks.store.plain_data import read_csv
+from tasks.variants.picks import Pick, load_picks
+from tasks.variants.rows import all_named, resolved, tries_of
 
 
 def load_prompts(path: Path, params: Params) -> list[Row]:
-    """Read and check the whole CSV.
+    """Read and check the whole CSV, with what was picked: the rows of a night, a row for each variant.
 
     Raises:
         PromptsError: one line per problem, in the order of the file: `prompts.csv:7: 'target' is empty; ...`.
     """
-    records = list(_records(path, _read_text(path)))
+    records = list(read_csv(path, "night.prompts in params.yaml names it"))
     header_line, header = records[0] if records else (1, [])
     problems = _header_problems(header_line, header)
     rows: list[Row] = []
     if not problems:
-        rows, problems = _check_rows(header, records[1:], params)
+        rows, problems = _check_rows(header, records[1:], params, load_picks())
         if not records[1:]:
             problems.append((header_line, f"no rows below the header; add one such as {_EXAMPLE}"))
     if problems:
@@ -46,52 +40,14 @@ def load_prompts(path: Path, params: Params) -> list[Row]:
 def columns_of(path: Path) -> tuple[str, ...]:
     """The columns of a CSV in its own order; those of any where it can no longer be read."""
     try:
-        header = next(_records(path, _read_text(path)))[1]
+        header = next(iter(read_csv(path, "")))[1]
     except (PromptsError, StopIteration):
         return COLUMNS
     return tuple(column for column in header if column in COLUMNS) or COLUMNS
 
 
 _EXAMPLE = "sketch,a portrait,a pencil sketch"
-_LATE_QUOTE = re.compile(r'[^\S ]\s*"')  # after a tab or the like: CSV's quotes are the first of a cell
-MOST_BYTES = 64 << 20  # of a file; a row is a hundred
 MOST_PROBLEMS = 40  # told at once: whoever mends so many runs it again, and each costs a look at files and names
-
-
-def _read_text(path: Path) -> str:
-    content = read_bytes(path, MOST_BYTES, PromptsError, "night.prompts in params.yaml names it")
-    advice = "save it as 'CSV UTF-8'"
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise PromptsError(f"{path}: the file is UTF-16; {advice}")
-    if (position := content.find(b"\0")) >= 0:
-        line = content.count(b"\n", 0, position) + 1
-        raise PromptsError(f"{path}:{line}: a NUL byte; this is not a text file, or it is damaged")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as err:
-        line = content.count(b"\n", 0, err.start) + 1
-        raise PromptsError(f"{path}:{line}: not UTF-8 (byte {content[err.start]:#04x}); {advice}") from err
-
-
-def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each non-blank record with the line that it starts on, its cells stripped.
-
-    Raises:
-        PromptsError: no CSV from some line on.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
-    line = 1
-    try:
-        for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if any(stripped):
-                if late := next((cell for cell in cells if _LATE_QUOTE.match(cell)), None):
-                    raise csv.Error(f"{shown(late)} is not in quotes, as they do not come first")
-                yield line, stripped
-            line = reader.line_num + 1
-    except csv.Error as err:
-        advice = "a text that holds quotes or commas stands in quotes, and a quote within is written twice"
-        raise PromptsError(f"{path}:{line}: not valid CSV ({err}); {advice}") from err
 
 
 def _header_problems(line: int, header: list[str]) -> list[Problem]:
@@ -115,9 +71,9 @@ def _header_problems(line: int, header: list[str]) -> list[Problem]:
 
 
 def _check_rows(
-    header: list[str], records: list[tuple[int, list[str]]], params: Params
+    header: list[str], records: list[tuple[int, list[str]]], params: Params, picks: Mapping[str, Pick]
 ) -> tuple[list[Row], list[Problem]]:
-    rows: list[Row] = []
+    tries: list[dict[str, Row]] = []
     problems: list[Problem] = []
     first_line: dict[str, int] = {}
     limit = context_length(params)
@@ -130,11 +86,23 @@ def _check_rows(
         elif {row[column] for column in REQUIRED} == set(REQUIRED):  # in whatever order another file had them
             found = ["the header is here again; remove it"]
         else:
+            asked = tries_of(line, row, params)
             found = [*domain_problems(row["domain"], first_line), *prompt_problems(row, limit)]
-            found += override_problems(row, params)
+            found += asked.problems
             first_line.setdefault(row["domain"], line)
+            if not found:
+                tries.append(asked.variants)
         problems += [(line, text) for text in found]
-        if not found:
-            rows.append(checked_row(line, row, params))
-    problems += islice(source_problems(rows, first_line), MOST_PROBLEMS)
+    rows, wrong = resolved(all_named(tries, picks, HERE.picks), picks)
+    sources = source_problems(rows, {*first_line, *(row.domain for row in rows)})
+    problems += islice(_each_once(chain(wrong, sources)), MOST_PROBLEMS)
     return rows, problems
+
+
+def _each_once(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Variants of a row have its problems in common."""
+    seen: set[Problem] = set()
+    for problem in problems:
+        if problem not in seen:
+            seen.add(problem)
+            yield problem

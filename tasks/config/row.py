@@ -11,6 +11,7 @@ REQUIRED = ("domain", "source", "target")
 OPTIONAL = (
     *("method", "recipe", "iterations", "seed", "generator", "on"),
     *("style_images", "reference_images", "true_images"),
+    *("tries", "seeds", "priority"),
 )
 COLUMNS = (*REQUIRED, *OPTIONAL)
 PICTURES = ("reference_images", "true_images")
@@ -32,6 +33,7 @@ class Row:
     line: int
     """Where it starts in the file, counting from 1; the header is line 1."""
     domain: str
+    """Its name in the night: the domain's, or that of one of its variants (`tasks.variants.names`)."""
     source: str
     target: str
     """Empty where `style_images` say it."""
@@ -52,6 +54,8 @@ class Row:
     """Another row, from whose result this one starts."""
     style_images: str | None = None
     """Folder or zip of pictures that show the target, to learn from."""
+    priority: int = 0
+    """Rows of a higher one are trained first; a deadline leaves the lowest."""
 
     @property
     def aim(self) -> str:

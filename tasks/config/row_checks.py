@@ -27,6 +27,7 @@ Problem = tuple[int, str]
 
 MIN_REFERENCES = 2
 MOST_STYLE_IMAGES = 100
+MOST_PRIORITY = 1000
 MOST_CHAINED = 50  # rows, each on the next
 
 
@@ -36,7 +37,7 @@ def domain_problems(domain: str, first_line: dict[str, int]) -> Iterator[str]:
         yield f"'domain' {EMPTY}"
     elif not SLUG.fullmatch(domain) or len(domain) > DOMAIN_LENGTH:
         rule = f"use small letters, digits and single dashes, at most {DOMAIN_LENGTH}"
-        suggestion = _slug(domain)
+        suggestion = slug(domain)
         yield f"'domain' is {shown(domain)}; {rule}" + (f", such as {suggestion!r}" if suggestion else "")
     elif domain == RESERVED:
         yield f"'domain' is {domain!r}, which names the generator before adaptation; choose another name"
@@ -59,6 +60,7 @@ def override_problems(row: dict[str, str], params: Params) -> Iterator[str]:
         yield problem
         return
     yield from _method_problems(known, params)
+    yield from _priority_problems(row["priority"])
     if row["seed"]:
         yield from _number_problems(NightConfig, "seed", row["seed"])
     if row["generator"] and not is_file(row["generator"]):
@@ -148,6 +150,13 @@ def _number_problems(model: type[Section], option: str, text: str) -> Iterator[s
         yield f"{option!r} is {shown(text)}; expected {expected_at(model, (option,))[1]}"
 
 
+def _priority_problems(text: str) -> Iterator[str]:
+    """A priority is a small whole number."""
+    if text and not (_is_whole(text) and abs(int(text)) <= MOST_PRIORITY):
+        limits = f"-{MOST_PRIORITY} to {MOST_PRIORITY}; higher ones are trained first"
+        yield f"'priority' is {shown(text)}; expected a whole number from {limits}"
+
+
 def source_problems(rows: list[Row], domains: Collection[str]) -> Iterator[Problem]:
     """What rows start from: another row that is there, leaves what is needed, and does not start from them.
 
@@ -215,6 +224,7 @@ def checked_row(line: int, row: dict[str, str], params: Params) -> Row:
         seed=int(row["seed"]) if row["seed"] else None,
         reference_images=row["reference_images"] or None,
         true_images=row["true_images"] or None,
+        priority=int(row["priority"] or 0),
     )
 
 
@@ -222,10 +232,10 @@ def _is_whole(text: str) -> bool:
     return re.fullmatch(r"[+-]?[0-9]{1,18}", text) is not None
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     """The nearest allowed domain name.
 
-    >>> _slug("Pencil_Sketch é!")
+    >>> slug("Pencil_Sketch é!")
     'pencil-sketch-e'
     """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()

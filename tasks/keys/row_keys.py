@@ -170,6 +170,11 @@ class KeyMaker:
         )
 
 
+def checkpoint_key(making: str, step: int) -> str:
+    """sha256 over what a row's training kept after some step, and the row's record does not draw."""
+    return hashed({"format": KEY_FORMAT, "making": making, "step": step})
+
+
 def retrieval_key(evaluation: str, targets: Iterable[str]) -> str:
     """sha256 over a row's evaluation and the prompts among which its pictures find theirs."""
     return hashed({"format": KEY_FORMAT, "evaluation": evaluation, "targets": sorted(set(targets))})

@@ -19,6 +19,7 @@ from tasks.config.project import HERE
 from tasks.library.shared_bases import base_network, base_sha256
 from tasks.store import base_models, pretrained, row_folder
 from tasks.store.record import GENERATOR, MAKING_NAME, Making, RecordError
+from tasks.variants.names import domain_of, variant_of
 
 SOURCE = "source"
 Part = tuple[str, float]
@@ -199,7 +200,16 @@ def parse_part(text: str) -> Part:
 
 
 def finished_domains() -> list[str]:
-    """Names of the domains that are there, sorted."""
+    """Names of the domains that are there, sorted; of their variants, `variants_of` tells."""
+    return [name for name in _finished() if not variant_of(name)]
+
+
+def variants_of(domain: str) -> list[str]:
+    """Names of the rows of a domain that has several, sorted."""
+    return [name for name in _finished() if variant_of(name) and domain_of(name) == domain]
+
+
+def _finished() -> list[str]:
     names = [path.parent.name for path in HERE.adapted.glob(f"*/{MAKING_NAME}")]
     return sorted(name for name in names if not name.startswith("."))
 
@@ -211,7 +221,7 @@ def find_making(domain: str) -> Making:
         CheckpointError: no such domain is finished, or its record is damaged.
     """
     finished = finished_domains()
-    if domain not in finished:
+    if domain not in _finished():
         known = [SOURCE, *finished]
         others = f"finished are {quoted(finished)}, and 'source'" if finished else f"there is {SOURCE!r} alone yet"
         hint = nearest(domain, known) or f"; {others}"

@@ -13,6 +13,7 @@ from tasks.plan.plan import Plan
 from tasks.plan.planning import make_plan, read_params
 from tasks.store import base_models, dvc_history, old_rows
 from tasks.store.locks import only_night
+from tasks.variants.published import adopt, publish_domains
 
 
 class Beginning(NamedTuple):
@@ -60,5 +61,23 @@ def plan_to_run(params_path: Path, only: Sequence[str] = (), prompts: Path | Non
         taken = old_rows.take_over(plan.to_take_over)
         if restored or taken:
             plan = make_plan(params_path, only, prompts=prompts)
+        plan = _arranged(plan, params_path, only, prompts)
         healed = [path for path in map(base_models.keep, plan.kept_for_rows) if path is not None]
         return Beginning(plan, restored, taken, healed)
+
+
+def plan_arranged(params_path: Path) -> Plan:
+    """`make_plan` for what was picked just now: domains of several rows are what they are to be, if that is made.
+
+    Raises:
+        InputError: as for `make_plan`, a folder cannot be written, or a night runs.
+    """
+    with only_night():
+        return _arranged(make_plan(params_path, here=True), params_path)
+
+
+def _arranged(plan: Plan, params_path: Path, only: Sequence[str] = (), prompts: Path | None = None) -> Plan:
+    if adopt(plan):
+        plan = make_plan(params_path, only, prompts=prompts)
+    publish_domains(plan)
+    return plan

@@ -18,6 +18,7 @@ from tasks.config.project import HERE
 from tasks.plan.guess.rough import Rough
 from tasks.store.plain_data import read_json
 from tasks.store.record import EVALUATION_NAME, GENERATOR, MAKING_NAME, Evaluation, Making, RecordError, read_entry
+from tasks.variants.names import step_of
 from tasks.workers.pool import WorkerSpec
 
 RECORDS_READ = 300  # the newest; thousands of older ones would say the same
@@ -172,11 +173,16 @@ def _measured() -> list[MeasuredRow]:
         return []
 
 
+def _is_timed(name: str) -> bool:
+    """Whether a folder may hold a row that was trained: a checkpoint was not, by itself."""
+    return not name.startswith(".") and step_of(name) is None
+
+
 def _newest_records() -> list[tuple[Making, Evaluation]]:
     if not HERE.adapted.is_dir():
         return []
     with os.scandir(HERE.adapted) as entries:
-        found = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if not entry.name.startswith(".")]
+        found = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if _is_timed(entry.name)]
     records = []
     for _, name in heapq.nlargest(RECORDS_READ, found):
         folder = HERE.adapted / name

@@ -20,7 +20,7 @@ def together(plan: Plan, domain: str, waiting: RowQueue, now: float) -> list[Pla
         now: seconds since the night began.
     """
     first = plan.by_domain[domain]
-    rows, most = [first], first.method_object.num_together
+    rows, most = [first], 1 if first.checkpoint_of else first.method_object.num_together
     for name in waiting.ready if most > 1 else ():
         other = plan.by_domain[name]
         is_one_more = len(rows) < most and waiting.in_time([*(row.domain for row in rows), name], now)
@@ -32,7 +32,7 @@ def together(plan: Plan, domain: str, waiting: RowQueue, now: float) -> list[Pla
 
 def may_ride_along(plan: Plan, first: PlannedRow, other: PlannedRow) -> bool:
     """Whether a method could make both rows in one pass."""
-    if (other.method, other.source) != (first.method, first.source):
+    if (other.method, other.source) != (first.method, first.source) or other.checkpoint_of is not None:
         return False
     method = first.method_object
     return method.group(plan.job(other).assignment) == method.group(plan.job(first).assignment)

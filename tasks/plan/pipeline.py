@@ -27,7 +27,10 @@ from tasks.status.status_file import load_status
 from tasks.store import pretrained
 from tasks.store.attempts import count_attempts, load_attempts
 from tasks.store.locks import refuse_during_a_night
+from tasks.store.record import MAKING_NAME
 from tasks.store.row_folder import RowState
+from tasks.variants.names import domain_of
+from tasks.variants.picks import load_picks
 
 FORMAT = 1
 MISSING = {
@@ -59,7 +62,12 @@ def write_inputs(params_path: Path) -> Path:
     }
     generators = pretrained.prepare_all(resolver.params, resolver.rows.values())
     preparations = {key for one in resolver.keyed() for key in one.prepared}
-    _write(HERE.inputs, {"format": FORMAT, "rows": rows})
+    picks = [
+        [pick.domain, pick.variant, pick.step]
+        for pick in load_picks().values()
+        if pick.domain in {domain_of(name) for name in rows}
+    ]
+    _write(HERE.inputs, {"format": FORMAT, "rows": rows, **({"picks": sorted(picks)} if picks else {})})
     _write(HERE.preparations, {"format": FORMAT, "prepared": sorted(preparations)})
     _write(HERE.generators, {one.path.name: sha256_file(Path(weights)) for weights, one in generators.items()})
     return HERE.inputs
@@ -71,11 +79,15 @@ def missing_rows(params_path: Path) -> dict[str, str]:
     Raises:
         InputError: params, prompts, weights or reference pictures cannot be used.
     """
-    reasons = _reasons()
-    return {
+    reasons, rows = _reasons(), _resolver(params_path).keyed()
+    unfinished = _unfinished(rows)
+    missing = {
         domain: "; ".join([MISSING[state], *([f"the last night: {reasons[domain]}"] if domain in reasons else [])])
-        for domain, state in _unfinished(_resolver(params_path).keyed()).items()
+        for domain, state in unfinished.items()
     }
+    finished = {domain_of(one.domain) for one in rows if one.domain not in unfinished}
+    unpublished = sorted(domain for domain in finished if not (HERE.adapted / domain / MAKING_NAME).is_file())
+    return {**missing, **dict.fromkeys(unpublished, "none of its variants is taken; nada run does it")}
 
 
 def settle(plan: Plan) -> None:
@@ -105,7 +117,9 @@ def _reasons() -> dict[str, str]:
         status = load_status()
     except NadaError:
         return {}
-    return {} if status is None else {**dict.fromkeys(status.left, NO_TIME), **status.failed}
+    if status is None:
+        return {}
+    return {**dict.fromkeys(status.left, NO_TIME), **dict.fromkeys(status.held, status.stopped or ""), **status.failed}
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,8 @@ from tasks.store import base_models, pretrained, row_folder
 from tasks.store.disk import Disk, disks
 from tasks.store.old_rows import OldRow
 from tasks.store.record import GENERATOR, NUM_STYLE, STYLE, RecordError
+from tasks.variants.names import domain_of
+from tasks.variants.picks import Pick
 from tasks.workers.pool import WorkerSpec
 
 START_UP_SECONDS = 15.0  # models, Prefect and MLflow
@@ -47,11 +49,29 @@ class Plan:
     """Domains for which the last night had no time: they go before all others."""
     old: tuple[OldRow, ...] = ()
     """What an older version left of rows, which counts as made."""
+    is_part: bool = False
+    """Whether some domains alone were asked for."""
+    picks: Mapping[str, Pick] = field(default_factory=dict)
+    """Domain -> what was picked in place of the judge's best."""
 
     @cached_property
     def by_domain(self) -> dict[str, PlannedRow]:
         """Domain -> its row."""
         return {planned.domain: planned for planned in self.rows}
+
+    @cached_property
+    def families(self) -> dict[str, list[PlannedRow]]:
+        """Domain -> its rows, of those that have several, of which one is taken."""
+        families: dict[str, list[PlannedRow]] = {}
+        for planned in self.rows:
+            if planned.domain != (domain := domain_of(planned.domain)):
+                families.setdefault(domain, []).append(planned)
+        return families
+
+    @property
+    def folders(self) -> set[str]:
+        """Names of everything that finished rows leave in `weights/adapted`."""
+        return {*self.by_domain, *self.families}
 
     @cached_property
     def to_train(self) -> list[PlannedRow]:
@@ -124,10 +144,11 @@ class Plan:
         """The rows that need a worker, in the order in which a night that starts then takes them."""
         seconds = {planned.domain: planned.cost.seconds for planned in self.working}
         made = {planned.domain for planned in self.to_train}
-        after = {planned.domain: planned.row.on for planned in self.working if planned.row.on in made}
+        after = {planned.domain: on for planned in self.working if (on := planned.waits_for) in made and on}
         deadline = self.deadline(started)
         limit = math.inf if deadline is None else (deadline - started).total_seconds()
-        return RowQueue(seconds, first=self.first, deadline=limit, after=after)
+        priority = {planned.domain: planned.row.priority for planned in self.working}
+        return RowQueue(seconds, first=self.first, deadline=limit, after=after, priority=priority)
 
     @cached_property
     def forecast(self) -> Forecast:
@@ -229,8 +250,11 @@ class Plan:
 
 def candidates(rows: Sequence[PlannedRow]) -> dict[str, str]:
     """Domain -> target prompt of all rows, or of some of very many, evenly spread."""
-    stride = math.ceil(len(rows) / MAX_CANDIDATES)
-    return {planned.domain: planned.row.target for planned in rows[::stride] if planned.row.target}
+    domains: dict[str, str] = {}
+    for planned in rows:
+        domains.setdefault(domain_of(planned.domain), planned.row.target)  # variants are of one prompt
+    stride = math.ceil(len(domains) / MAX_CANDIDATES)
+    return {domain: target for domain, target in list(domains.items())[::stride] if target}
 
 
 def _style(planned: PlannedRow) -> dict[str, str]:

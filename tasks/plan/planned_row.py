@@ -14,6 +14,7 @@ from tasks.config.row import Row
 from tasks.plan.estimate import CostEstimate
 from tasks.row.job import Source
 from tasks.store.row_folder import Keys
+from tasks.variants.names import made_with
 
 PlannedState = Literal["train", "judge", "current", "left out"]
 
@@ -47,6 +48,17 @@ class PlannedRow:
     def domain(self) -> str:
         """Its name."""
         return self.row.domain
+
+    @property
+    def checkpoint_of(self) -> str | None:
+        """The row whose training kept it, where it is a checkpoint that was picked."""
+        made_by = made_with(self.domain)
+        return None if made_by == self.domain else made_by
+
+    @property
+    def waits_for(self) -> str | None:
+        """The row that must be there first."""
+        return self.checkpoint_of or self.row.on
 
     @property
     def goal(self) -> PromptPair:

@@ -20,7 +20,7 @@ from tasks.config.params import load_params
 from tasks.config.prompts import load_prompts
 from tasks.config.row import PICTURES, Row
 from tasks.keys.inputs import file_hashes
-from tasks.keys.row_keys import KeyMaker, retrieval_key
+from tasks.keys.row_keys import KeyMaker, checkpoint_key, retrieval_key
 from tasks.plan.capacity import Need, largest_need, models_bytes
 from tasks.plan.devices import check_runner, find_workers
 from tasks.plan.estimate import (
@@ -41,6 +41,9 @@ from tasks.store import prepared, pretrained, versioning
 from tasks.store.old_rows import OldRow, OldRows
 from tasks.store.pretrained import Pretrained
 from tasks.store.row_folder import Keys, RowState
+from tasks.variants.names import domain_of, step_of
+from tasks.variants.picks import load_picks
+from tasks.variants.rows import expanded
 from tasks.workers.environment import installed
 from tasks.workers.pool import WorkerSpec
 
@@ -61,6 +64,7 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, p
     check_runner(params.night)
     rows = load_prompts(Path(params.night.prompts), params)
     check_only(only, rows, params)
+    only = expanded(only, [row.domain for row in rows])
     resolver = Resolver(params, rows)
     samples = earlier_samples()
     workers, capacity = find_workers(params, len(rows), partial(_need, resolver, samples))
@@ -69,7 +73,7 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, p
     with whole_rows() as whole:
         for one in resolver.keyed():
             found = whole.state_of(one.domain, one.keys)
-            if found == "absent" and (left := resolver.left_by_older(one)) is not None:
+            if found == "absent" and one.checkpoint_of is None and (left := resolver.left_by_older(one)) is not None:
                 found = "made"
                 old.append(left)
             state = planned_state(found, one.domain, only)
@@ -89,6 +93,8 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, p
         provenance=provenance(resolver.keys),
         first=frozenset(left_by_the_last_night()),
         old=tuple(old),
+        is_part=bool(only),
+        picks={name: pick for name, pick in load_picks().items() if name in {domain_of(row.domain) for row in rows}},
     )
 
 
@@ -170,6 +176,8 @@ class Resolver:
         style_sha256 = None if style is None else style.sha256
         prepared = keys.prepared(method, config, family, base.sha256)
         making = keys.making(method, config, prompts, seed, family, base.sha256, on_key, files, style_sha256, prepared)
+        if (step := step_of(row.domain)) is not None:
+            making = checkpoint_key(making, step)
         references, truth = (
             None if path is None else reference_pictures.look(path) for path in (row.reference_images, row.true_images)
         )
@@ -201,7 +209,8 @@ class Prices:
         """The estimate of a row that is to be made or judged."""
         if planned.state not in ("train", "judge"):
             return None
-        cost = self._of(planned.state, planned.method_object, planned.config, planned.source)
+        state: PlannedState = planned.state if planned.checkpoint_of is None else "judge"
+        cost = self._of(state, planned.method_object, planned.config, planned.source)
         missing = {key for key in planned.prepared if not prepared.is_there(key)} - self._priced
         if planned.state == "judge" or not missing:
             return cost
@@ -248,10 +257,10 @@ def check_followers(planned: Sequence[PlannedRow], missing: Collection[str], par
         PromptsError: names both.
     """
     for one in planned:
-        if one.state in ("train", "judge") and one.row.on in missing:
+        if one.state in ("train", "judge") and one.waits_for in missing:
             raise PromptsError(
-                f"{params.night.prompts}:{one.row.line}: {one.domain!r} starts from {one.row.on!r}, which is not "
-                f"finished; add --only {one.row.on}"
+                f"{params.night.prompts}:{one.row.line}: {one.domain!r} starts from {one.waits_for!r}, which is not "
+                f"finished; add --only {one.waits_for}"
             )
 
 
@@ -282,8 +291,9 @@ def check_only(only: Sequence[str], rows: Sequence[Row], params: Params) -> None
     Raises:
         PromptsError: names the nearest.
     """
-    domains = [row.domain for row in rows]
+    names = {row.domain for row in rows}
+    domains = list(dict.fromkeys(domain_of(row.domain) for row in rows))
     for name in only:
-        if name not in domains:
+        if name not in names and name not in domains:
             hint = nearest(name, domains) or f"; it has {quoted(domains)}"
             raise PromptsError(f"{params.night.prompts}: no domain {name!r}{hint}")

@@ -9,6 +9,7 @@ from nada.config import GuideClipConfig
 from tasks.config.model import Params
 from tasks.config.row import Row
 from tasks.keys.inputs import guide_hashes
+from tasks.variants.names import domain_of
 
 if TYPE_CHECKING:
     from nada.clip.model import ClipModel
@@ -33,6 +34,7 @@ def prompt_warnings(rows: Sequence[Row], params: Params) -> list[str]:
     from nada.clip.prompt_checks import preflight
 
     rows = [row for row in rows if row.target]  # the others are shown, and not told
+    rows = list({domain_of(row.domain): row for row in reversed(rows)}.values())[::-1]  # variants are of one prompt
     looked_at = rows[:MAX_ROWS]
     found: dict[tuple[int, str], list[str]] = {}
     identities = guide_hashes(params.guide)
@@ -40,7 +42,8 @@ def prompt_warnings(rows: Sequence[Row], params: Params) -> list[str]:
         reader = _reader(clip, params, identities[f"guide.models.{index}"])
         for finding in preflight(reader, looked_at):
             row = looked_at[finding.index]
-            names = row.domain if finding.other is None else f"{row.domain} and {looked_at[finding.other].domain}"
+            both = [row] if finding.other is None else [row, looked_at[finding.other]]
+            names = " and ".join(domain_of(one.domain) for one in both)
             found.setdefault((row.line, f"{names}: {finding.text}"), []).append(clip.name)
         reader.keep()
     lines = [

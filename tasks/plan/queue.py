@@ -21,6 +21,7 @@ class RowQueue:
         first: Collection[str] = (),
         deadline: float = math.inf,
         after: Mapping[str, str] | None = None,
+        priority: Mapping[str, int] | None = None,
     ) -> None:
         """Order the rows.
 
@@ -29,12 +30,18 @@ class RowQueue:
             first: domains that go before all others, such as those that an earlier night had no time for.
             deadline: a row that would end later is not handed out.
             after: domain -> the domain from whose result it starts: it waits until that one is `released`.
+            priority: domain -> its own, 0 where none is given: higher ones go before all others. A row that others
+                start from has the highest of theirs.
         """
         self.deadline = deadline
         self._expected = dict(seconds)
-        self._rows = sorted(seconds, key=lambda domain: (domain not in first, -seconds[domain]))
         self._after = dict(after or {})
+        self._first, self._priority = frozenset(first), _with_sources(dict(priority or {}), self._after)
+        self._rows = sorted(seconds, key=self._place)
         self._lasted = self._foreseen = 0.0
+
+    def _place(self, domain: str) -> tuple[int, bool, float]:
+        return -self._priority.get(domain, 0), domain not in self._first, -self._expected[domain]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -44,6 +51,27 @@ class RowQueue:
         other = copy.copy(self)
         other._rows, other._after = list(self._rows), dict(self._after)
         return other
+
+    def add(self, seconds: Mapping[str, float], after: Mapping[str, str], priority: Mapping[str, int]) -> None:
+        """Rows that joined the night; arguments as those of the others."""
+        self._expected |= seconds
+        self._after |= after
+        self._priority = _with_sources({**self._priority, **priority}, self._after)
+        self._rows = sorted([*self._rows, *seconds], key=self._place)
+
+    def put_back(self, domain: str) -> None:
+        """A row that was taken made way before its end."""
+        self._rows = sorted([domain, *self._rows], key=self._place)
+
+    def remove(self, domains: Collection[str]) -> list[str]:
+        """Rows that are not to be handed out, and those that wait for them; returns them all."""
+        removed = [domain for domain in self._rows if domain in domains]
+        self._rows = [domain for domain in self._rows if domain not in domains]
+        return [lost for domain in removed for lost in (domain, *self.drop_followers(domain))]
+
+    def would_take(self, now: float) -> bool:
+        """Whether a row could be handed out now."""
+        return any(self.in_time([domain], now) for domain in self.ready)
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -94,6 +122,17 @@ class RowQueue:
         """Learn from a row that ended how good the expectations are."""
         self._lasted += seconds
         self._foreseen += self._expected[domain]
+
+
+def _with_sources(priority: dict[str, int], after: Mapping[str, str]) -> dict[str, int]:
+    """Priorities by which no row waits for one that is put off."""
+    for follower in after:
+        high = priority.get(follower, 0)
+        on: str | None = after[follower]
+        while on is not None:
+            priority[on] = max(priority.get(on, 0), high)
+            on = after.get(on)
+    return priority
 
 
 @dataclass(frozen=True)

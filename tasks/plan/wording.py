@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nada.errors import nearest
+from tasks.config.project import HERE
 from tasks.plan.capacity import GIB, Capacity
 from tasks.plan.plan import Plan
+from tasks.variants.names import domain_of
+from tasks.variants.picks import load_picks
 
 NAMES_SHOWN = 10
 
@@ -50,6 +54,17 @@ def doubts(plan: Plan) -> list[str]:
         for words in planned.method_object.doubts(planned.config):
             found.setdefault(f"{planned.method_object.name}.{words}", []).append(planned.domain)
     return [f"{words} ({listed(domains)})" for words, domains in found.items()]
+
+
+def idle_picks(plan: Plan) -> list[str]:
+    """Picks of what is no domain of the CSV, a line each: of another CSV, or misspelt."""
+    domains = {domain_of(planned.domain) for planned in plan.rows}
+    return [
+        f"{HERE.picks}:{pick.line}: {pick.domain!r} is no domain of {plan.params.night.prompts}"
+        f"{nearest(pick.domain, domains)}; the line decides nothing here"
+        for pick in load_picks().values()
+        if pick.domain not in domains
+    ]
 
 
 def minutes(value: float) -> str:

@@ -37,7 +37,14 @@ STEPS_TO_TRY = re.compile(r"\biterations (\d+)")
 MOST_SOURCES = 3  # whose pictures stand on top of the table
 
 
-def make_card(record: Record, folder: Path, num_cards: int, is_new: bool, columns: Sequence[str]) -> dict[str, Any]:
+def make_card(
+    record: Record,
+    folder: Path,
+    num_cards: int,
+    is_new: bool,
+    columns: Sequence[str],
+    variants: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """What the template shows of one domain.
 
     Args:
@@ -46,6 +53,7 @@ def make_card(record: Record, folder: Path, num_cards: int, is_new: bool, column
         num_cards: cards with pictures and curves on the page, this one among them; 0 where this one has neither.
         is_new: whether this night trained it.
         columns: of the night's CSV.
+        variants: `variants_shown` of a domain that has several.
     """
     making, verdict, path = record.making, triage(record), record.row.reference_images
     scores = [shown_score(meaning, record.scores) for meaning in SCORES if meaning.name in record.scores]
@@ -55,6 +63,7 @@ def make_card(record: Record, folder: Path, num_cards: int, is_new: bool, column
         "by_name": {score["meaning"].name: score for score in scores},
         "triage": verdict,
         "is_pictured": num_cards > 0,
+        "variants": variants,
         "is_new": is_new,
         "lasted": lasted(record.seconds),
         "recipe": recipe(making),

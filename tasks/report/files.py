@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +19,7 @@ from tasks.report.page import NIGHT_NAME, REPORT_NAME, Night, load_night, save_n
 from tasks.store import row_folder
 from tasks.store.record import Record, RecordError
 from tasks.tracking.address import ui_command as mlflow_ui_command
+from tasks.variants.told import Family, Told
 
 
 def check_reports_writable() -> None:
@@ -35,8 +36,16 @@ def check_reports_writable() -> None:
         raise OutputError(f"{HERE.reports}: cannot be written ({err.strerror})") from err
 
 
-def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Path:
+def publish_report(
+    records: Sequence[Record], night: Night, folder: Path, families: Mapping[str, Family] | None = None
+) -> Path:
     """Write page, night.json and metrics into a folder, the metrics into HERE.reports as well.
+
+    Args:
+        records: one a domain.
+        night: the night.
+        folder: its own.
+        families: domain -> its variants, of domains that have several.
 
     Returns:
         The page's path.
@@ -46,25 +55,26 @@ def publish_report(records: Sequence[Record], night: Night, folder: Path) -> Pat
     """
     failures = {failure.domain: failure.reason for failure in night.failures}
     # The first is what DVC compares, the second what `nada compare` finds of earlier nights.
-    metrics.write_metrics(records, failures, HERE.reports, folder)
-    path = write_report(records, night, folder / REPORT_NAME)
+    metrics.write_metrics(records, failures, HERE.reports, folder, families=families)
+    path = write_report(records, night, folder / REPORT_NAME, families=families)
     save_night(night, folder)
     return path
 
 
-def refresh_report(plan: Plan, records: Sequence[Record]) -> tuple[Path, Night]:
+def refresh_report(plan: Plan, told: Told) -> tuple[Path, Night]:
     """Write the latest night's report again from what is finished now; returns the page's path and the night.
 
     Without an earlier night (weights that came by `dvc pull`) it starts a report of its own.
 
     Args:
         plan: whose rows it tells of.
-        records: `current_records` of the plan.
+        told: of its `current_records`.
 
     Raises:
         OutputError: it cannot be written.
     """
-    ready = [record.domain for record in records]
+    ready = [record.domain for record in told]
+    finished = {*ready, *(name for family in told.families.values() for name in family.records)}
     latest = latest_night()
     if latest is None:
         now = datetime.now().astimezone()
@@ -75,13 +85,13 @@ def refresh_report(plan: Plan, records: Sequence[Record]) -> tuple[Path, Night]:
         folder, last = latest
         trained = tuple(domain for domain in last.trained if domain in ready)
         planned = {planned.row.domain for planned in plan.rows}
-        failures = tuple(f for f in last.failures if f.domain in planned and f.domain not in ready)
-        left = tuple(domain for domain in last.left if domain in planned and domain not in ready)
+        failures = tuple(f for f in last.failures if f.domain in planned and f.domain not in finished)
+        left = tuple(domain for domain in last.left if domain in planned and domain not in finished)
         kept = tuple(domain for domain in ready if domain not in trained)
         night = replace(last, trained=trained, current=kept, failures=failures, left=left)
     columns = columns_of(Path(plan.params.night.prompts))
     night = replace(night, commands=ui_commands(), columns=columns)
-    return publish_report(records, night, folder), night
+    return publish_report(told.records, night, folder, told.families), night
 
 
 def latest_night() -> tuple[Path, Night] | None:

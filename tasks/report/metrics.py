@@ -17,6 +17,9 @@ from nada.methods.base import PROBES_NAME
 from tasks.config.project import HERE
 from tasks.report.score_catalogue import MAIN_SCORES
 from tasks.store.record import Record, ScoreEntry
+from tasks.variants.choice import unpicked
+from tasks.variants.names import variant_of
+from tasks.variants.told import Family
 
 METRICS_NAME = "metrics.json"
 LEADERBOARD_NAME = "leaderboard.csv"
@@ -27,11 +30,12 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20
 RANKED_BY = ("retrieval_accuracy", "directional_similarity")
 
 
-def leaderboard(records: Sequence[Record]) -> list[dict[str, Any]]:
+def leaderboard(records: Sequence[Record], families: Mapping[str, Family] | None = None) -> list[dict[str, Any]]:
     """One flat mapping a record: domain, prompts, recipe, every score, intervals of the first ones, seconds.
 
     The best retrieval comes first, then the best directional similarity. A score that a domain lacks is None; the
-    ends of an interval are `NAME_low` and `NAME_high`.
+    ends of an interval are `NAME_low` and `NAME_high`. Where a domain has variants, it is told which was `taken` of how
+    many, and for the first scores `NAME_mean` and `NAME_spread` over them.
     """
     names = list(dict.fromkeys(name for record in records for name in record.scores))
     rows = [
@@ -41,6 +45,7 @@ def leaderboard(records: Sequence[Record]) -> list[dict[str, Any]]:
             **{name: None if (score := record.scores.get(name)) is None else score.value for name in names},
             **_ends(record.scores, names),
             "seconds": record.seconds,
+            **({} if not families else _variants(families.get(record.domain), names)),
         }
         for record in records
     ]
@@ -52,6 +57,7 @@ def write_metrics(
     failures: Mapping[str, str],
     *folders: Path,
     adapted_dir: Path = HERE.adapted,
+    families: Mapping[str, Family] | None = None,
 ) -> None:
     """Write metrics.json, leaderboard.csv, confusion.csv and probes.csv, each whole or not at all.
 
@@ -62,6 +68,7 @@ def write_metrics(
         failures: domain -> reason, of the failed ones.
         folders: made when they are missing; all get the same files.
         adapted_dir: where the rows' folders are.
+        families: domain -> its variants, of domains that have several.
 
     Raises:
         OutputError: one of them cannot be written.
@@ -83,7 +90,7 @@ def write_metrics(
     }
     files = {
         METRICS_NAME: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
-        LEADERBOARD_NAME: _csv(leaderboard(records), ["domain"]),
+        LEADERBOARD_NAME: _csv(leaderboard(records, families), ["domain"]),
         CONFUSION_NAME: _csv(confusion(records), ["domain", "target", "prompt", "share"]),
         PROBES_NAME: _csv(probes(records, adapted_dir), ["domain", *PROBED]),
     }
@@ -122,6 +129,18 @@ def probes(records: Sequence[Record], adapted_dir: Path) -> list[dict[str, Any]]
 def _ends(scores: Mapping[str, ScoreEntry], names: Sequence[str]) -> dict[str, float | None]:
     first = [meaning.name for meaning in MAIN_SCORES if meaning.name in names]
     return {f"{name}_{end}": getattr(scores.get(name), end, None) for name in first for end in ("low", "high")}
+
+
+def _variants(family: Family | None, names: Sequence[str]) -> dict[str, Any]:
+    """Columns of nights in which a domain has several rows."""
+    found: dict[str, Any] = {
+        "taken": "" if family is None else variant_of(family.choice.name),
+        "variants": 1 if family is None else len(unpicked(list(family.records))),
+    }
+    for name in (meaning.name for meaning in MAIN_SCORES if meaning.name in names):
+        spread = None if family is None else family.spread(name)
+        found[f"{name}_mean"], found[f"{name}_spread"] = (None, None) if spread is None else spread
+    return found
 
 
 def _csv(rows: Sequence[Mapping[str, Any]], header: Sequence[str]) -> str:

@@ -18,14 +18,17 @@ from tasks.report.charts import confusion
 from tasks.report.metrics import leaderboard
 from tasks.report.score_catalogue import SCORES, at_a_glance
 from tasks.report.triage import CONTENT, KINDS
+from tasks.report.variants import variants_shown
 from tasks.report.wording import lasted
 from tasks.store.plain_data import read_json
 from tasks.store.record import Record
+from tasks.variants.names import domain_of
+from tasks.variants.told import Family
 
 TEMPLATE = "report.html.j2"
 NIGHT_NAME = "night.json"
 REPORT_NAME = "index.html"
-LISTS = ("trained", "current", "left", "columns")
+LISTS = ("trained", "current", "left", "held", "columns")
 CARDS, LINES = 200, 1000  # domains shown with pictures, and in the table: more would not open in a browser
 
 
@@ -55,6 +58,10 @@ class Night:
     failures: tuple[Failure, ...] = ()
     left: tuple[str, ...] = ()
     """Domains for which the deadline left no time."""
+    held: tuple[str, ...] = ()
+    """Rows that were not tried, because rows like them failed alike."""
+    stopped: str = ""
+    """Why they were not, in a line."""
     commands: dict[str, str] = field(default_factory=dict)
     """What -> the line that opens it."""
     columns: tuple[str, ...] = COLUMNS
@@ -87,7 +94,13 @@ def load_night(folder: Path) -> Night:
         raise NadaError(f"{path}: no readable record of a night ({err})") from err
 
 
-def write_report(records: Sequence[Record], night: Night, path: Path, adapted_dir: Path = HERE.adapted) -> Path:
+def write_report(
+    records: Sequence[Record],
+    night: Night,
+    path: Path,
+    adapted_dir: Path = HERE.adapted,
+    families: Mapping[str, Family] | None = None,
+) -> Path:
     """Write the report, whole or not at all.
 
     Args:
@@ -95,6 +108,7 @@ def write_report(records: Sequence[Record], night: Night, path: Path, adapted_di
         night: the night, with its failures.
         path: the HTML file.
         adapted_dir: where the rows' folders are.
+        families: domain -> its variants, of domains that have several.
 
     Raises:
         OutputError: it cannot be written.
@@ -112,14 +126,16 @@ def write_report(records: Sequence[Record], night: Night, path: Path, adapted_di
     ranked = [by_domain[entry["domain"]] for entry in leaderboard(records)]
     pictured = pictured_domains([record.domain for record in ranked], night)
     listed = [record for place, record in enumerate(ranked) if place < LINES or record.domain in pictured]
+    num_cards = {record.domain: len(pictured) if record.domain in pictured else 0 for record in listed}
     cards = worst_first(
         [
             make_card(
                 record,
                 adapted_dir / record.domain,
-                num_cards=len(pictured) if record.domain in pictured else 0,
+                num_cards=num_cards[record.domain],
                 is_new=record.domain in night.trained,
                 columns=night.columns,
+                variants=variants_shown((families or {}).get(record.domain), adapted_dir, num_cards[record.domain]),
             )
             for record in listed
         ]
@@ -172,11 +188,14 @@ def cut(num_records: int, num_lines: int, num_cards: int) -> str:
 
 def summary(night: Night, num_records: int) -> str:
     """The night in one line."""
-    parts = [f"{num_records} of {num_records + len(night.failures) + len(night.left)} domains ready"]
+    missing = {domain_of(name) for name in (*(failure.domain for failure in night.failures), *night.left, *night.held)}
+    missing -= {*night.trained, *night.current}  # some variants of a domain are enough
+    parts = [f"{num_records} of {num_records + len(missing)} domains ready"]
     parts += [f"{len(night.trained)} trained in this night"] if night.trained else []
     parts += [f"{len(night.current)} kept from before"] if night.current else []
     parts += [f"{len(night.failures)} failed"] if night.failures else []
     parts += [f"{len(night.left)} left for the next night"] if night.left else []
+    parts += [f"{len(night.held)} not tried"] if night.held else []
     return ", ".join(parts)
 
 

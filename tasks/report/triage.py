@@ -62,7 +62,7 @@ class Triage:
 def triage(record: Record) -> Triage:
     """The verdict on a finished row; the gravest that its figures prove, by the near ends of their intervals."""
     scores, nearest, making = record.scores, record.nearest, record.making
-    kept, (follows, what) = scores["structure_ratio"], _followed(scores)
+    kept, (follows, what) = scores["structure_ratio"], followed(scores)
     total = sum(nearest.values()) or 1  # of a night without prompts
     own = nearest.get(record.row.target, 0) / total
     rivals = {prompt: count / total for prompt, count in nearest.items() if prompt != record.row.target}
@@ -122,7 +122,7 @@ def is_apart(scores: Mapping[str, ScoreEntry]) -> bool:
     return scores["precision_to_reference"].value == 0 and scores["coverage_to_reference"].value <= NO_COVERAGE
 
 
-def _followed(scores: Mapping[str, ScoreEntry]) -> tuple[ScoreEntry, str]:
+def followed(scores: Mapping[str, ScoreEntry]) -> tuple[ScoreEntry, str]:
     """How well the pictures go where they were led to, and what led them."""
     style = scores.get("style_similarity")
     return (scores["directional_similarity"], "text") if style is None else (style, "style pictures")

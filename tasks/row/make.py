@@ -20,6 +20,7 @@ from nada.errors import InputError, NonFiniteLossError, OutputError, StateError
 from nada.methods.base import Pass, RowError, Step
 from nada.methods.picture_goal import PictureGoal
 from nada.methods.sheets import save_webp
+from tasks.live.pausing import makes_way
 from tasks.row import resume_state
 from tasks.row.glimpses import NOTHING, Glimpses, Shown
 from tasks.row.job import GroupJob, RowJob
@@ -121,6 +122,8 @@ class Maker:
                     resume_state.remove(self.began)  # it would only lead there again
             else:
                 self.after(making, news, warm)
+                if makes_way() and self.make_way(making, news):
+                    return
 
     def begin(self, warm: WarmModels) -> Pass:
         """The pass, before its first step or where a process that ended had come to."""
@@ -171,6 +174,14 @@ class Maker:
         elif self.resumes and now - self.saved >= row.params.night.checkpoint_minutes * 60:
             self.saved = now
             self.save_state(making, row, step.done)
+
+    def make_way(self, making: Pass, step: Step) -> bool:
+        """Save the states of all rows and end the pass, to be begun again later; whether that can be."""
+        if step.is_last or not self.resumes or not self.save_state(making, self.rows[step.row], step.done):
+            return False
+        for domain in self.rows:
+            self.tell(RowEnded(domain=domain, result=None))
+        return True
 
     def finish(self, making: Pass, row: RowJob, warm: WarmModels) -> None:
         """Write a row's folder, publish it, and tell of it."""
@@ -234,8 +245,8 @@ class Maker:
         message = str(error).strip() or "no message"
         self.tell(RowEnded(domain=domain, error=(type(error).__name__, message, details)))
 
-    def save_state(self, making: Pass, row: RowJob, done: int) -> None:
-        """Save the state of every row of the pass; that it cannot be written costs no row."""
+    def save_state(self, making: Pass, row: RowJob, done: int) -> bool:
+        """Save the state of every row of the pass, and whether that went well; it costs no row where it did not."""
         try:
             states = {
                 domain: Unfinished(making.state_dict(domain), self.clocks[domain].made_seconds) for domain in self.rows
@@ -243,6 +254,8 @@ class Maker:
             resume_state.save(self.began, states)
         except OutputError as err:
             self.progress(row, done, "make", note=f"its state is not saved: {err}")
+            return False
+        return True
 
     def progress(
         self,

@@ -60,6 +60,14 @@ class Status:
     waiting: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """Rows for which the deadline leaves no time, foreseen while the night runs; the next night takes them first."""
+    paused: bool = False
+    """Whether nothing new begins until `nada resume`."""
+    added: list[str] = field(default_factory=list)
+    """Rows that joined the night while it ran."""
+    held: list[str] = field(default_factory=list)
+    """Rows that are not tried, because rows like them failed alike."""
+    stopped: str | None = None
+    """Why they are not, in a line."""
     unrecorded: bool = False
     """Whether MLflow could not be told of everything."""
     problem: str | None = None

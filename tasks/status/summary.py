@@ -24,10 +24,12 @@ def summary_of(status: Status) -> dict[str, Any]:
     parts += [f"{status.current} kept from before"] if status.current else []
     parts += [f"{len(status.failed)} failed"] if status.failed else []
     parts += [f"{len(status.left)} left for the next night"] if status.left else []
+    parts += [f"{len(status.held)} not tried"] if status.held else []
     parts += [f"{len(status.waiting)} not begun"] if status.waiting else []
     text = f"nada in {Path.cwd().name}, {status.name}: {status.state} after {lasted(seconds)}, {', '.join(parts)}"
+    why = "".join(f"; {words}" for words in (status.stopped, status.problem) if words)
     return {
-        "text": f"{text}; {status.problem}" if status.problem else text,
+        "text": f"{text}{why}",
         "night": status.name,
         "project": Path.cwd().name,
         "state": status.state,

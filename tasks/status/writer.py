@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -86,6 +87,34 @@ class StatusWriter:
             self.status.failed[domain] = reason
             self._write_now_and_then()
 
+    def paused(self, is_paused: bool) -> None:
+        """Nothing new begins, or the night goes on."""
+        with self._lock:
+            if is_paused != self.status.paused:
+                self.status.paused = is_paused
+                self._write()
+
+    def added(self, rows: Sequence[str], num_current: int) -> None:
+        """Rows joined the night; some of them may be finished already."""
+        with self._lock:
+            self.status.added += rows
+            self.status.num_rows += len(rows)
+            self.status.current += num_current
+            self._write()
+
+    def held(self, rows: Sequence[str], why: str) -> None:
+        """Rows will not be tried in this night."""
+        with self._lock:
+            self.status.held += rows
+            self.status.stopped = why
+            self._write()
+
+    def made_way(self, domain: str) -> None:
+        """A row saved its state, and waits again."""
+        with self._lock:
+            self._ended(domain)
+            self._write()
+
     def state(self, state: State, problem: str | None = None, report: str | None = None) -> None:
         """The night goes on to its report, or ends."""
         with self._lock:
@@ -93,7 +122,7 @@ class StatusWriter:
             self.status.problem = problem
             self.status.report = report or self.status.report
             if state != "running":
-                self.status.running = []
+                self.status.running, self.status.paused = [], False
             self._write()
 
     def not_recorded(self) -> None:

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nada.atomic import replacing
 from nada.config import Section
 from nada.errors import NadaError
-from nada.methods.base import Method, RecordPart, Storage
+from nada.methods.base import Method, RecordPart, Storage, checkpoint_steps
 from nada.methods.registry import METHODS, find_method
 from tasks.config.row import Row
 from tasks.store.plain_data import read_json
@@ -114,8 +114,9 @@ class Making(Entry):
 
     @property
     def weights(self) -> dict[str, FileEntry]:
-        """Its files of tensors, without what it has for readers."""
-        return {name: entry for name, entry in self.files.items() if name.endswith(".safetensors")}
+        """Its files of tensors, without what it has for readers, and checkpoints that it kept."""
+        tensors = {name: entry for name, entry in self.files.items() if name.endswith(".safetensors")}
+        return {name: entry for name, entry in tensors.items() if not checkpoint_steps([name])}
 
     @property
     def pictures(self) -> dict[str, str]:

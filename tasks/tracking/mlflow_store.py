@@ -23,7 +23,6 @@ from tasks.tracking.datasets import Dataset, log_dataset, prompts_of
 from tasks.tracking.mlflow_client import (
     experiment_of,
     having,
-    log_file,
     log_params,
     log_points,
     now_ms,

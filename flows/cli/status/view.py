@@ -13,6 +13,7 @@ from tasks.plan.wording import count, listed
 from tasks.report.wording import lasted
 from tasks.status.status_file import GOING, Status
 from tasks.status.wording import COUNTED, PHASES
+from tasks.variants.names import variant_of
 
 SHOWN = 10  # finished rows; failed ones are all shown
 HOW_TO_GO_ON = {
@@ -37,7 +38,13 @@ def status_view(status: Status | None, pictures: RenderableType | None = None) -
         parts.append(Text(status.problem, style="red"))
     if status.state in HOW_TO_GO_ON:
         parts.append(Text(HOW_TO_GO_ON[status.state], style="yellow"))
+    if status.paused:
+        parts.append(Text("Paused: nothing new begins. nada resume goes on.", style="yellow"))
     parts.append(Text(counts(status)))
+    if status.stopped:
+        parts.append(Text(status.stopped, style="red"))
+    if status.added:
+        parts.append(Text(f"Added while it runs: {listed(status.added)}", style="dim"))
     if status.expected_end and status.state == "running":
         end = f"Should end about {_clock(status.expected_end)}"
         parts.append(Text(f"{end}; takes no new rows past {_clock(status.deadline)}" if status.deadline else end))
@@ -87,8 +94,11 @@ def counts(status: Status) -> str:
     parts += [f"{status.current} kept from before"] if status.current else []
     parts += [f"{len(status.running)} running"] if status.running else []
     parts += [f"{len(status.failed)} failed"] if status.failed else []
+    parts += [f"{len(status.held)} not tried"] if status.held else []
     parts += [f"{len(status.waiting)} waiting"] if status.waiting else []
-    return f"{count(status.num_rows, 'domain')}: {', '.join(parts)}"
+    names = (*status.done, *status.failed, *status.waiting, *(row.domain for row in status.running))
+    noun = "row" if any(map(variant_of, names)) else "domain"
+    return f"{count(status.num_rows, noun)}: {', '.join(parts)}"
 
 
 def running_table(status: Status) -> Sheet:

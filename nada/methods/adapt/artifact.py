@@ -64,7 +64,9 @@ def round_as_stored(row: str, target: Network, models: Models) -> Rounding:
     return Rounding(largest_levels=largest, mean_levels=mean, num_images=len(ws))
 
 
-def save(folder: Path, target: Network | LightGenerator, storage: Storage, models: Models) -> tuple[str, ...]:
+def save(
+    folder: Path, target: Network | LightGenerator, storage: Storage, models: Models, name: str = WEIGHTS_NAME
+) -> tuple[str, ...]:
     """Write what `as_stored` returned into a row's folder.
 
     Returns:
@@ -73,7 +75,7 @@ def save(folder: Path, target: Network | LightGenerator, storage: Storage, model
     Raises:
         CheckpointError, OutputError: as the writers do.
     """
-    path = folder / WEIGHTS_NAME
+    path = folder / name
     if isinstance(target, LightGenerator):
         save_light(path, target, Parent.of(models.base_path, models.base_name, models.base_sha256))
         return (models.base_sha256,)

@@ -51,6 +51,9 @@ class AdaptConfig(Section):
     """Steps from one look to the next."""
     probe_images: int = Field(32, ge=4, le=10_000)
     """Samples of each look."""
+    checkpoints: int = Field(0, ge=0, le=20)
+    """Weights of so many looks, evenly spread, are kept beside the best, as differences: `nada pick --step` takes one.
+    A row in the making holds them in memory."""
     batch_size: int = Field(2, ge=1, le=1024)
     learning_rate: float = Field(0.0016, gt=0, le=1)
     """0.002 x 4/5, the ratio of StyleGAN2's lazy regularisation."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 
@@ -69,12 +69,16 @@ class ValidationHistory:
     """Weights of the best probe, by name."""
     seconds: float = 0.0
     """That looking took."""
+    kept: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    """Step -> weights, of the checkpoints that are kept beside the best."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """As named tensors."""
         columns = zip(FIGURES, zip(*map(astuple, self.probes), strict=True), strict=False)
         probes = {f"probes.{name}": torch.tensor(column, dtype=torch.float64) for name, column in columns}
         best = {f"best.{name}": weight.cpu() for name, weight in self.best.items()}
+        for step, weights in self.kept.items():
+            best |= {f"kept.{step}.{name}": weight.cpu() for name, weight in weights.items()}
         return {**probes, **best, "seconds": torch.tensor(self.seconds, dtype=torch.float64)}
 
     @classmethod
@@ -93,7 +97,10 @@ class ValidationHistory:
                 return cls(seconds=float(tensors["seconds"]))
             columns = [tensors[f"probes.{name}"].tolist() for name in FIGURES]
             probes = [Probe(int(step), *figures) for step, *figures in zip(*columns, strict=True)]
-            return cls(probes, {name: tensors[f"best.{name}"] for name in names}, float(tensors["seconds"]))
+            names = list(names)
+            steps = sorted({int(name.split(".")[1]) for name in tensors if name.startswith("kept.")})
+            kept = {step: {name: tensors[f"kept.{step}.{name}"] for name in names} for step in steps}
+            return cls(probes, {name: tensors[f"best.{name}"] for name in names}, float(tensors["seconds"]), kept)
         except (KeyError, TypeError, ValueError) as err:
             raise StateError(f"state: its probes do not fit this adaptation ({err}); start over") from err
 
@@ -140,14 +147,35 @@ class EarlyStopping:
             choice = self.choice
             if choice.step == step:
                 self.history.best = self.adaptation.parameters.snapshot()
+            if config.checkpoints:
+                self._keep(step)
         self.glimpse = Glimpse(step, img_u8[:GLIMPSED].clone())  # not a view, which would keep all of them
         self.history.seconds += time.monotonic() - started
         return choice.stop
+
+    def _keep(self, step: int) -> None:
+        config = self.adaptation.config
+        steps = set(evenly([*self.history.kept, step], config.probe_every, config.checkpoints))
+        self.history.kept = {kept: weights for kept, weights in self.history.kept.items() if kept in steps}
+        if step in steps:
+            self.history.kept[step] = self.adaptation.parameters.snapshot()
 
     def record(self) -> EarlyStoppingRecord:
         """What the row's record says of the choice."""
         history = self.history
         return EarlyStoppingRecord(why=self.choice.why, probes=len(history.probes), seconds=round(history.seconds, 3))
+
+
+def evenly(steps: Sequence[int], every: int, most: int) -> list[int]:
+    """Of steps so far, at most so many, evenly spread: every look's, every second's, every fourth's, and so on.
+
+    >>> evenly([20, 40, 60, 80], 20, 4), evenly([20, 40, 60, 80, 100], 20, 4), evenly([40, 80, 120], 20, 4)
+    ([20, 40, 60, 80], [40, 80], [40, 80, 120])
+    """
+    stride = every
+    while steps[-1] // stride > most:
+        stride *= 2
+    return [step for step in steps if step % stride == 0]
 
 
 def write_probes(path: Path, probes: list[Probe]) -> None:

@@ -33,6 +33,7 @@ from nada.methods.base import (
     Pass,
     RowError,
     Step,
+    checkpoint_name,
 )
 from nada.methods.models import Models
 
@@ -163,6 +164,7 @@ class AdaptedRow:
         write_trace(folder / TRACE_NAME, trace, len(self.target.conv_layers()))
         if self.stopping is not None:
             write_probes(folder / PROBES_NAME, self.stopping.history.probes)
+            self._save_checkpoints(folder, self.stopping)
         return Made(
             trained_steps=len(trace),
             kept_step=self.kept_step,
@@ -175,6 +177,16 @@ class AdaptedRow:
                 early_stopping=None if self.stopping is None else self.stopping.record(),
             ),
         )
+
+    def _save_checkpoints(self, folder: Path, stopping: EarlyStopping) -> None:
+        """What the row was at some looks, the chosen one aside; afterwards the target is as it was."""
+        parameters, storage = self.adaptation.parameters, self.assignment.storage
+        chosen = parameters.snapshot()
+        for step, weights in stopping.history.kept.items():
+            if step != stopping.choice.step and parameters.restore(weights):
+                shown = artifact.as_stored(self.target, storage, self.models)
+                artifact.save(folder, shown, storage, self.models, checkpoint_name(step))
+        parameters.restore(chosen)
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Pass.state_dict`."""

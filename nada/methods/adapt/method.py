@@ -62,7 +62,7 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
 
     def step_cost(self, config: AdaptConfig) -> dict[str, Any]:
         """Everything but the number of steps, and what only turns their direction."""
-        return config.model_dump(mode="json", exclude={"iterations", "style_weight", "frozen"})
+        return config.model_dump(mode="json", exclude={"iterations", "style_weight", "frozen", "checkpoints"})
 
     def pictures_per_step(self, config: AdaptConfig) -> int:
         """`batch_size`."""
@@ -87,6 +87,14 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
         from nada.methods.adapt.artifact import load
 
         return load(folder, models)
+
+    def of_checkpoint(self, part: AdaptRecord, step: int) -> AdaptRecord:
+        """It was not the judge who chose it."""
+        if part.early_stopping is None:
+            return part
+        return part.model_copy(
+            update={"early_stopping": part.early_stopping.model_copy(update={"why": f"step {step}, picked by hand"})}
+        )
 
     def settings_in_words(self, config: AdaptConfig) -> str:
         """See `nada.methods.adapt.wording`."""

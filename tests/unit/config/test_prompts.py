@@ -27,7 +27,7 @@ QUOTING = "a text that holds quotes or commas stands in quotes, and a quote with
 NO_TARGET = "every row needs domain, source and target, or style_images in the target's place"
 COLUMNS = (
     "'domain', 'source', 'target', 'method', 'recipe', 'iterations', 'seed', 'generator', 'on', 'style_images', "
-    "'reference_images' and 'true_images'"
+    "'reference_images', 'true_images', 'tries', 'seeds' and 'priority'"
 )
 
 

@@ -10,6 +10,7 @@ import pytest
 import flows.cli.run
 from flows.cli.telling import Outcome
 from tasks.config.project import HERE
+from tasks.variants.told import Told
 from tests.project import Project, project
 
 __all__ = ["project"]
@@ -27,7 +28,7 @@ NO_REPORT: dict[str, Any] = {"report_path": None}
 def test_a_night_that_is_settled_ends_well_whatever_became_of_its_rows_and_badly_without_a_report(
     project: Project, monkeypatch: pytest.MonkeyPatch, came_to: dict[str, Any], status: int, settled: int
 ) -> None:
-    ended: dict[str, Any] = {"records": [], "report_path": Path("index.html"), "failures": {}, **came_to}
+    ended: dict[str, Any] = {"told": Told(), "report_path": Path("index.html"), "failures": {}, **came_to}
     monkeypatch.setattr(flows.cli.run, "_run_night", lambda *_: Outcome(**ended))
     assert project.nada("run").status == status
     assert not HERE.attempts.exists()

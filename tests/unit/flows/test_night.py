@@ -177,7 +177,7 @@ def test_a_report_that_cannot_be_written_costs_the_report_alone(
 
     monkeypatch.setattr("tasks.record.publish_report", refuse)
     night = SimpleNamespace(prompts="prompts.csv")
-    plan: Any = SimpleNamespace(rows=(), params=SimpleNamespace(night=night))
+    plan: Any = SimpleNamespace(rows=(), families={}, params=SimpleNamespace(night=night))
     context = NightContext(plan, None, Heard(), StatusWriter("night", NOW, 0), RowQueue({}), NOW)  # type: ignore[arg-type]
     monkeypatch.setattr("tasks.record.workers_in_words", lambda _: "one worker")
     write_report.fn(context)
@@ -246,6 +246,7 @@ def test_a_row_that_a_killed_night_left_without_its_retrieval_is_told_by_the_nex
     plan: Any = SimpleNamespace(
         row_seconds=60.0,
         to_retrieve=[SimpleNamespace(domain="sketch")],
+        rows=(),
         retrieve_job=lambda rows: [row.domain for row in rows],
     )
     context = NightContext(plan, Retrieving(record, failed), Heard(), None, RowQueue({}), NOW)  # type: ignore[arg-type]

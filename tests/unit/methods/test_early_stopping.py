@@ -140,3 +140,23 @@ def test_probes_look_at_other_latents_than_scores_do(choosing: RowJob) -> None:
     warm = warm_models(choosing)
     ws = early_stopping.Validator.of(warm.models, 6).ws
     assert not any(torch.equal(one, other) for one in ws for other in warm.ws)
+
+
+def test_checkpoints_are_kept_beside_the_best_and_change_nothing_else(
+    job: RowJob, choosing: RowJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits(monkeypatch, {2: 0.1, 4: 0.3, 5: 0.2})
+    _, plain = finish(begin(choosing))
+    making = begin(with_config(choosing, checkpoints=3))
+    _, kept = finish(making)
+    assert sorted(set(kept) - set(plain)) == ["checkpoint-2.safetensors"]
+    assert {name: content for name, content in kept.items() if name in plain} == plain
+    assert kept["checkpoint-2.safetensors"] == finish(begin(with_config(job, iterations=2)))[1]["generator.safetensors"]
+
+
+def test_a_row_that_keeps_checkpoints_goes_on_to_the_same_bytes(choosing: RowJob) -> None:
+    keeping = with_config(choosing, checkpoints=3)
+    _, undisturbed = finish(begin(keeping))
+    resumed = begin(keeping)
+    resumed.load_state_dict("sketch", state_after(keeping, 3))
+    assert finish(resumed)[1] == undisturbed

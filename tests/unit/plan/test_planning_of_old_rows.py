@@ -17,6 +17,7 @@ from tasks.plan.plan import Plan
 from tasks.plan.planning import make_plan
 from tasks.store import row_folder
 from tasks.store.old_record import read_old
+from tasks.variants.told import Told
 from tests.locks import held_by_another
 from tests.old_library import write_old_row
 from tests.project import Project, project
@@ -70,6 +71,6 @@ def test_nothing_is_fetched_while_another_night_runs(folder: Path, monkeypatch: 
 
 def test_a_run_says_what_it_took_over(folder: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        flows.cli.run, "_run_night", lambda planned, display: Outcome(records=[], report_path=None, failures={})
+        flows.cli.run, "_run_night", lambda planned, display: Outcome(told=Told(), report_path=None, failures={})
     )
     assert "Taken over from an older version, to be judged anew: sketch." in project.nada("run").out

@@ -164,3 +164,23 @@ def test_no_follower_begins_before_its_base_has_ended(
         waiting.release(domain)
     assert (max(ended.values(), default=0.0), waiting.domains) == (expected.seconds, expected.left)
     assert all(end <= deadline for end in ended.values())
+
+
+def test_a_higher_priority_goes_first_and_a_deadline_leaves_the_lowest() -> None:
+    waiting = RowQueue({"long": 9.0, "low": 5.0, "high": 1.0}, priority={"high": 2, "low": -1}, deadline=10.0)
+    assert [waiting.take(0.0), waiting.take(1.0), waiting.take(10.0)] == ["high", "long", None]
+    assert waiting.domains == ("low",)
+
+
+def test_what_a_row_starts_from_has_the_priority_of_that_row() -> None:
+    waiting = RowQueue({"a": 9.0, "base": 1.0, "follower": 1.0}, after={"follower": "base"}, priority={"follower": 3})
+    assert waiting.take(0.0) == "base"
+
+
+def test_rows_that_join_and_rows_that_made_way_take_their_places() -> None:
+    waiting = RowQueue({"a": 3.0, "b": 1.0})
+    waiting.add({"c": 2.0, "d": 9.0}, after={"d": "c"}, priority={"b": 1})
+    assert waiting.domains == ("b", "d", "a", "c")
+    assert (waiting.take(0.0), waiting.take(0.0)) == ("b", "a")
+    waiting.put_back("a")
+    assert waiting.ready == ("a", "c")

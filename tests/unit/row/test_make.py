@@ -23,6 +23,7 @@ from tasks.row.job import RowJob
 from tasks.row.models import warm_models
 from tasks.store import row_folder
 from tasks.store.record import MAKING_NAME
+from tasks.workers.news import Progress
 from tests.conftest import tiny_mobilestylegan, tiny_stylegan3
 from tests.jobs import ProcessEndedError, end_at, interrupt, job, make_alone, make_well, with_section
 from tests.rows import KEYS, OTHER_KEYS
@@ -206,3 +207,20 @@ def test_memory_that_runs_out_is_told_and_the_micro_batch_recorded(
     assert notes == ["out of memory; at most 1 at once from here on"]
     assert disturbed == undisturbed
     assert make_well(job).micro_batch == 1
+
+
+def test_a_row_makes_way_for_a_pause_and_goes_on_to_the_same_bytes(job: RowJob) -> None:
+    undisturbed, _ = run(job)
+
+    def pause(news: Any) -> None:
+        if isinstance(news, Progress) and (news.phase, news.step) == ("make", 2):
+            HERE.pause.parent.mkdir(exist_ok=True)
+            HERE.pause.write_text("now")
+
+    end, _ = make_alone(job, pause)
+    assert (end.result, end.error) == (None, None)
+    assert STATE.is_file()
+    HERE.pause.unlink()
+    resumed, notes = run(job)
+    assert notes == ["goes on after step 2 of 5"]
+    assert resumed == undisturbed

@@ -1,0 +1,224 @@
+"""Variants of a domain through a whole night, to which a row is added and which is paused, and what is picked after it.
+
+The night is one for all tests; those that go on from it work on a copy, in this process and without another night.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.config.params import load_params
+from tasks.config.project import HERE
+from tasks.live.adding import append_row
+from tasks.live.pausing import pause, resume
+from tasks.plan.beginning import plan_to_run
+from tasks.plan.pipeline import write_inputs
+from tasks.row.evaluate import evaluate_row
+from tasks.status.status_file import Status, load_status
+from tasks.store import row_folder
+from tasks.variants.checkpoints import kept_steps, take_checkpoint
+from tests.methods.project import one_thread
+from tests.plans import states
+from tests.project import Outcome, Project, make_project, run_alone, write_prompts
+
+pytestmark = [
+    pytest.mark.usefixtures("prefect_server"),
+    # Prefect 3.8 defines a column type in a way that SQLAlchemy 2.1 deprecates.
+    pytest.mark.filterwarnings("ignore:Type object <class 'prefect"),
+]
+
+PARAMS = Path("params.yaml")
+HEADER = "domain,source,target,recipe,seed,tries,seeds,priority,on"
+SKETCH = "sketch,portrait,pencil sketch,kept,0,2"
+ROBOT = "robot,portrait,robot,shape|broken,,,7"
+MINED = "mined,portrait,red ink,shape,,,,,sketch_kept-1"
+RECIPES = """\
+  kept:
+    iterations: 12
+    stop: auto
+    probe_every: 1
+    probe_images: 4
+    checkpoints: 3
+"""
+OTHERS = ("robot", "red ink", "blue ink")
+MOST_SECONDS = 300.0
+
+
+class Meddler(threading.Thread):
+    """Adds a row and pauses the night once it runs, then lets it go on."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.saw: list[Status] = []
+
+    def run(self) -> None:
+        self._wait(lambda now: bool(now.running))
+        append_row(
+            Path("prompts.csv"), load_params(PARAMS), {"source": "portrait", "target": "blue ink", "recipe": "shape"}
+        )
+        self._wait(lambda now: "blue-ink" in now.added)
+        self._wait(lambda now: any((row.phase, row.total) == ("make", 12) and row.step <= 4 for row in now.running))
+        pause(at_once=True)
+        self._wait(lambda now: now.paused and not now.running)
+        resume()
+
+    def _wait(self, fits: Callable[[Status], bool]) -> None:
+        ends = time.monotonic() + MOST_SECONDS
+        while time.monotonic() < ends:
+            if (now := load_status()) is not None and fits(now):
+                self.saw.append(now)
+                return
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Iterator[tuple[Path, Outcome, list[Status]]]:
+    """A project after its night: a domain tried twice, one by two recipes of which one fails, one on a variant."""
+    folder = tmp_path_factory.mktemp("variants")
+    make_project(folder, tiny_world)
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("workers: 2", "workers: 1") + RECIPES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr("flows.night.LOOK_SECONDS", 0.05)
+        patch.setattr("tasks.status.writer.WRITE_SECONDS", 0.0)
+        write_prompts(folder, SKETCH, ROBOT, MINED, header=HEADER)
+        meddler = Meddler()
+        meddler.start()
+        outcome = run_alone(folder, "run")
+        meddler.join(MOST_SECONDS)
+        yield folder, outcome, meddler.saw
+
+
+@pytest.fixture
+def after_night(
+    night: tuple[Path, Outcome, list[Status]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> Project:
+    """A copy of that project to go on with."""
+    shutil.copytree(night[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path, capsys)
+
+
+def rows_in(folder: Path) -> set[str]:
+    return {path.parent.name for path in (folder / "weights" / "adapted").glob("*/row.json")}
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def taken(domain: str) -> int:
+    """The seed of what a domain is."""
+    return row_folder.read_making(domain).seed
+
+
+def test_variants_are_rows_of_the_night_and_the_best_is_the_domain(night: tuple[Path, Outcome, list[Status]]) -> None:
+    folder, outcome, _ = night
+    assert outcome.status == 1, outcome.err
+    variants = {"sketch_kept-0", "sketch_kept-1", "robot_shape-7"}
+    assert rows_in(folder) == {*variants, "sketch", "robot", "mined", "blue-ink"}
+    assert "3 domains in 5 rows: 5 to train" in outcome.out
+    assert "robot_broken-7: FAILED; step 0: the loss is inf" in outcome.out
+    adapted = folder / "weights" / "adapted"
+    files = {path.name for path in (adapted / "robot").iterdir()}
+    for name in files - {"row.json", "evaluation.json", "retrieval.json"}:
+        assert (adapted / "robot" / name).read_bytes() == (adapted / "robot_shape-7" / name).read_bytes()
+
+
+def test_retrieval_has_one_prompt_a_domain_and_the_board_mean_and_spread(
+    night: tuple[Path, Outcome, list[Status]],
+) -> None:
+    folder = night[0]
+    adapted = folder / "weights" / "adapted"
+    found = [read(path)["nearest"] for path in adapted.glob("*/retrieval.json")]
+    assert {prompt for nearest in found for prompt in nearest} <= {"portrait", "pencil sketch", *OTHERS}
+    against = read(adapted / "mined" / "retrieval.json")["score"]["reference"]
+    assert against == "prompt 'red ink' among 5 prompts"  # of four domains, the added one among them, and the source
+    lines = (folder / "reports" / "leaderboard.csv").read_text().splitlines()
+    board = {row["domain"]: row for row in csv.DictReader(lines)}
+    assert set(board) == {"sketch", "robot", "mined", "blue-ink"}
+    figures = [read(adapted / f"sketch_kept-{seed}" / "metrics.json") for seed in range(2)]
+    directions = [scores["directional_similarity"]["value"] for scores in figures]
+    sketch = board["sketch"]
+    assert (sketch["variants"], sketch["taken"]) == ("2", f"kept-{directions.index(max(directions))}")
+    assert float(sketch["directional_similarity_mean"]) == pytest.approx(sum(directions) / 2)
+    assert float(sketch["directional_similarity_spread"]) == pytest.approx(abs(directions[0] - directions[1]) / 2**0.5)
+    assert (board["mined"]["variants"], board["mined"]["directional_similarity_mean"]) == ("1", "")
+
+
+def test_a_row_joins_the_night_and_a_pause_costs_no_row(night: tuple[Path, Outcome, list[Status]]) -> None:
+    _, outcome, saw = night
+    assert len(saw) == 4, outcome.out  # it ran, the row had joined, a row was in the making, and nothing was
+    assert saw[3].paused
+    assert "Joined the night: blue-ink" in outcome.out
+    assert "paused; its state is saved" in outcome.out
+    assert "goes on after step" in outcome.out
+    assert not HERE.pause.exists()
+
+
+def test_the_report_shows_variants_side_by_side(night: tuple[Path, Outcome, list[Status]]) -> None:
+    page = next((night[0] / "reports").glob("*/index.html")).read_text()
+    assert page.count('<section class="variants"') == 2
+    assert page.count('<li class="taken">') == 2
+    assert "judge&#39;s best of 2" in page
+    assert "nada pick sketch kept-" in page
+    assert "4 of 4 domains ready" in page
+
+
+def test_a_pick_overrules_the_judge_until_it_is_taken_back(after_night: Project) -> None:
+    best = taken("sketch")
+    other = 1 - best
+    inputs = write_inputs(PARAMS).read_bytes()
+    outcome = after_night.nada("pick", "sketch", str(other))
+    assert (outcome.status, outcome.err) == (0, "")
+    assert taken("sketch") == other
+    assert HERE.picks.read_text() == f"domain,variant,step\nsketch,kept-{other},\n"
+    assert write_inputs(PARAMS).read_bytes() != inputs  # so that dvc repro comes to the same choice
+    shutil.rmtree(HERE.adapted / "sketch")
+    plan_to_run(PARAMS)
+    assert taken("sketch") == other
+    assert "picked by hand" in after_night.nada("pick", "sketch").out
+    assert after_night.nada("pick", "sketch", "--judge").status == 0
+    assert taken("sketch") == best
+    assert write_inputs(PARAMS).read_bytes() == inputs
+
+
+def test_a_checkpoint_that_was_picked_is_judged_as_a_row_and_is_the_domain(after_night: Project) -> None:
+    name = f"sketch_kept-{taken('sketch')}"
+    kept, step = row_folder.read_making(name).kept_step, kept_steps(row_folder.read_making(name))[0]
+    assert after_night.nada("pick", "sketch", "--step", str(step)).status == 0
+    assert (taken("sketch"), row_folder.read_making("sketch").kept_step) == (int(name[-1]), kept)
+    row = f"{name}_{step}"
+    assert states()[row] == "train"
+    plan = plan_to_run(PARAMS).plan
+    take_checkpoint(plan.by_domain[row])
+    assert states()[row] == "judge"
+    with one_thread():
+        evaluate_row(plan.evaluate_job(plan.by_domain[row]), lambda _: None)
+    plan_to_run(PARAMS)
+    making = row_folder.read_making("sketch")
+    assert making.kept_step == step
+    weights = (HERE.adapted / "sketch" / "generator.safetensors").read_bytes()
+    assert weights == (HERE.adapted / name / f"checkpoint-{step}.safetensors").read_bytes()
+    assert weights != (HERE.adapted / name / "generator.safetensors").read_bytes()
+
+
+def test_a_row_of_one_variant_that_becomes_one_of_two_is_not_made_again(after_night: Project) -> None:
+    rows = [SKETCH, ROBOT, MINED, "blue-ink,portrait,blue ink,shape,,2"]
+    write_prompts(after_night.folder, *rows, header=HEADER)
+    plan = plan_to_run(PARAMS).plan
+    assert {planned.domain: planned.state for planned in plan.families["blue-ink"]} == {
+        "blue-ink_shape-0": "current",
+        "blue-ink_shape-1": "train",
+    }
