@@ -51,8 +51,8 @@ browser: setup  ## a Chromium for the tests of the report: the system's, Playwri
 	|| { apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; } \
 	|| { echo "Install Chromium, then run this again: the report is tested in it" >&2; exit 1; }
 
-bench: setup  ## seconds per step, by phase
-	$(BIN)/python benchmarks/step.py
+bench: setup  ## seconds per step, by phase, and beside a plain step
+	$(BIN)/nada bench && $(BIN)/python benchmarks/baseline.py
 
 report: setup  ## the table and the pages of the last night
 	@nada report

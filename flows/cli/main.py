@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flows import NOTES
 from flows.cli import night, pictures, pipeline, run, weights
+from flows.cli.bench import commands as bench
 from flows.cli.choosing import commands as choosing
 from flows.cli.photo import commands as photo
 from flows.cli.play import commands as play
@@ -76,6 +77,7 @@ app.add_typer(choosing.app)
 app.add_typer(pictures.app)
 app.add_typer(photo.app)
 app.add_typer(play.app)
+app.add_typer(bench.app)
 app.add_typer(pipeline.app)
 app.add_typer(weights.app, name="weights", short_help="Get generators, and carry weights between tools.")
 

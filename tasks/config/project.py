@@ -129,6 +129,16 @@ class Project:
         return self.root / ".cache" / "texts"
 
     @property
+    def code_cache(self) -> Path:
+        """What the project's sources compute and import."""
+        return self.root / ".cache" / "code.json"
+
+    @property
+    def shown_cache(self) -> Path:
+        """Pictures of the report, made small."""
+        return self.root / ".cache" / "shown"
+
+    @property
     def clip_cache(self) -> Path:
         """Which files of CLIPs were found sound."""
         return self.root / ".cache" / "clips"

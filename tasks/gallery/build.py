@@ -17,6 +17,7 @@ from tasks.config.params import load_params
 from tasks.config.project import HERE
 from tasks.gallery import pictures
 from tasks.gallery.about import facts, licence_of, verdict
+from tasks.gallery.pictures import Files
 from tasks.library.domains import SOURCE, find_making, finished_domains, made_from, open_domain, open_source
 from tasks.library.latents import Shown
 
@@ -35,8 +36,8 @@ class Card:
     target: str
     verdict: str
     facts: list[Any]
-    pictures: pictures.Files
-    before: pictures.Files
+    pictures: Files
+    before: Files
     """The source's of the same latents."""
 
 
@@ -90,7 +91,7 @@ class Gallery:
             shutil.rmtree(partial, ignore_errors=True)
 
     def _fill(self, folder: Path, params: Params) -> Iterator[str]:
-        sources: dict[str, pictures.Files] = {}
+        sources: dict[str, Files] = {}
         cards: list[Card] = []
         for name in self.shown:
             try:
@@ -107,7 +108,7 @@ class Gallery:
         about = {"format": 1, "domains": [card.name for card in cards], "seed": self.latents.seed}
         (folder / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
-    def _card(self, name: str, folder: Path, params: Params, sources: dict[str, pictures.Files]) -> Card:
+    def _card(self, name: str, folder: Path, params: Params, sources: dict[str, Files]) -> Card:
         making, origin = find_making(name), made_from(name, params)
         if origin not in sources:
             source = open_source([name], self.params_path, self.device)

@@ -25,10 +25,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+from tasks.caches.known_answers import keep_answers, read_answers
+from tasks.config.project import HERE
+from tasks.keys import source_digest
 from tasks.keys.source_digest import Imported, Source, read_source
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +47,10 @@ OUTSIDE = (
 """Modules and packages of the project that belong to no half, and why. What only they import does not either."""
 EQUAL_CODE = Path(__file__).with_name("equal_code.json")
 SHA256 = re.compile("[0-9a-f]{64}")
+MOST_KEPT = 2_000
+"""Sources whose digests are kept: some versions of all."""
+_new: list[str] = []
+"""Read by this process alone, and not kept yet."""
 
 
 def code_hash(entries: Sequence[str]) -> str:
@@ -58,6 +67,9 @@ def code_hash(entries: Sequence[str]) -> str:
 @cache
 def _code_hash(entries: frozenset[str], root: Path, equal_code: Path) -> str:
     sha256 = closure_hash(entries, root)
+    if _new:
+        keep_answers(HERE.code_cache, _version(), _known(), list(_known())[-MOST_KEPT:])
+        _new.clear()
     return _canonical_hashes(equal_code).get(sha256, sha256)
 
 
@@ -130,7 +142,28 @@ def _read(path: Path) -> Source:
 
 @cache
 def _read_text(text: str) -> Source:
-    return read_source(text, outside)
+    sha256, known = hashlib.sha256(text.encode()).hexdigest(), _known()
+    try:
+        computed, imports = known[sha256]
+        return Source(str(computed), tuple(Imported(str(module), name) for module, name in imports))
+    except (KeyError, TypeError, ValueError):
+        source = read_source(text, outside)
+        known[sha256] = [source.sha256, [[imported.module, imported.name] for imported in source.imports]]
+        _new.append(sha256)
+        return source
+
+
+@cache
+def _known() -> dict[str, Any]:
+    """What earlier processes read, by the sha256 of a source's text: parsing it takes a hundred times as long."""
+    return read_answers(HERE.code_cache, _version())
+
+
+@cache
+def _version() -> str:
+    """Of what reads sources."""
+    reading = "".join(Path(file).read_text(encoding="utf-8") for file in (__file__, source_digest.__file__))
+    return hashlib.sha256(f"{sys.version_info[:2]} {reading}".encode()).hexdigest()
 
 
 @cache

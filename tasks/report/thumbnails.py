@@ -6,15 +6,21 @@ Legend: R resolution of the domain's pictures, in pixels.
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import PIL
 from PIL import Image
 
+from nada.atomic import replacing
+from nada.errors import OutputError
 from nada.images import BACKGROUND, GAP_PX
 from nada.methods.sheets import UNREADABLE
+from tasks.config.project import HERE
 
 PAGE_BYTES = 5_200_000  # of all pictures of a page; in base64 they are a third more, beside text and curves
 SHEET_SHARE, STRIP_SHARE, TRUTH_SHARE = 0.6, 0.2, 0.1  # of a card's bytes; a little more where it has all
@@ -99,6 +105,16 @@ def _within(picture: Image.Image, factor: float) -> Image.Image:
 
 
 def _webp(picture: Image.Image, quality: int) -> bytes:
+    """As WebP; what an earlier report made of the same pixels is taken as it is."""
+    made_by = f"{PIL.__version__} {picture.mode} {picture.size} {quality} {EFFORT} "
+    sha256 = hashlib.sha256(made_by.encode() + picture.tobytes()).hexdigest()
+    kept = HERE.shown_cache / f"{sha256}.webp"
+    with suppress(OSError):
+        content = kept.read_bytes()
+        if content[:4] == b"RIFF" and len(content) == 8 + int.from_bytes(content[4:8], "little"):
+            return content
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=quality, method=EFFORT)
+    with suppress(OutputError), replacing(kept) as partial:
+        partial.write_bytes(buffer.getvalue())
     return buffer.getvalue()

@@ -181,7 +181,8 @@ def _full_like(value: float) -> Operator:
 
 
 def _rsub(graph: Graph, x: Tensor, other: float, alpha: float = 1) -> str:
-    return _binary("Sub")(graph, other, x, alpha)
+    scaled = graph.name(x) if alpha == 1 else graph.node("Mul", [graph.name(x), graph.name(float(alpha))])
+    return graph.node("Sub", [graph.name(other), scaled])
 
 
 OPERATORS: dict[str, Operator] = {

@@ -30,11 +30,11 @@ TRACED_BATCH = 3
 JOINS = ("add", "mul")
 
 
-class Recording(TorchDispatchMode):
+class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records, while it is entered, every operation on its inputs; see `nada.checkpoints.onnx.operators.Graph`."""
 
     def __init__(self, inputs: Mapping[str, Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self._names = {id(tensor): name for name, tensor in inputs.items()}
@@ -61,7 +61,7 @@ class Recording(TorchDispatchMode):
     def name(self, value: Any) -> str:
         """Of a recorded tensor, or of a constant."""
         if not isinstance(value, Tensor):
-            return self._constant(np.float32(value).reshape(()))
+            return self._constant(np.array(value, np.float32))
         if id(value) in self._names:
             return self._names[id(value)]
         if value.ndim and value.shape[0] == TRACED_BATCH and value.stride(0) == 0:
@@ -99,7 +99,8 @@ def _grows(left: Any, right: Any) -> bool:
     """Whether constants are far larger once they are joined, such as a bias [C, 1, 1] and a noise map [H, W]."""
     if not (isinstance(left, Tensor) and isinstance(right, Tensor)):
         return False
-    return torch.broadcast_shapes(left.shape, right.shape).numel() > 2 * (left.numel() + right.numel())
+    joined: torch.Size = torch.broadcast_shapes(left.shape, right.shape)  # type: ignore[no-untyped-call]
+    return joined.numel() > 2 * (left.numel() + right.numel())
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from nada.methods.adapt import state
 from nada.methods.adapt.config import AdaptConfig
 from nada.methods.adapt.layer_selection import is_time_to_select, select_layers
 from nada.methods.adapt.objective.elastic import ElasticWeights, fisher_information
+from nada.methods.adapt.objective.source_embeddings import Embeddings, SourceEmbeddings, Tally
 from nada.methods.adapt.objective.terms import Objective, Seen
 from nada.methods.adapt.objective.textures import textures
 from nada.methods.adapt.parametrisation import parametrise
@@ -48,6 +49,7 @@ class Adaptation:
         seed: of every random number; the same seed on the same machine gives the same weights.
         micro_batch: pictures that are trained on at once, at most; by default all of a step's. Gradients add up
             to those of the whole batch but for rounding, and the random numbers are the same.
+        known: what the guide saw of the source so far, shared with adaptations of the same source and guide.
 
     Raises, while iterated over:
         NonFiniteLossError: a loss was NaN or infinite; the target's weights are then worthless.
@@ -64,6 +66,7 @@ class Adaptation:
         config: AdaptConfig,
         seed: int,
         micro_batch: int | None = None,
+        known: SourceEmbeddings | None = None,
     ) -> None:
         self.source, self.target, self.guide, self.config = source, target, guide, config
         self.rng = seeded_rng(seed)
@@ -74,6 +77,7 @@ class Adaptation:
         )
         self.micro_batch = MicroBatch(micro_batch or max(config.batch_size, config.selection.batch_size))
         self.objective = Objective(goal, guide, config, self._elastic(seed) if config.elastic_weight else None)
+        self.known, self.tally = known or SourceEmbeddings(), Tally()
         self._rest: Seen | None = None
         self.trace: list[TrainingStep] = []
 
@@ -116,6 +120,7 @@ class Adaptation:
             return []
         if not is_time_to_select(self.config.selection, len(self.trace)):
             return [layer for layer in self.target.conv_layers() if layer.name in self.trace[-1].layers]
+        self.parameters.freeze()  # the search follows w+ alone: without this it pays for every weight's gradient
         return select_layers(self.target, self.guide, self.emb_bare, self.config.selection, self.rng, self.micro_batch)
 
     def losses(self, inputs: StepInputs) -> dict[str, Tensor]:
@@ -133,18 +138,24 @@ class Adaptation:
 
     def see(self, inputs: StepInputs) -> Seen:
         """Render the same latents before and after the change, and see them through CLIP."""
-        patches_before, patches_after = inputs.patches or (None, None)
-        with torch.no_grad():
-            img_source = self.source.synthesis(inputs.ws, noise=inputs.source.noise)  # [N, 3, R, R]
-            emb_source = self.guide.embed_images(img_source, inputs.source.views)  # [N, D] a model
-            source_patches = self.guide.embed_images(img_source, patches_before) if patches_before else []
-        img_target = self.target.synthesis(inputs.ws, noise=inputs.target.noise)
-        emb_target = self.guide.embed_images(img_target, inputs.target.views)
-        target_patches = self.guide.embed_images(img_target, patches_after) if patches_after else []
+        key = inputs.drawn, inputs.start, len(inputs)  # the last bits depend on how many are computed together
+        emb_source, source_patches = self.known.find(key, lambda: self.see_source(inputs), self.tally)
+        img_target = self.target.synthesis(inputs.ws, noise=inputs.target.noise)  # [N, 3, R, R]
+        emb_target = self.guide.embed_images(img_target, inputs.target.views)  # [N, D] a model
+        patches = None if inputs.patches is None else inputs.patches[1]
+        target_patches = [] if patches is None else self.guide.embed_images(img_target, patches)
         textures_target: list[Tensor] = []
         if self.config.texture_weight > 0:
             textures_target = [textures(model, img_target) for model in self.guide.models]
         return Seen(emb_source, emb_target, source_patches, target_patches, textures_target)
+
+    @torch.no_grad()
+    def see_source(self, inputs: StepInputs) -> Embeddings:
+        """The same of the frozen generator, which does not change."""
+        img_source = self.source.synthesis(inputs.ws, noise=inputs.source.noise)
+        patches = None if inputs.patches is None else inputs.patches[0]
+        source_patches = [] if patches is None else self.guide.embed_images(img_source, patches)
+        return self.guide.embed_images(img_source, inputs.source.views), source_patches
 
     def _elastic(self, seed: int) -> ElasticWeights:
         """Of the target as it starts, by random numbers of its own: a state that is restored later changes nothing."""

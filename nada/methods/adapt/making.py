@@ -20,8 +20,9 @@ from nada.methods.adapt import artifact
 from nada.methods.adapt.config import AdaptConfig
 from nada.methods.adapt.early_stopping import PROBE_SEED, EarlyStopping, ValidationHistory, write_probes
 from nada.methods.adapt.loop import Adaptation
+from nada.methods.adapt.objective.source_embeddings import SourceEmbeddings
 from nada.methods.adapt.parametrisation import begin_target
-from nada.methods.adapt.record import AdaptRecord, Rounding
+from nada.methods.adapt.record import AdaptRecord, Rounding, SharedSources
 from nada.methods.adapt.trace import write_trace
 from nada.methods.base import (
     GLIMPSED,
@@ -103,7 +104,10 @@ class AdaptedRow:
         """The loop, before its first step."""
         given, models = self.assignment, self.models
         frozen = models.base if given.config.frozen == "base" else self.source
-        return Adaptation(frozen, self.target, models.guide, given.goal, given.config, given.seed, models.micro_batch)
+        known = models.keep(("embeddings of", frozen), SourceEmbeddings)
+        return Adaptation(
+            frozen, self.target, models.guide, given.goal, given.config, given.seed, models.micro_batch, known
+        )
 
     @cached_property
     def stopping(self) -> EarlyStopping | None:
@@ -175,6 +179,7 @@ class AdaptedRow:
                 last_loss=trace[-1].loss.item(),
                 rounding=self.rounding,
                 early_stopping=None if self.stopping is None else self.stopping.record(),
+                shared_sources=self.shared_sources(),
             ),
         )
 
@@ -187,6 +192,11 @@ class AdaptedRow:
                 shown = artifact.as_stored(self.target, storage, self.models)
                 artifact.save(folder, shown, storage, self.models, checkpoint_name(step))
         parameters.restore(chosen)
+
+    def shared_sources(self) -> SharedSources:
+        """What other rows of this worker spared this one."""
+        tally, num_bytes = self.adaptation.tally, self.adaptation.known.num_bytes
+        return SharedSources(asked=tally.asked, known=tally.known, bytes=num_bytes)
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Pass.state_dict`."""

@@ -21,6 +21,17 @@ class EarlyStoppingRecord(RecordPart):
     seconds: float
 
 
+class SharedSources(RecordPart):
+    """How often the source's pictures were there already, rendered and embedded for an earlier row of the worker."""
+
+    asked: int
+    """Batches, or parts of batches, that the row met; in the process that ended it."""
+    known: int
+    """Of these."""
+    bytes: int
+    """Of all embeddings that the worker keeps for this source."""
+
+
 class AdaptRecord(RecordPart):
     """How the training went."""
 
@@ -28,3 +39,5 @@ class AdaptRecord(RecordPart):
     last_loss: float
     rounding: Rounding | None = None
     early_stopping: EarlyStoppingRecord | None = None
+    shared_sources: SharedSources | None = None
+    """None of rows that are older than this."""

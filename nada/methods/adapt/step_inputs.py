@@ -6,8 +6,9 @@ Legend: N batch, L style layers, W_DIM latent width.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -46,6 +47,8 @@ class StepInputs:
     """Of what this is a part, where it is one."""
     start: int = 0
     """First of its samples in `whole`."""
+    drawn: str = field(kw_only=True)
+    """Equal for steps of equal latents, noise and views: hash of the generator's state, and what was drawn from it."""
 
     def __len__(self) -> int:
         return self.ws.shape[0]
@@ -67,7 +70,8 @@ class StepInputs:
             return
         for part in parts(len(self), size):
             patches = None if self.patches is None else (self.patches[0][part], self.patches[1][part])
-            yield StepInputs(self.ws[part], self.source[part], self.target[part], patches, self, part.start)
+            rendered = self.source[part], self.target[part]
+            yield StepInputs(self.ws[part], *rendered, patches, self, part.start, drawn=self.drawn)
 
 
 def draw_render_inputs(count: int, generator: Generator, guide: Guide, rng: torch.Generator) -> RenderInputs:
@@ -77,9 +81,11 @@ def draw_render_inputs(count: int, generator: Generator, guide: Guide, rng: torc
 
 def draw_step_inputs(config: AdaptConfig, generator: Generator, guide: Guide, rng: torch.Generator) -> StepInputs:
     """Latents of a step, some of them mixed, with noise and views for source and target."""
+    state = hashlib.sha256(rng.get_state().numpy().tobytes()).hexdigest()
+    drawn = f"{state} {config.batch_size} {config.style_mixing} {config.patch_directional_weight > 0}"
     ws = draw_ws(config.batch_size, generator, rng, config.style_mixing)
     source, target = (draw_render_inputs(config.batch_size, generator, guide, rng) for _ in range(2))
     if config.patch_directional_weight == 0:
-        return StepInputs(ws, source, target)
+        return StepInputs(ws, source, target, drawn=drawn)
     patches = draw_patches(config.batch_size, generator.resolution, guide.views.noise, rng)
-    return StepInputs(ws, source, target, patches)
+    return StepInputs(ws, source, target, patches, drawn=drawn)

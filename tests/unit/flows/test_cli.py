@@ -18,7 +18,7 @@ __all__ = ["project"]
 
 COMMANDS = (
     "plan", "run", "report", "compare", "sample", "strip", "mix", "video", "invert", "apply", "pretrained", "inputs",
-    "complete",
+    "complete", "bench",
 )  # fmt: skip
 
 
@@ -34,6 +34,18 @@ def test_help_imports_nothing_heavy() -> None:
     code = f"import sys, flows.cli.main; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_plan_of_prompts_that_were_looked_at_imports_nothing_heavy(project: Project) -> None:
+    assert project.nada("plan").status == 0
+    heavy = ["torch", "prefect", "mlflow", "open_clip", "pandas"]
+    code = (
+        "import sys; sys.argv = ['nada', 'plan']; from flows.cli.main import main\n"
+        f"try: main()\nfinally: print('\\n' + str([name for name in {heavy} if name in sys.modules]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "to train" in result.stdout
+    assert result.stdout.splitlines()[-1] == "[]"
 
 
 def test_plan_shows_rows_cost_and_devices(project: Project) -> None:

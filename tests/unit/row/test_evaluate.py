@@ -260,10 +260,10 @@ def test_a_row_without_its_embeddings_keeps_the_retrieval_that_it_has(job: RowJo
 
 
 def test_a_row_is_compared_with_what_its_edits_are_measured_from(job: RowJob) -> None:
-    def source_shown(domain: str) -> bytes:
-        """The first row of a sheet: two pictures of 16 px."""
+    def source_shown(domain: str) -> np.ndarray[Any, Any]:
+        """The first row of a sheet: two pictures of 16 px, in few bytes."""
         with Image.open(HERE.adapted / domain / row_folder.SAMPLES_NAME) as sheet:
-            return sheet.crop((0, 0, sheet.width, 16)).tobytes()
+            return np.asarray(sheet.crop((0, 0, sheet.width, 16)), dtype=float)
 
     far = with_config(job, learning_rate=0.1)
     make_well(far)
@@ -277,4 +277,5 @@ def test_a_row_is_compared_with_what_its_edits_are_measured_from(job: RowJob) ->
         make_well(further)
         evaluate(further, HERE.adapted / frozen)
         shown[frozen] = source_shown(frozen)
-    assert shown["base"] == shown["sketch"] != shown["start"]
+    from_base, from_start = (np.abs(shown[name] - shown["sketch"]).mean() for name in ("base", "start"))
+    assert from_base < 0.3 * from_start

@@ -81,6 +81,7 @@ def test_its_record_says_what_the_old_one_said() -> None:
         "last_loss": 0.4,
         "rounding": None,
         "early_stopping": {"why": "step 160 is best", "probes": 11, "seconds": 2.394},
+        "shared_sources": None,
     }
 
 
