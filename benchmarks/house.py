@@ -1,8 +1,8 @@
 """How the project's source is laid out, and how many of its files one row runs through: a column a checkout.
 
     python benchmarks/house.py                        # this checkout
-    git worktree add /tmp/old REVISION                # and an older one beside it
-    python benchmarks/house.py /tmp/old .
+    git worktree add ../older REVISION                # and an older one beside it
+    python benchmarks/house.py ../older .
     python benchmarks/house.py --no-row . ../other    # without running anything
 
 The hops of a row are measured, not listed: `nada run` on the tiny world of the checkout's own tests, with one row in

@@ -46,7 +46,6 @@ def open_context(plan: Plan, display: Display) -> Iterator[tuple[NightContext, P
         check_reports_writable()
         plan.check_disk(plan.to_train)
         row_folder.sweep()
-        pausing.resume()  # of a night that was killed in one
         stack.callback(pausing.resume)
         stack.callback(cache_size.prune)
         stack.callback(row_folder.sweep)  # of workers that were killed, when all have ended

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,8 @@ from tasks.plan.planned_row import PlannedRow
 from tasks.row.verify import Comparison, compare, remake_job
 from tasks.store import row_folder
 from tasks.store.record import Record
+from tasks.variants.names import domain_of
+from tasks.variants.published import finished, unpublished
 from tasks.variants.rows import expanded
 from tasks.workers.group import RowGroup
 from tasks.workers.local import WorkerPool
@@ -51,7 +53,19 @@ def verify(plan: Plan, domains: Sequence[str], display: Display) -> list[str]:
         if spec.device not in known:
             names = ", ".join(planned.row.domain for planned, _ in rows)
             raise InputError(f"{names}: made on {spec.device}; night.device offers {', '.join(sorted(known))} here")
-    return [domain for spec, rows in groups.items() for domain in _verify_group(plan, spec, rows, display)]
+    differing = [domain for spec, rows in groups.items() for domain in _verify_group(plan, spec, rows, display)]
+    return [*differing, *_unpublished(plan, {domain_of(planned.domain) for planned in chosen}, display)]
+
+
+def _unpublished(plan: Plan, domains: Set[str], display: Display) -> list[str]:
+    """Those of several rows whose folder does not hold, whole, the row that is to be taken."""
+    wrong = []
+    for domain in domains & plan.families.keys():
+        rows = plan.families[domain]
+        if (choice := unpublished(domain, finished(rows), plan.picks.get(domain), len(rows))) is not None:
+            display.failed(domain, f"its folder is not {choice.name}, whole, which is to be taken; nada run mends it")
+            wrong.append(domain)
+    return sorted(wrong)
 
 
 def _check_finished(chosen: Sequence[PlannedRow]) -> None:

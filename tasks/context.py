@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -85,6 +86,7 @@ class NightContext:
         self.stopped = ""
         """Why they are not, in a line."""
         self._groups: dict[tuple[str, int], RowGroup] = {}
+        self._unheard_kinds: set[str] = set()
         self._grouping = threading.Lock()
 
     @property
@@ -112,7 +114,7 @@ class NightContext:
     @cached_property
     def live_rows(self) -> LiveRows:
         """What goes to MLflow while rows are made."""
-        return LiveRows(self.plan.by_domain)
+        return LiveRows(lambda domain: self.plan.by_domain[domain])  # of the plan of then: rows may join
 
     @cached_property
     def alike(self) -> Alike:
@@ -130,15 +132,25 @@ class NightContext:
         return self.plan.row_seconds
 
     def progress(self, progress: Any) -> None:
-        """News of a running row; called from many threads."""
-        self.status_writer.progress(progress)
-        self.listener.progress(progress)
-        self.live_rows.hear(progress)
-        self.logs.hear(progress)
+        """News of a running row; called from many threads. Whoever cannot hear them costs the row nothing."""
+        for hear in (self.status_writer.progress, self.listener.progress, self.live_rows.hear, self.logs.hear):
+            try:
+                hear(progress)
+            except Exception as err:  # of whatever kind: it would end the worker that tells of its row
+                self._unheard(progress, err)
+
+    def _unheard(self, progress: Any, error: Exception) -> None:
+        """Say once of what kind an error of a listener is."""
+        if (kind := type(error).__name__) not in self._unheard_kinds:
+            self._unheard_kinds.add(kind)
+            with suppress(Exception):
+                self.listener.say(f"{progress.domain}: not all of its news are shown ({kind}: {error})", "yellow")
 
     def gather(self, rows: Sequence[PlannedRow]) -> None:
-        """Let these rows be made in one pass."""
+        """Let these rows be made in one pass; passes that they rode in before, until a pause, are over."""
+        taken = {planned.domain for planned in rows}
         with self._grouping:
+            self._groups = {place: group for place, group in self._groups.items() if place[0] not in taken}
             self._gather(rows, tries=1)
 
     def group_of(self, domain: str, tries: int) -> RowGroup:

@@ -91,6 +91,8 @@ def publish_taken(context: NightContext, domains: Sequence[str] | None = None) -
     """Let domains of several rows be the best that is finished; what fails costs the folder of the domain alone."""
     try:
         for domain, choice in publish_domains(context.plan, context.records, domains).items():
+            record = context.records[choice.name]
+            context.outbox.add(partial(row_runs.register_taken, record=record, domain=domain))
             context.listener.say(f"{domain} is {variant_of(choice.name)} now: {choice.why}", "dim")
     except NadaError as err:
         context.listener.say(f"The best variant is not published: {err}; nada run does it", "yellow")
@@ -120,7 +122,7 @@ def open_outbox(context: NightContext) -> None:
 def leave_outbox(context: NightContext) -> None:
     """Let no run seem to go on where the night is broken off; one that came to its end has closed them."""
     if not context.closed:
-        context.outbox.leave(lambda night: row_runs.leave_rows(night, context.live_rows.run_ids))
+        context.outbox.leave(lambda night: row_runs.leave_runs(night, [*context.live_rows.run_ids, night.run_id]))
 
 
 @task(name="record in MLflow", task_run_name="record in MLflow", cache_policy=NO_CACHE)
@@ -184,12 +186,14 @@ def record_night(context: NightContext) -> None:
     mlflow_store.end_night(context.name, failed)
     artifacts = [] if page is None else [page, page.with_name(metrics.CONFUSION_NAME)]
     context.outbox.add(partial(catch_up, context))
+    context.outbox.add(lambda night: row_runs.leave_runs(night, context.live_rows.run_ids))  # of rows that were paused
     context.outbox.add(partial(mlflow_store.finish_night, leaderboard=board, failed=failed, artifacts=artifacts))
     write_outbox(context)
 
 
 def catch_up(context: NightContext, run: mlflow_store.NightRun) -> None:
-    """Write finished rows to MLflow that no run tells of: an interrupted night's, or those that came by `dvc pull`.
+    """Write finished rows to MLflow that no run tells of: an interrupted night's, or those that came by `dvc pull`; and
+    which rows were taken by `nada pick`.
 
     After everything else, for thousands of them take an hour; the deadline leaves the rest to the next night.
     """
@@ -202,3 +206,5 @@ def catch_up(context: NightContext, run: mlflow_store.NightRun) -> None:
         if context.seconds > context.waiting.deadline:
             return
         row_runs.record_row(run, record, HERE.adapted / record.domain)
+    for domain, family in context.told.families.items():
+        row_runs.register_taken(run, family.records[family.choice.name], domain)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,13 @@ def make_tiny_world(folder: Path) -> Path:
     write_tiny_clip(folder, "tiny-guide", seed=1)
     write_tiny_clip(folder, "tiny-judge", seed=2)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_modules() -> Iterator[None]:
+    """A command that a test runs here keeps its folder out of `sys.path` for all that it starts, and no longer."""
+    yield
+    os.environ.pop("PYTHONSAFEPATH", None)
 
 
 @pytest.fixture(scope="session")

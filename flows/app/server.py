@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
@@ -16,13 +16,13 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from flows.app.guard import Guard
+from flows.app.guard import Guard, Surprises
 from flows.app.photos import MOST_BYTES, STEPS, Photos, steps_of
-from flows.cli.terminal import unexpected
 from nada.errors import NadaError, ParamsError
 from tasks.config.params import load_params
 from tasks.gallery.about import licence_of
@@ -56,11 +56,11 @@ class Server:
         self.photos = Photos(studio)
         self._turn = asyncio.Lock()
 
-    def application(self, is_local: bool) -> Starlette:
+    def application(self, names: Collection[str]) -> ASGIApp:
         """As ASGI.
 
         Args:
-            is_local: whether it answers this machine alone, by its own names.
+            names: that it answers by; any where there are none.
         """
         answers: dict[str, tuple[str, Callable[[Request], Awaitable[Response]]]] = {
             "/api/library": ("GET", self.library), "/api/picture": ("GET", self.picture),
@@ -70,10 +70,10 @@ class Server:
         }  # fmt: skip
         routes = [Route(path, answer, methods=[method]) for path, (method, answer) in answers.items()]
         routes += [Route(path, partial(_file, *file)) for path, file in FILES.items()]
-        handlers: dict[Any, Any] = {NadaError: _refused, HTTPException: _http, Exception: _broken}
+        handlers: dict[Any, Any] = {NadaError: _refused, HTTPException: _http, ClientDisconnect: _gone}
         made = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
-        made.add_middleware(Guard, is_local=is_local)
-        return made
+        made.add_middleware(Surprises)
+        return Guard(made, names)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -140,10 +140,11 @@ class Server:
         from nada.generators.registry import Network
         from tasks.library.domains import check_generator
 
-        opened = self.studio.open(parts)
         if path.suffix == ".onnx":
-            save_onnx(path, opened, {"domain": _name(parts), "generator_sha256": self.studio.origin()})
+            on_cpu = self.studio if self.studio.device == "cpu" else Studio(self.studio.params_path, "cpu")
+            save_onnx(path, on_cpu.open(parts), {"domain": _name(parts), "generator_sha256": on_cpu.origin()})
             return
+        opened = self.studio.open(parts)
         for name, _ in parts:
             check_generator(name)
         assert isinstance(opened, Network | LightGenerator)
@@ -239,5 +240,5 @@ async def _http(_: Request, err: Exception) -> Response:
     return JSONResponse({"error": err.detail}, err.status_code)
 
 
-async def _broken(_: Request, err: Exception) -> Response:
-    return JSONResponse({"error": unexpected(err)}, 500)
+async def _gone(_: Request, err: Exception) -> Response:
+    return Response(status_code=NOBODY)

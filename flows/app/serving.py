@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from flows.app.guard import LOCAL
 from flows.app.server import Server
 from flows.cli.terminal import PlainConsole, echo
 from nada.errors import OutputError
@@ -42,7 +43,7 @@ def serve(params: Path, device: str, host: str, port: int, is_opened: bool) -> N
     console.print("Ctrl-C ends it.", markup=False)
     if is_opened:
         webbrowser.open(address)
-    made = Server(studio, Path.cwd().name).application(is_local)
+    made = Server(studio, Path.cwd().name).application({*LOCAL, name} if is_local else ())
     config = uvicorn.Config(
         made, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
     )
@@ -61,6 +62,7 @@ def _listen(host: str, port: int) -> socket.socket:
             listening = stack.enter_context(socket.socket(family, kind, protocol))
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            listening.listen()  # who comes before the server does waits, and is not refused
             stack.pop_all()
     except OSError as err:
         raise OutputError(f"--host {host} --port {port}: cannot be had ({err.strerror or err}); try --port 0") from err

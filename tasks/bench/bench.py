@@ -14,6 +14,7 @@ from importlib import metadata
 
 from nada.errors import NadaError
 from tasks.bench.case import Case, Measured
+from tasks.plan.devices import cores
 from tasks.workers.local import DETERMINISTIC_CUBLAS, KEEP_MEMORY
 
 NIGHT_ROWS = 20
@@ -87,5 +88,4 @@ def run_case(case: Case) -> Measured:
 def machine() -> dict[str, str | int]:
     """Where it ran."""
     versions = {name: metadata.version(name) for name in ("torch", "open_clip_torch")}
-    cores = len(os.sched_getaffinity(0))
-    return {"python": platform.python_version(), **versions, "machine": platform.machine(), "cores": cores}
+    return {"python": platform.python_version(), **versions, "machine": platform.machine(), "cores": cores()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nada.atomic import writing
-from nada.errors import CheckpointError, NadaError, OutputError
+from nada.errors import CheckpointError, NadaError, OutputError, shown
 from tasks.config.model import Params
 from tasks.config.params import load_params
 from tasks.config.project import HERE
@@ -25,6 +25,8 @@ MARK = "nada-gallery.json"
 """In every gallery's folder: what may be written over."""
 PAGE = "index.html"
 TEMPLATE = "gallery.html.j2"
+OURS = (MARK, PAGE, pictures.FOLDER)
+"""What a gallery's folder holds, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Gallery:
         params_path: params.yaml.
         names: domains, in their order; all finished ones where there are none, and then those that cannot be drawn are
             left out and told of.
-        out: the folder; absent, empty, or an earlier gallery, which is replaced in the end.
+        out: the folder; absent, empty, or an earlier gallery and nothing more, which is replaced in the end.
         title: of the page.
         latents: of a seed.
         device: where to draw.
@@ -140,7 +142,7 @@ def render(title: str, cards: Sequence[Card], params: Params) -> str:
 
 
 def check_out(out: Path) -> None:
-    """Refuse a folder that is no gallery.
+    """Refuse a folder that is no gallery, or holds more than one: it is replaced whole.
 
     Raises:
         OutputError: it holds other files, or is a file.
@@ -151,10 +153,25 @@ def check_out(out: Path) -> None:
         raise OutputError(f"--out: {out}: is the folder you stand in; choose another, such as site")
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
         raise OutputError(f"--out: {out}: holds files and is no gallery ({MARK} is missing); choose another folder")
+    if foreign := next(_foreign(out), None):
+        raise OutputError(
+            f"--out: {out}: holds {shown(foreign)}, which is no gallery's and would be lost; choose another folder, "
+            "and copy the gallery from there"
+        )
+
+
+def _foreign(out: Path) -> Iterator[str]:
+    """What nada did not write into a folder, in order."""
+    drawn = out / pictures.FOLDER
+    if out.is_dir():
+        yield from sorted(path.name for path in out.iterdir() if path.name not in OURS)
+    if drawn.is_dir() and not drawn.is_symlink():
+        yield from sorted(f"{drawn.name}/{path.name}" for path in drawn.iterdir() if path.suffix != pictures.SUFFIX)
 
 
 def _publish(partial: Path, out: Path) -> None:
     """Put the new gallery in the place of the old, which stays if that fails."""
+    check_out(out)  # again: drawing took its time
     target = out.resolve()
     old = partial.with_suffix(".old")
     if target.exists():

@@ -17,6 +17,7 @@ from nada.images import grid
 from tasks.library.latents import Shown
 from tasks.library.sample import drawn
 
+FOLDER, SUFFIX = "pictures", ".webp"
 SMALL_PX, LARGE_PX = 256, 1024
 QUALITY, LARGE_QUALITY = 80, 86  # of WebP: 5 to 10 kB a small picture
 EFFORT = 4  # of WebP's six
@@ -48,10 +49,10 @@ def write(img_u8: Tensor, folder: Path, name: str) -> Files:
     small, large = [], []
     for index, one in enumerate(img_u8):
         picture = grid(one[None], 1)
-        small.append(_save(picture, SMALL_PX, QUALITY, folder, f"pictures/{name}-{index}.webp"))
+        small.append(_save(picture, SMALL_PX, QUALITY, folder, f"{FOLDER}/{name}-{index}{SUFFIX}"))
         is_larger = picture.width > SMALL_PX
         large.append(
-            _save(picture, LARGE_PX, LARGE_QUALITY, folder, f"pictures/{name}-{index}-large.webp")
+            _save(picture, LARGE_PX, LARGE_QUALITY, folder, f"{FOLDER}/{name}-{index}-large{SUFFIX}")
             if is_larger
             else small[-1]
         )

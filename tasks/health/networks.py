@@ -16,6 +16,7 @@ from tasks.download.registry import fetch_command
 from tasks.health.finding import Finding, missing, note, ok
 
 MEGABYTE = 1e6
+IMPORT = "nada.clip.open_clip_import"  # open_clip by itself fails beside a CPU build of torch
 
 
 def look_at_networks(params: Params) -> Iterator[Finding]:
@@ -66,7 +67,8 @@ def _tag(part: str, clip: ClipConfig, config_dir: str | None) -> Finding:
 
     if is_published(clip.name, clip.weights) and is_here(clip.name, clip.weights):
         return ok(part, f"{clip.name}, tag {clip.weights}, fetched")
-    bring = f"python -c \"import open_clip; open_clip.create_model('{clip.name}', '{clip.weights}')\""
+    code = f"from {IMPORT} import open_clip; open_clip.create_model('{clip.name}', '{clip.weights}')"
+    bring = f'python -c "{code}"'
     try:
         check_clip(clip, config_dir)
     except (GuideError, CheckpointError) as err:

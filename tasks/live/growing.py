@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nada.errors import InputError
 from tasks.caches.whole_rows import whole_rows
+from tasks.config.model import Params
 from tasks.config.prompts import load_prompts
 from tasks.config.row import Row
 from tasks.plan.estimate import earlier_samples
@@ -15,8 +16,11 @@ from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.planning import Prices, Resolver, planned_state
 from tasks.plan.wording import listed
+from tasks.store.pretrained import Pretrained, find_main, prepare_file
+from tasks.variants.picks import picks_of
 
 LATER = "its new rows wait for the next night"
+CHANGED = "files or code changed while the night runs"
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def grown(plan: Plan, rows: list[Row]) -> Grown:
     """A plan with the rows that it does not have yet, its own as they were.
 
     Raises:
-        InputError: a new row's files cannot be used.
+        InputError: a new row's files cannot be used, or what the night's own start from changed.
     """
     by_name = {row.domain: row for row in rows}
     changed = [name for name, own in plan.by_domain.items() if not _is_as_it_was(own.row, by_name.get(name))]
@@ -73,17 +77,27 @@ def grown(plan: Plan, rows: list[Row]) -> Grown:
         return Grown(problem=f"{plan.params.night.prompts}: {listed(changed)} changed while the night runs; {LATER}")
     if len(by_name) == len(plan.rows):
         return Grown()
-    resolver = Resolver(plan.params, rows)
+    resolver = Resolver(plan.params, rows, _as_it_was)
     keyed = {one.domain: one for one in resolver.keyed()}
     if any(keyed[name].keys.making != own.keys.making for name, own in plan.by_domain.items()):
-        return Grown(problem=f"{plan.params.night.prompts}: files or code changed while the night runs; {LATER}")
+        return Grown(problem=f"{plan.params.night.prompts}: {CHANGED}; {LATER}")
     added = _new_rows(plan, keyed)
     kept = [replace(own, row=keyed[name].row, keys=keyed[name].keys) for name, own in plan.by_domain.items()]
-    return Grown(plan=replace(plan, rows=(*kept, *added)), added=tuple(added))
+    picks = picks_of(by_name)
+    return Grown(plan=replace(plan, rows=(*kept, *added), picks=picks), added=tuple(added))
+
+
+def _as_it_was(weights: str, params: Params) -> Pretrained:
+    """A generator in the canonical format. The main one is not written anew: rows that begin later read its place."""
+    if weights != params.generator.weights:
+        return prepare_file(weights, params)
+    if (found := find_main(params)) is None:
+        raise InputError(f"{params.night.prompts}: {CHANGED}")
+    return found
 
 
 def _new_rows(plan: Plan, keyed: Mapping[str, PlannedRow]) -> list[PlannedRow]:
-    prices = Prices(earlier_samples(), plan.workers[0])
+    prices = Prices(earlier_samples(), plan.workers[0], plan.params)
     with whole_rows() as whole:
         states = {name: whole.state_of(name, one.keys) for name, one in keyed.items()}
     added = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from functools import partial
 
 from nada.errors import NadaError
 from tasks.context import NightContext
@@ -13,6 +14,7 @@ from tasks.plan.wording import listed
 from tasks.record import fail_row
 from tasks.store import base_models, row_folder
 from tasks.store.record import RecordError
+from tasks.tracking.mlflow_store import add_rows
 
 
 def join(context: NightContext, plan: Plan, added: Sequence[PlannedRow], running: Collection[str]) -> None:
@@ -37,6 +39,8 @@ def join(context: NightContext, plan: Plan, added: Sequence[PlannedRow], running
             with suppress(RecordError):  # its pictures find their prompts at the end of the night
                 context.records[planned.domain] = row_folder.read_record(planned.domain)
     context.status_writer.added([planned.domain for planned in added], len(added) - len(working))
+    rows = [planned.row for planned in plan.rows]
+    context.outbox.add(partial(add_rows, params=plan.params, rows=rows))
     context.listener.say(f"Joined the night: {listed([planned.domain for planned in added])}", "bold")
     for path in plan.rebuilt_from:
         try:

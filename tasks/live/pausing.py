@@ -1,6 +1,6 @@
 """A pause of the running night, as a file that other processes write: nothing new begins while it is there.
 
-The night that ends removes it, and so does the next one that begins: no pause outlives its night.
+The night that ends removes it, and so does whoever has the night's lock next: no pause outlives its night.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from nada.atomic import replacing, writing
 from nada.errors import InputError
 from tasks.config.project import HERE
-from tasks.store.locks import night_lives
+from tasks.status.status_file import is_going
 
 SOON, NOW = "soon", "now"
 """Running rows end first, or save their states and make way."""
@@ -24,7 +24,7 @@ def pause(at_once: bool = False) -> None:
         InputError: no night runs.
         OutputError: the file cannot be written.
     """
-    if not night_lives():
+    if not is_going():
         raise InputError(f"{HERE.night_lock}: no night runs here, so there is nothing to pause")
     with replacing(HERE.pause) as partial:
         partial.write_text(NOW if at_once else SOON)

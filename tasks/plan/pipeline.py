@@ -20,17 +20,17 @@ from tasks.caches.whole_rows import whole_rows
 from tasks.config.params import load_params
 from tasks.config.project import HERE
 from tasks.config.prompts import load_prompts
-from tasks.plan.plan import Plan
+from tasks.plan.plan import Plan, families_of
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.planning import Resolver
 from tasks.status.status_file import load_status
-from tasks.store import pretrained
+from tasks.store import pretrained, row_folder
 from tasks.store.attempts import count_attempts, load_attempts
 from tasks.store.locks import refuse_during_a_night
-from tasks.store.record import MAKING_NAME
 from tasks.store.row_folder import RowState
-from tasks.variants.names import domain_of
-from tasks.variants.picks import load_picks
+from tasks.variants.names import variant_of
+from tasks.variants.picks import picks_of
+from tasks.variants.published import among, unpublished
 
 FORMAT = 1
 MISSING = {
@@ -62,11 +62,7 @@ def write_inputs(params_path: Path) -> Path:
     }
     generators = pretrained.prepare_all(resolver.params, resolver.rows.values())
     preparations = {key for one in resolver.keyed() for key in one.prepared}
-    picks = [
-        [pick.domain, pick.variant, pick.step]
-        for pick in load_picks().values()
-        if pick.domain in {domain_of(name) for name in rows}
-    ]
+    picks = [[pick.domain, pick.variant, pick.step] for pick in picks_of(rows).values()]
     _write(HERE.inputs, {"format": FORMAT, "rows": rows, **({"picks": sorted(picks)} if picks else {})})
     _write(HERE.preparations, {"format": FORMAT, "prepared": sorted(preparations)})
     _write(HERE.generators, {one.path.name: sha256_file(Path(weights)) for weights, one in generators.items()})
@@ -85,9 +81,7 @@ def missing_rows(params_path: Path) -> dict[str, str]:
         domain: "; ".join([MISSING[state], *([f"the last night: {reasons[domain]}"] if domain in reasons else [])])
         for domain, state in unfinished.items()
     }
-    finished = {domain_of(one.domain) for one in rows if one.domain not in unfinished}
-    unpublished = sorted(domain for domain in finished if not (HERE.adapted / domain / MAKING_NAME).is_file())
-    return {**missing, **dict.fromkeys(unpublished, "none of its variants is taken; nada run does it")}
+    return {**missing, **_stale([one for one in rows if one.domain not in unfinished], rows)}
 
 
 def settle(plan: Plan) -> None:
@@ -109,6 +103,17 @@ def _unfinished(rows: Sequence[PlannedRow]) -> dict[str, RowState]:
     with whole_rows() as whole:
         states = {one.domain: whole.state_of(one.domain, one.keys) for one in rows}
     return {domain: state for domain, state in states.items() if state != "whole"}
+
+
+def _stale(finished: Sequence[PlannedRow], rows: Sequence[PlannedRow]) -> dict[str, str]:
+    """Domains of several rows whose folder is not the row that is to be taken, and what to do."""
+    records = {one.domain: row_folder.read_record(one.domain) for one in finished if variant_of(one.domain)}
+    picks, stale = picks_of(records), {}
+    for domain, family in families_of(rows).items():
+        choice = unpublished(domain, among(records, family), picks.get(domain), len(family))
+        if choice is not None:
+            stale[domain] = f"its folder is not {choice.name}, which is to be taken; nada run does it"
+    return stale
 
 
 def _reasons() -> dict[str, str]:

@@ -62,11 +62,7 @@ class Plan:
     @cached_property
     def families(self) -> dict[str, list[PlannedRow]]:
         """Domain -> its rows, of those that have several, of which one is taken."""
-        families: dict[str, list[PlannedRow]] = {}
-        for planned in self.rows:
-            if planned.domain != (domain := domain_of(planned.domain)):
-                families.setdefault(domain, []).append(planned)
-        return families
+        return families_of(self.rows)
 
     @property
     def folders(self) -> set[str]:
@@ -246,6 +242,15 @@ class Plan:
                     f"{disk.folder}: {disk.free / 1e6:.0f} MB free; {what} needs {disk.need / 1e6:.0f} MB there; "
                     "free some space"
                 )
+
+
+def families_of(rows: Sequence[PlannedRow]) -> dict[str, list[PlannedRow]]:
+    """Domain -> its rows, of those that have several, of which one is taken."""
+    families: dict[str, list[PlannedRow]] = {}
+    for planned in rows:
+        if planned.domain != (domain := domain_of(planned.domain)):
+            families.setdefault(domain, []).append(planned)
+    return families
 
 
 def candidates(rows: Sequence[PlannedRow]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -42,7 +42,7 @@ from tasks.store.old_rows import OldRow, OldRows
 from tasks.store.pretrained import Pretrained
 from tasks.store.row_folder import Keys, RowState
 from tasks.variants.names import domain_of, step_of
-from tasks.variants.picks import load_picks
+from tasks.variants.picks import picks_of
 from tasks.variants.rows import expanded
 from tasks.workers.environment import installed
 from tasks.workers.pool import WorkerSpec
@@ -94,7 +94,7 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, p
         first=frozenset(left_by_the_last_night()),
         old=tuple(old),
         is_part=bool(only),
-        picks={name: pick for name, pick in load_picks().items() if name in {domain_of(row.domain) for row in rows}},
+        picks=picks_of(row.domain for row in rows),
     )
 
 
@@ -113,14 +113,21 @@ class Resolver:
     Args:
         params: all settings.
         rows: of the CSV, checked.
+        prepare: finds a checkpoint in the canonical format, or writes it so.
     """
 
-    def __init__(self, params: Params, rows: Sequence[Row]) -> None:
+    def __init__(
+        self,
+        params: Params,
+        rows: Sequence[Row],
+        prepare: Callable[[str, Params], Pretrained] = pretrained.prepare_file,
+    ) -> None:
         self.params = params
         self.rows = {row.domain: row for row in rows}
         self.keys = KeyMaker(params)
         self.old = OldRows(self.keys)
         self._planned: dict[str, PlannedRow] = {}
+        self._prepare = prepare
         self._pretrained: dict[str, Pretrained] = {}
 
     def pretrained(self, row: Row) -> Pretrained:
@@ -129,7 +136,7 @@ class Resolver:
             row = self.rows[row.on]
         weights = row.generator or self.params.generator.weights
         if weights not in self._pretrained:
-            self._pretrained[weights] = pretrained.prepare_file(weights, self.params)
+            self._pretrained[weights] = self._prepare(weights, self.params)
         return self._pretrained[weights]
 
     def settings(self, row: Row) -> tuple[Method[Any, Any], Section]:

@@ -30,7 +30,7 @@ from tasks.report.thumbnails import (
 )
 from tasks.report.triage import CONTENT, KINDS, Triage, triage
 from tasks.report.wording import STORED, facts, lasted, steps, stored
-from tasks.store.record import Making, Record, ScoreEntry
+from tasks.store.record import GENERATOR, Making, Record, ScoreEntry
 from tasks.store.row_folder import sheet_path
 
 STEPS_TO_TRY = re.compile(r"\biterations (\d+)")
@@ -94,12 +94,17 @@ def worst_first(cards: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def distinct_sources(cards: Sequence[Mapping[str, Any]]) -> dict[str, Shown]:
     """Whose pictures the domains came from, as a word or two -> the first of them; empty where these are too many."""
-    found: dict[str, tuple[list[str], Shown]] = {}
+    found: dict[tuple[str | None, str | None], tuple[list[str], Shown]] = {}
     for card in cards:
         if card["strips"]:
-            found.setdefault(card["strips"][0].uri, ([], card["strips"][0]))[0].append(card["record"].domain)
+            found.setdefault(_source(card["record"].making), ([], card["strips"][0]))[0].append(card["record"].domain)
     few = list(found.values()) if len(found) <= MOST_SOURCES else []
     return {_whose(of, len(few)): shown for of, shown in few}
+
+
+def _source(making: Making) -> tuple[str | None, str | None]:
+    """What a row is shown beside: a generator, or a row; two sheets never hold it in the same bytes."""
+    return making.provenance.get(GENERATOR), None if making.config.get("frozen") == "base" else making.on_key
 
 
 def _whose(domains: Sequence[str], num_sources: int) -> str:

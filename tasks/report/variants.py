@@ -8,7 +8,7 @@ from typing import Any
 from tasks.report.score_catalogue import SCORES, at_a_glance
 from tasks.report.thumbnails import read_sheet, strips_shown
 from tasks.report.triage import triage
-from tasks.store.row_folder import SAMPLES_NAME
+from tasks.store.row_folder import sheet_path
 from tasks.variants.choice import unpicked
 from tasks.variants.names import step_of, variant_of
 from tasks.variants.told import Family
@@ -28,7 +28,7 @@ def variants_shown(family: Family | None, adapted_dir: Path, num_cards: int) -> 
     glance = [meaning for meaning in SCORES if meaning in at_a_glance(scores)]
     lines = []
     for name, record in family.records.items():
-        sheet = read_sheet(adapted_dir / name / SAMPLES_NAME) if num_cards else None
+        sheet = read_sheet(sheet_path(adapted_dir / name)) if num_cards else None
         strips = [] if sheet is None else strips_shown(sheet, record.making.resolution, num_cards * len(family.records))
         figures = [
             (meaning.label, meaning.pattern.format(record.scores[meaning.name].value))

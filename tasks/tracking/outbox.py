@@ -81,11 +81,13 @@ class Outbox:
         """Write everything that can be written, at the end of the night.
 
         Raises:
-            Exception: the last refusal; what was not written is lost to this night.
+            Exception: the last refusal, or there was no time; what was not written is lost to this night.
         """
         if not self._stop(LAST_SECONDS):
             raise OutputError(f"MLflow: no answer within {LAST_SECONDS:g} s")
         self._try(attempts=len(self._entries) + 1, seconds=LAST_SECONDS)
+        if self._entries:
+            raise OutputError(f"MLflow: {len(self._entries)} entries were not written within {LAST_SECONDS:g} s")
 
     def leave(self, closing: Entry) -> None:
         """Let one last entry close what is open, where the night is broken off; nobody waits long for it."""

@@ -32,8 +32,10 @@ from tasks.tracking.mlflow_client import (
     set_tags,
 )
 from tasks.tracking.mlflow_store import NightRun, row_tags
-from tasks.tracking.model_registry import register
+from tasks.tracking.model_registry import is_best, register
 from tasks.tracking.recorded_runs import forget, remember, row_id
+from tasks.variants.names import variant_of
+from tasks.variants.published import renamed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -99,14 +101,14 @@ def show_row(
             client.log_image(run_id, image, key=PICTURES, step=step, synchronous=True)
 
 
-def leave_rows(night: NightRun, run_ids: Iterable[str]) -> None:
-    """Close the runs of rows that are broken off, and the night's: none seems to run for ever.
+def leave_runs(night: NightRun, run_ids: Iterable[str]) -> None:
+    """Close runs that are broken off: none seems to run for ever, and a later night goes on with those of rows.
 
     Raises:
         StoreError: the store cannot be written.
     """
     with opened_store(night.tracking_uri) as client:
-        for run_id in (*run_ids, night.run_id):
+        for run_id in run_ids:
             client.set_terminated(run_id, "KILLED")
 
 
@@ -144,10 +146,31 @@ def record_row(night: NightRun, record: Record, folder: Path) -> str:
         for path in (sheet_path(folder), *(folder / name for name in (*ARTIFACTS, *making.pictures))):
             if path.is_file():
                 log_file(client, run_id, path)
-        register(client, run_id, record)
+        if not variant_of(record.domain):
+            register(client, run_id, record)
         client.set_terminated(run_id, "FINISHED", end_time=ended)
     remember(HERE.mlflow, night.store, row)
     return run_id
+
+
+def register_taken(night: NightRun, record: Record, domain: str) -> None:
+    """Let the best version of a domain of several rows be the row that was taken; nothing while that is not recorded.
+
+    Args:
+        night: any.
+        record: of the row.
+        domain: its domain.
+
+    Raises:
+        StoreError: the store cannot be written; calling again makes no second version.
+    """
+    taken = renamed(record, domain)
+    with opened_store(night.tracking_uri) as client:
+        if is_best(client, taken):
+            return
+        query = f"{having({**row_tags(record), **place_tags()})} and attributes.status = 'FINISHED'"
+        for run in client.search_runs([night.experiment_id], query, max_results=1):
+            register(client, run.info.run_id, taken)
 
 
 def record_failure(night: NightRun, row: Row, key: str, error: str) -> str:

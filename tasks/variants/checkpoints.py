@@ -34,12 +34,13 @@ def take_checkpoint(planned: PlannedRow) -> Making:
     assert name is not None and step is not None
     making = row_folder.read_making(name)
     weights = making.method_object.weights_name
-    if step not in kept_steps(making) or weights is None:
+    is_own = step == making.kept_step  # picked before the judge came to take that step
+    if weights is None or not (is_own or step in kept_steps(making)):
         raise CheckpointError(f"{name}: {kept_in_words(making)}, none of step {step}; nada pick shows them")
     partial = row_folder.partial_dir(planned.domain)
     try:
         with writing(partial):
-            _copy(HERE.adapted / name / checkpoint_name(step), partial / weights)
+            _copy(HERE.adapted / name / (weights if is_own else checkpoint_name(step)), partial / weights)
             for file in making.files.keys() & set(TOLD):
                 _copy(HERE.adapted / name / file, partial / file)
         part = making.method_object.of_checkpoint(making.method_part, step)

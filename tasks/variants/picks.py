@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from nada.atomic import replacing
 from nada.errors import PromptsError, nearest, quoted, shown
 from tasks.config.project import HERE
 from tasks.store.plain_data import read_csv
+from tasks.variants.names import domain_of
 
 COLUMNS = ("domain", "variant", "step")
 STEP = re.compile(r"[1-9]\d{0,8}")
@@ -61,6 +62,12 @@ def load_picks(path: Path | None = None) -> dict[str, Pick]:
     if problems:
         raise PromptsError(*problems)
     return picks
+
+
+def picks_of(rows: Iterable[str]) -> dict[str, Pick]:
+    """`load_picks`, for the domains of these rows alone."""
+    domains = set(map(domain_of, rows))
+    return {domain: pick for domain, pick in load_picks().items() if domain in domains}
 
 
 def save_picks(picks: Mapping[str, Pick], path: Path | None = None) -> None:

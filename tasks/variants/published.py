@@ -32,6 +32,7 @@ from tasks.store.record import (
 from tasks.store.row_folder import Keys
 from tasks.variants.choice import Choice, choose
 from tasks.variants.names import domain_of
+from tasks.variants.picks import Pick
 
 
 def publish_domains(
@@ -55,15 +56,20 @@ def publish_domains(
         if domains is not None and domain not in domains:
             continue
         found = finished(rows) if records is None else among(records, rows)
-        if not found:
-            continue
-        choice = choose(domain, found, plan.picks.get(domain), len(rows))
-        taken = found[choice.name]
-        keys = Keys(taken.making.key, taken.evaluation.key, taken.retrieval.key)
-        if row_folder.state_of(domain, keys) != "whole":
+        if (choice := unpublished(domain, found, plan.picks.get(domain), len(rows))) is not None:
             copy_row(choice.name, domain)
             changed[domain] = choice
     return changed
+
+
+def unpublished(domain: str, records: Mapping[str, Record], pick: Pick | None, num_rows: int) -> Choice | None:
+    """What is to be a domain of several rows, where its folder does not hold that, whole; arguments as of `choose`."""
+    if not records:
+        return None
+    choice = choose(domain, records, pick, num_rows)
+    taken = records[choice.name]
+    keys = Keys(taken.making.key, taken.evaluation.key, taken.retrieval.key)
+    return None if row_folder.state_of(domain, keys) == "whole" else choice
 
 
 def finished(rows: Sequence[PlannedRow]) -> dict[str, Record]:
@@ -105,7 +111,7 @@ def copy_row(name: str, other: str) -> None:
     source, partial = HERE.adapted / name, row_folder.partial_dir(other)
     try:
         making = read_entry(source / MAKING_NAME, Making)
-        files = {*making.files, *row_folder.JUDGED_NAMES}
+        files = {*making.files, *row_folder.JUDGED_NAMES, row_folder.sheet_path(source).name}
         with writing(partial):
             for file in files:
                 if (source / file).is_file():

@@ -101,7 +101,7 @@ def test_rows_of_a_generator_are_edited_in_one_pass_and_one_that_cannot_be_leave
     for domain, group in {"hair": ["hair", "other", "still"], "follower": ["follower"]}.items():
         making = row_folder.read_making(domain)
         assert (list(making.group), making.part["num_channels"]) == (group, NUM_CHANNELS)
-        assert {"offset.safetensors", "strengths.png"} <= making.files.keys()
+        assert {"offset.safetensors", "strengths.webp"} <= making.files.keys()
         assert {"load", "prepare", "make"} == making.seconds.keys()
 
 
@@ -118,7 +118,7 @@ def test_a_row_on_another_moves_the_styles_of_that_one_by_the_same_offset(after_
 
 
 def test_the_report_shows_the_strip_of_strengths(night: tuple[Path, Outcome, str]) -> None:
-    (page,) = (night[0] / "reports").glob("*/index.html")
+    (page,) = (night[0] / "reports").glob("20*/index.html")
     card = page.read_text().partition('<article id="hair"')[2].partition("</article>")[0]
     assert "A latent a row; from left to right alpha -4, 0, 2, 4, 6." in card
     assert "of alpha 4, beta 0, 2 pictures a channel" in card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ import torch
 from nada.checkpoints import load_generator
 from nada.clip.loading import load_clip
 from nada.errors import CheckpointError
+from nada.hashing import sha256_file
 from nada.judge import score_domain
 from nada.judge.samples import fixed_latents, render
 from tasks.caches.feature_cache import reference_features
 from tasks.config.model import Params
+from tasks.download.judge_weights import FACES
 from tasks.row.judge_networks import LoadedJudge, load_judge
 from tests.face_package import write_faces
 from tests.networks import write_efficientnet, write_inception, write_lpips
@@ -30,13 +33,19 @@ def judge_of(params: Params) -> LoadedJudge:
     return load_judge(params, "cpu", clip)
 
 
-def test_every_network_scores_and_names_itself(project: Project, tiny_world: Path) -> None:
+def test_every_network_scores_and_names_itself(
+    project: Project, tiny_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nets = project.folder / "nets"
     nets.mkdir()
     write_inception(nets / "inception.pth")
     write_lpips(nets)
     write_efficientnet(nets / "efficientnet.pth")
     write_faces(nets / "faces.pth")
+    with pytest.raises(CheckpointError, match=r"faces\.pth: sha256 .*, not 0d77fffe"):
+        judge_of(params_of(tiny_world, faces=str(nets / "faces.pth")))
+    ours = replace(FACES, sha256=sha256_file(nets / "faces.pth"))
+    monkeypatch.setattr("tasks.row.judge_networks.FACES", ours)
     files = {name: str(nets / f"{name}.pth") for name in ("inception", "efficientnet", "faces")}
     params = params_of(tiny_world, **files, lpips=str(nets))
     params = params.model_copy(update={"judge": params.judge.model_copy(update={"num_images": NUM})})

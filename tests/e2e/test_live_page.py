@@ -102,6 +102,28 @@ def test_the_page_shows_what_runs_and_follows_it_by_itself(
     page.close()
 
 
+def test_the_page_tells_of_a_pause_of_added_rows_and_of_those_that_are_not_tried(
+    browser: Browser, status_writer: StatusWriter
+) -> None:
+    page, complaints = opened(browser, WIDE, "light")
+    expect(page.locator("#counts")).to_contain_text("5 domains: 1 kept from before, 2 running, 1 failed, 1 waiting")
+    expect(page.locator("#end")).to_contain_text("Should end about")
+    status_writer.added(["sketch_style-0", "ink"], 0)
+    status_writer.held(["sketch_style-0"], HOSTILE)
+    status_writer._waiting.add({"sketch_style-1": 60.0}, {}, {})
+    status_writer.paused(True)
+    expect(page.locator("#paused")).to_have_text("Paused: nothing new begins. nada resume goes on.")
+    expect(page.locator("#end")).to_have_text("")
+    expect(page.locator("#added")).to_have_text("Added while it runs: sketch_style-0, ink")
+    expect(page.locator("#stopped")).to_have_text(HOSTILE)
+    expect(page.locator("#counts")).to_contain_text("7 rows: ")
+    expect(page.locator("#counts")).to_contain_text("1 not tried")
+    status_writer.paused(False)
+    expect(page.locator("#paused")).to_have_text("")
+    assert complaints == []
+    page.close()
+
+
 def test_before_the_first_night_the_page_says_so(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

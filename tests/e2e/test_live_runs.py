@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tasks.store.record import FileEntry, Record
 from tasks.store.row_folder import Keys
 from tasks.tracking import live_rows, mlflow_client, mlflow_store, row_runs
 from tasks.tracking.live_rows import LiveRows
+from tasks.variants.published import renamed
 from tasks.workers.news import Progress
 from tests.records import EVALUATION_KEY, KEY, make_record, make_score
 
@@ -54,10 +56,14 @@ def _told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_rows, "SHARE", 1e9)
 
 
-def begin(name: str) -> mlflow_store.NightRun:
+def params() -> Params:
     clips = [{"name": name, "weights": "openai"} for name in ("ViT-B-32", "ViT-B-16")]
     sections = {"generator": {"weights": "g"}, "guide": {"models": clips[:1]}, "judge": {"model": clips[1]}}
-    return mlflow_store.start_night(Params.model_validate({"night": {}, **sections}), [ROW], name)
+    return Params.model_validate({"night": {}, **sections})
+
+
+def begin(name: str) -> mlflow_store.NightRun:
+    return mlflow_store.start_night(params(), [ROW], name)
 
 
 def planned(key: str) -> PlannedRow:
@@ -102,7 +108,7 @@ def losses(night: mlflow_store.NightRun, run: Any) -> list[int]:
 
 def made_until(night: mlflow_store.NightRun, key: str, first: int, last: int) -> LiveRows:
     """A row that has come so far, and was told of at every step."""
-    live = LiveRows({"sketch": planned(key)})
+    live = LiveRows({"sketch": planned(key)}.__getitem__)
     for step in range(first, last + 1):
         live.hear(news(step, picture=step % 2 == 0))
         live.tell(night)
@@ -111,7 +117,7 @@ def made_until(night: mlflow_store.NightRun, key: str, first: int, last: int) ->
 
 def test_a_row_has_its_run_from_its_first_step_with_its_loss_and_pictures(night: mlflow_store.NightRun) -> None:
     key = "1" * 64
-    live = LiveRows({"sketch": planned(key)})
+    live = LiveRows({"sketch": planned(key)}.__getitem__)
     live.hear(replace(news(1), phase="load", step=0))
     live.tell(night)
     assert runs(night, key) == []
@@ -168,7 +174,7 @@ def test_a_row_that_fails_on_the_way_ends_its_run_with_the_reason(night: mlflow_
 def test_a_night_that_is_broken_off_leaves_no_run_that_seems_to_go_on(night: mlflow_store.NightRun) -> None:
     key, other = "4" * 64, begin("night 3")
     live = made_until(other, key, 1, 1)
-    row_runs.leave_rows(other, live.run_ids)
+    row_runs.leave_runs(other, [*live.run_ids, other.run_id])
     statuses = [client(other).get_run(run_id).info.status for run_id in (*live.run_ids, other.run_id)]
     assert statuses == ["KILLED", "KILLED"]
 
@@ -186,10 +192,43 @@ def test_what_is_registered_names_its_weights_and_has_one_version_however_often_
     ]  # fmt: skip
 
 
+def test_the_best_version_of_a_domain_of_several_rows_is_the_row_that_was_taken(
+    project: Path, night: mlflow_store.NightRun
+) -> None:
+    def best() -> tuple[str, str, str]:
+        model = client(night).get_model_version_by_alias("nada-sketch", "best")
+        facts = json.loads((project / model.source.removeprefix("file://") / "domain.json").read_text())
+        return model.run_id, model.tags["nada.key"], facts["domain"]
+
+    row_runs.record_row(night, record("7" * 64), project)  # the domain's only row
+    variants = {key: renamed(record(key), f"sketch_style-{key[0]}") for key in ("8" * 64, "9" * 64)}
+    row_runs.register_taken(night, variants["8" * 64], "sketch")  # before it is recorded
+    assert best()[1] == "7" * 64
+    run_ids = {key: row_runs.record_row(night, variant, project) for key, variant in variants.items()}
+    assert best()[1] == "7" * 64
+    for key in ("9" * 64, "8" * 64, "8" * 64, "9" * 64):
+        row_runs.register_taken(night, variants[key], "sketch")
+        assert best() == (run_ids[key], key, "sketch")
+    versions = client(night).search_model_versions("name='nada-sketch'")
+    assert [version.tags["nada.key"][0] for version in versions if version.run_id in run_ids.values()] == ["8", "9"]
+
+
+def test_rows_that_join_a_night_are_among_its_prompts(project: Path) -> None:
+    night = begin("night of more")
+    before = night.prompts.sha256
+    more = [ROW, replace(ROW, line=3, domain="robot", target="a robot")]
+    mlflow_store.add_rows(night, params(), more)
+    logged = client(night).get_run(night.run_id).inputs.dataset_inputs
+    assert {one.dataset.digest for one in logged} == {before[:36], night.prompts.sha256[:36]}
+    row_runs.begin_row(night, planned("b" * 64))
+    (run,) = runs(night, "b" * 64)
+    assert [one.dataset.digest for one in run.inputs.dataset_inputs] == [night.prompts.sha256[:36]]
+
+
 def test_a_store_that_refuses_is_told_later_what_was_not_written(
     night: mlflow_store.NightRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key, live = "6" * 64, LiveRows({"sketch": planned("6" * 64)})
+    key, live = "6" * 64, LiveRows({"sketch": planned("6" * 64)}.__getitem__)
     live.hear(news(1))
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.MlflowClient.log_batch", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "refused")))

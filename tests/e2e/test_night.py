@@ -122,7 +122,7 @@ def test_the_confusion_matrix_of_the_night_is_kept(night: tuple[Path, Outcome]) 
 
 
 def test_the_report_shows_pictures_and_the_lost_row(night: tuple[Path, Outcome]) -> None:
-    (page,) = (night[0] / "reports").glob("*/index.html")
+    (page,) = (night[0] / "reports").glob("20*/index.html")
     html = page.read_text()
     assert html.count("data:image/webp;base64,") == SHOWN
     assert "step 0: the loss is inf" in html
@@ -361,7 +361,7 @@ def test_the_report_can_be_written_again_from_what_is_there(after_night: Project
     shutil.rmtree(after_night.folder / "reports")
     outcome = after_night.nada("report")
     assert outcome.status == 0
-    (page,) = (after_night.folder / "reports").glob("*/index.html")
+    (page,) = (after_night.folder / "reports").glob("20*/index.html")
     assert page.read_text().count("data:image/webp;base64,") == SHOWN
     assert "1 domain still to train: nada run" in outcome.out
 
@@ -372,7 +372,7 @@ def test_the_flow_runs_by_itself_as_a_deployment_would(after_night: Project) -> 
     after_night.prompts(SKETCH, ROBOT)
     state = night(return_state=True)
     assert state.is_completed()
-    assert len(list((after_night.folder / "reports").glob("*/index.html"))) == 2
+    assert len(list((after_night.folder / "reports").glob("20*/index.html"))) == 2
 
 
 def test_a_deadline_leaves_long_rows_and_the_next_night_takes_them_first(after_night: Project) -> None:
@@ -384,7 +384,7 @@ def test_a_deadline_leaves_long_rows_and_the_next_night_takes_them_first(after_n
     assert "soon: done in " in outcome.out
     assert "The deadline left no time for long. The next night takes them first: nada run" in outcome.out
     assert make_plan(HERE.params).first == {"long"}
-    (page,) = [path for path in Path("reports").glob("*/index.html") if "left for the next night" in path.read_text()]
+    (page,) = [path for path in Path("reports").glob("20*/index.html") if "left for the next night" in path.read_text()]
     assert "2 of 3 domains ready, 1 trained in this night, 1 kept from before, 1 left" in page.read_text()
 
 

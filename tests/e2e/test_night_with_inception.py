@@ -49,7 +49,7 @@ def test_fid_and_kid_are_in_report_mlflow_and_metrics(project: Project, monkeypa
     for name in ("inception_frechet_to_reference", "inception_kid_to_reference"):
         assert run.data.metrics[f"{name}/low"] == pytest.approx(metrics["intervals"]["sketch"][name][0])
 
-    (page,) = Path("reports").glob("*/index.html")
+    (page,) = Path("reports").glob("20*/index.html")
     html = page.read_text()
     table = html[html.index('<table class="board">') : html.index("</table>")]
     card = html[html.index('<dl class="scores">') : html.index('<details class="change')]

@@ -53,8 +53,8 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Iterator[Running]:
-    """`nada app` on a free port of the loopback, as a process of its own."""
+def started(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """`nada app` on a free port of the loopback, in a project's folder, as a process of its own."""
     folder = tmp_path_factory.mktemp("library")
     make_project(folder, tiny_world)
     with pytest.MonkeyPatch.context() as patch:
@@ -71,9 +71,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Itera
     watchdog.start()
     assert process.stdout is not None
     try:
-        address = process.stdout.readline().strip()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address), "the app did not start"
-        yield Running(folder, address)
+        yield folder, process
     finally:
         watchdog.cancel()
         process.terminate()
@@ -88,6 +86,16 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def running(started: tuple[Path, subprocess.Popen[str]], browser: Browser) -> Running:
+    """The app once it answers; the browser starts meanwhile."""
+    folder, process = started
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address), "the app did not start"
+    return Running(folder, address)
 
 
 class Opened:

@@ -181,7 +181,7 @@ def test_its_rows_are_in_leaderboard_report_and_mlflow_with_their_settings(night
     assert {line["domain"] for line in board} == {row.split(",")[0] for row in FINE}
     assert all(line["directional_similarity"] for line in board)
 
-    (page,) = (folder / "reports").glob("*/index.html")
+    (page,) = (folder / "reports").glob("20*/index.html")
     html = page.read_text()
     card = html[html.index('<article id="right"') :].partition("</article>")[0]
     assert "<dt>method</dt><dd>shift</dd>" in card

@@ -10,7 +10,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,18 @@ import pytest
 
 from tasks.config.params import load_params
 from tasks.config.project import HERE
+from tasks.context import NightContext
 from tasks.live.adding import append_row
 from tasks.live.pausing import pause, resume
 from tasks.plan.beginning import plan_to_run
-from tasks.plan.pipeline import write_inputs
+from tasks.plan.pipeline import missing_rows, write_inputs
+from tasks.plan.planned_row import PlannedRow
 from tasks.row.evaluate import evaluate_row
 from tasks.status.status_file import Status, load_status
 from tasks.store import row_folder
+from tasks.tracking.address import tracking_uri
 from tasks.variants.checkpoints import kept_steps, take_checkpoint
+from tasks.variants.names import domain_of, variant_of
 from tests.methods.project import one_thread
 from tests.plans import states
 from tests.project import Outcome, Project, make_project, run_alone, write_prompts
@@ -54,30 +58,41 @@ MOST_SECONDS = 300.0
 
 
 class Meddler(threading.Thread):
-    """Adds a row and pauses the night once it runs, then lets it go on."""
+    """Adds a row while the night is paused, then lets it go on."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.saw: list[Status] = []
+        self.is_over = threading.Event()
 
     def run(self) -> None:
-        self._wait(lambda now: bool(now.running))
+        self._wait(lambda now: now.paused and not now.running and any(HERE.unfinished.glob("*")))  # it made way
         append_row(
             Path("prompts.csv"), load_params(PARAMS), {"source": "portrait", "target": "blue ink", "recipe": "shape"}
         )
         self._wait(lambda now: "blue-ink" in now.added)
-        self._wait(lambda now: any((row.phase, row.total) == ("make", 12) and row.step <= 4 for row in now.running))
-        pause(at_once=True)
-        self._wait(lambda now: now.paused and not now.running)
         resume()
 
     def _wait(self, fits: Callable[[Status], bool]) -> None:
         ends = time.monotonic() + MOST_SECONDS
-        while time.monotonic() < ends:
+        while time.monotonic() < ends and not self.is_over.is_set():
             if (now := load_status()) is not None and fits(now):
                 self.saw.append(now)
                 return
-            time.sleep(0.05)
+            time.sleep(0.02)
+
+
+def pausing_at(domain: str) -> Callable[[NightContext, Sequence[PlannedRow]], None]:
+    """`NightContext.gather` that pauses the night when a row of this domain is about to begin: it makes one step."""
+    gather, paused = NightContext.gather, threading.Event()
+
+    def gather_and_pause(context: NightContext, rows: Sequence[PlannedRow]) -> None:
+        gather(context, rows)
+        if not paused.is_set() and any(domain_of(planned.domain) == domain for planned in rows):
+            paused.set()
+            pause(at_once=True)
+
+    return gather_and_pause
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +108,11 @@ def night(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Iterato
         patch.setattr("flows.night.LOOK_SECONDS", 0.05)
         patch.setattr("tasks.status.writer.WRITE_SECONDS", 0.0)
         write_prompts(folder, SKETCH, ROBOT, MINED, header=HEADER)
+        patch.setattr(NightContext, "gather", pausing_at("sketch"))
         meddler = Meddler()
         meddler.start()
         outcome = run_alone(folder, "run")
+        meddler.is_over.set()
         meddler.join(MOST_SECONDS)
         yield folder, outcome, meddler.saw
 
@@ -159,16 +176,36 @@ def test_retrieval_has_one_prompt_a_domain_and_the_board_mean_and_spread(
 
 def test_a_row_joins_the_night_and_a_pause_costs_no_row(night: tuple[Path, Outcome, list[Status]]) -> None:
     _, outcome, saw = night
-    assert len(saw) == 4, outcome.out  # it ran, the row had joined, a row was in the making, and nothing was
-    assert saw[3].paused
+    assert len(saw) == 2, outcome.out  # nothing was in the making, and the new row had joined
+    assert saw[0].paused
+    assert "not all of its news are shown" not in outcome.out
     assert "Joined the night: blue-ink" in outcome.out
     assert "paused; its state is saved" in outcome.out
     assert "goes on after step" in outcome.out
     assert not HERE.pause.exists()
 
 
+def test_mlflow_has_every_run_closed_and_the_taken_variant_as_the_best_of_its_domain(
+    night: tuple[Path, Outcome, list[Status]],
+) -> None:
+    from mlflow import MlflowClient
+
+    assert "MLflow:" not in night[1].out
+    client = MlflowClient(tracking_uri())
+    found = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    by_name = {run.info.run_name: run for run in found}
+    assert {run.info.status for run in found} == {"FINISHED", "FAILED"}
+    assert len(client.get_metric_history(by_name["blue-ink"].info.run_id, "train/loss")) == 3
+    prompts = {json.loads(one.dataset.profile)["num_rows"] for one in by_name["blue-ink"].inputs.dataset_inputs}
+    assert prompts == {6}
+    for domain, variant in (("sketch", f"sketch_kept-{taken('sketch')}"), ("robot", "robot_shape-7")):
+        best = client.get_model_version_by_alias(f"nada-{domain}", "best")
+        assert best.run_id == by_name[variant].info.run_id
+
+
 def test_the_report_shows_variants_side_by_side(night: tuple[Path, Outcome, list[Status]]) -> None:
-    page = next((night[0] / "reports").glob("*/index.html")).read_text()
+    (path,) = (night[0] / "reports").glob("20*/index.html")
+    page = path.read_text()
     assert page.count('<section class="variants"') == 2
     assert page.count('<li class="taken">') == 2
     assert "judge&#39;s best of 2" in page
@@ -212,6 +249,29 @@ def test_a_checkpoint_that_was_picked_is_judged_as_a_row_and_is_the_domain(after
     weights = (HERE.adapted / "sketch" / "generator.safetensors").read_bytes()
     assert weights == (HERE.adapted / name / f"checkpoint-{step}.safetensors").read_bytes()
     assert weights != (HERE.adapted / name / "generator.safetensors").read_bytes()
+
+
+def test_a_picked_step_that_is_the_kept_one_is_the_row_itself(after_night: Project) -> None:
+    name = f"sketch_kept-{taken('sketch')}"
+    step = row_folder.read_making(name).kept_step
+    HERE.picks.write_text(f"domain,variant,step\nsketch,{variant_of(name)},{step}\n")
+    take_checkpoint(plan_to_run(PARAMS).plan.by_domain[f"{name}_{step}"])
+    weights = [HERE.adapted / row / "generator.safetensors" for row in (name, f"{name}_{step}")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_folder_that_is_not_the_row_that_is_to_be_taken_is_told(after_night: Project) -> None:
+    assert set(missing_rows(PARAMS)) == {"robot_broken-7"}
+    best = taken("sketch")
+    HERE.picks.write_text(f"domain,variant,step\nsketch,kept-{1 - best},\n")
+    said = f"its folder is not sketch_kept-{1 - best}, which is to be taken; nada run does it"
+    assert missing_rows(PARAMS)["sketch"] == said
+    outcome = after_night.nada("verify", f"sketch_kept-{best}")
+    assert outcome.status == 1
+    assert f"sketch_kept-{best}: the same bytes" in outcome.out
+    assert f"its folder is not sketch_kept-{1 - best}, whole" in outcome.out + outcome.err
+    shutil.rmtree(HERE.adapted / "sketch")
+    assert "sketch" in missing_rows(PARAMS)
 
 
 def test_a_row_of_one_variant_that_becomes_one_of_two_is_not_made_again(after_night: Project) -> None:

@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nada.checkpoints import load_generator
-from nada.hashing import sha256_file
 from nada.images import from_u8
 from nada.judge.faces.network import AGE, MAN, NETWORKS, SMILING, Faces
-from nada.judge.faces.package import read_package
+from nada.judge.faces.package import SHA256, read_package
 from nada.judge.samples import render
 from nada.latents import draw_z, seeded_rng
 
@@ -64,7 +63,7 @@ def main() -> None:
     args = parser.parse_args()
     source, networks = (
         load_generator(args.faces),
-        Faces(read_package(args.package, NETWORKS), sha256_file(args.package)),
+        Faces(read_package(args.package, NETWORKS), SHA256),
     )
     trunks = [backbone(wheel, lite) for lite, wheel in enumerate((args.lite0, args.lite1))]
     classes = {name: t.float() for name, t in read_wheel(args.lite0).items() if "_fc" in name}

@@ -52,7 +52,7 @@ def bench(
       nada bench --resolution 256 --batch-size 2   StyleGAN2 config-f of random weights
       nada bench --only 'adapt, full' --json
     """
-    from tasks.bench.bench import Night, machine, run_cases
+    from tasks.bench.bench import NIGHT_ROWS, Night, machine, run_cases
     from tasks.bench.case import CASES, Case
     from tasks.config.params import load_params
 
@@ -62,10 +62,11 @@ def bench(
     settings = load_params(params)
     here = machine()
     workers = max(1, int(here["cores"]) // threads) if device == "cpu" else 1
-    night = Night(rows=20, workers=workers, judged=settings.judge.num_images)
+    night = Night(rows=NIGHT_ROWS, workers=workers, judged=settings.judge.num_images)
     common: dict[str, Any] = {"params": str(params), "steps": steps, "device": device, "threads": threads}
     common |= {"batch_size": batch_size, "family": family}
-    cases = [Case(name=name, resolution=px, **common) for px in resolution or [None] for name in chosen]
+    sizes: list[int | None] = [*resolution] if resolution else [None]
+    cases = [Case(name=name, resolution=px, **common) for px in sizes for name in chosen]
     results = []
     if not as_json:
         typer.echo(heading(here, device, threads, night, "" if resolution else str(settings.generator.weights)))

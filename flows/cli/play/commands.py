@@ -18,7 +18,7 @@ app = typer.Typer()
 @app.command(short_help="Write a page of the whole library, to share.")
 def gallery(
     domains: Annotated[list[str] | None, typer.Argument(help="Finished domains; all of them by default.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder: new, empty, or an earlier gallery.")] = Path("site"),
+    out: Annotated[Path, typer.Option(help="The folder: new, empty, or an earlier gallery alone.")] = Path("site"),
     title: Annotated[str, typer.Option(help="Of the page.")] = "Gallery",
     count: Annotated[int, typer.Option("--count", min=1, max=12, help="Latents that each domain draws.")] = 6,
     seed: SeedOption = 0,
@@ -29,7 +29,8 @@ def gallery(
     """Write the whole library as a folder of plain files: a page, and its pictures.
 
     It needs no server and asks no address for anything: open it from disk, zip it, or put it on any web space. An
-    earlier gallery is replaced once the new one is whole; a folder that holds anything else is refused.
+    earlier gallery is replaced once the new one is whole. A folder that holds anything else, such as .git, is refused:
+    write beside it, and copy.
 
     \b
     Examples:
@@ -66,7 +67,7 @@ def app_(
     kept in memory and a temporary folder, which goes when it ends; their latents stay under .cache/inversions.
 
     With --host 0.0.0.0 everybody who reaches this machine can see the library, draw with it, fetch its weights and
-    upload photos: there is no password.
+    upload photos: there is no password, and pages of other sites that they open may reach it, too.
 
     \b
     Examples:

@@ -45,7 +45,7 @@ def status_view(status: Status | None, pictures: RenderableType | None = None) -
         parts.append(Text(status.stopped, style="red"))
     if status.added:
         parts.append(Text(f"Added while it runs: {listed(status.added)}", style="dim"))
-    if status.expected_end and status.state == "running":
+    if status.expected_end and status.state == "running" and not status.paused:
         end = f"Should end about {_clock(status.expected_end)}"
         parts.append(Text(f"{end}; takes no new rows past {_clock(status.deadline)}" if status.deadline else end))
     if status.running:

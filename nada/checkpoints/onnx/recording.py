@@ -113,7 +113,11 @@ def record(network: nn.Module, z_dim: int, resolution: int) -> onnx.GraphProto:
     z, psi = torch.linspace(-1, 1, TRACED_BATCH * z_dim).reshape(TRACED_BATCH, z_dim), torch.tensor(0.7)
     with Recording({"z": z, "truncation_psi": psi}) as recording:
         recording.output(network(z, psi), "img")
-    shapes = {"z": ["N", z_dim], "truncation_psi": [], "img": ["N", 3, resolution, resolution]}
+    shapes: dict[str, list[str | int | None]] = {
+        "z": ["N", z_dim],
+        "truncation_psi": [],
+        "img": ["N", 3, resolution, resolution],
+    }
     about = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()}
     return helper.make_graph(
         recording.nodes,

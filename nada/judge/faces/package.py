@@ -2,19 +2,21 @@
 
 An npm package is a gzipped tar. A network in it is two files: a manifest, JSON that lists its tensors in order with
 shapes and scales, and a shard, their bytes one after the other. A tensor is float32, or bytes that stand for
-`scale x byte + min`. Nothing that either file claims makes the reader allocate more than the file itself holds.
+`scale x byte + min`. One package alone is known, and only its bytes are unpacked: headers of a tar can cost more than
+their length, whoever reads them.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import math
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -22,7 +24,10 @@ from torch import Tensor
 
 from nada.checkpoints.safetensors_header import parse_json
 from nada.errors import CheckpointError, one_line, shown
+from nada.hashing import open_regular
 
+PACKAGE = "@vladmandic/face-api 1.7.15"
+SHA256 = "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031"
 MAX_UNPACKED_BYTES = 96 << 20  # of the whole archive; the published one has 43 MB
 MAX_MEMBER_BYTES = 16 << 20  # the largest network has 6.4 MB
 MAX_DIMENSIONS = 4
@@ -31,19 +36,25 @@ WHEN_BROKEN = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, Arit
 State = dict[str, Tensor]
 
 
-def read_package(path: Path, networks: Iterable[str]) -> dict[str, State]:
+def read_package(path: Path, networks: Iterable[str], sha256: str = SHA256) -> dict[str, State]:
     """The tensors of networks in a package, by the library's names; convolutions as torch orders them.
 
     Args:
         path: the package, name-version.tgz.
         networks: such as `age_gender_model`.
+        sha256: of the package; nothing of any other is unpacked.
 
     Raises:
-        CheckpointError: damaged, a network missing, or tensors that do not fill their shard.
+        CheckpointError: another file, damaged, a network missing, or tensors that do not fill their shard.
     """
     names = list(networks)
     try:
-        content = _members(path, {name + end for name in names for end in (MANIFEST, SHARD)})
+        with open_regular(path) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != sha256:
+                raise CheckpointError(f"{path}: sha256 {found}, not {sha256} of {PACKAGE}; fetch it again")
+            file.seek(0)  # what was hashed is what is read, whatever the name leads to by now
+            content = _members(file, {name + end for name in names for end in (MANIFEST, SHARD)})
         return {name: dict(_tensors(content[name + MANIFEST], content[name + SHARD])) for name in names}
     except KeyError as err:
         raise CheckpointError(f"{path}: no file {shown(str(err.args[0]))} in it; fetch the package again") from err
@@ -69,11 +80,11 @@ class _Bounded(io.RawIOBase):
         return len(found)
 
 
-def _members(path: Path, wanted: set[str]) -> dict[str, bytes]:
+def _members(file: BinaryIO, wanted: set[str]) -> dict[str, bytes]:
     """Files of an archive by their names without folders; a second one of a name is an error."""
     content: dict[str, bytes] = {}
     with (
-        gzip.GzipFile(path) as stream,
+        gzip.GzipFile(fileobj=file) as stream,
         io.BufferedReader(_Bounded(stream, MAX_UNPACKED_BYTES)) as bounded,
         tarfile.open(fileobj=bounded, mode="r|") as archive,
     ):
@@ -83,9 +94,9 @@ def _members(path: Path, wanted: set[str]) -> dict[str, bytes]:
                 continue
             if name in content or member.size > MAX_MEMBER_BYTES:
                 raise ValueError(f"{shown(name)} is there twice, or has {member.size} bytes")
-            file = archive.extractfile(member)
-            assert file is not None
-            content[name] = file.read()
+            extracted = archive.extractfile(member)
+            assert extracted is not None
+            content[name] = extracted.read()
             if len(content[name]) != member.size:
                 raise ValueError(f"{shown(name)} is cut short")
     return content

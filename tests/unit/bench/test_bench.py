@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from flows.cli.bench.commands import line
 from nada.errors import NadaError
-from tasks.bench.bench import Night, Result, run_case
+from tasks.bench.bench import NIGHT_ROWS, Night, Result, machine, run_case
 from tasks.bench.case import CASES, Case, Measured, config_of, measure
 from tasks.bench.stopwatch import PHASES, Stopwatch
 from tasks.config.params import load_params
@@ -35,6 +36,11 @@ def test_a_night_is_start_steps_and_judging() -> None:
     seconds = 5 + 100 * 1.0 + 9 * 100 * 0.75 + 10 * judging
     assert night.seconds(MEASURED) == pytest.approx(seconds) == pytest.approx(1030)
     assert night.domains_per_hour(MEASURED) == pytest.approx(20 * 3600 / 1030)
+
+
+def test_a_machine_that_tells_no_affinity_has_all_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")  # as off Linux
+    assert machine()["cores"] == os.cpu_count()
 
 
 def test_the_table_has_a_line_a_case() -> None:
@@ -77,7 +83,7 @@ def test_the_command_prints_every_figure_as_json(project: Project) -> None:
     assert outcome.status == 0
     (result,) = json.loads(outcome.out)["results"]
     assert result["case"]["name"] == "adapt, full" and result["measured"]["next_step_seconds"] > 0
-    assert result["night"]["rows"] == 20 and result["night"]["domains_per_hour"] > 0
+    assert result["night"]["rows"] == NIGHT_ROWS and result["night"]["domains_per_hour"] > 0
 
 
 def test_a_case_that_is_not_there_is_refused_by_name(project: Project) -> None:

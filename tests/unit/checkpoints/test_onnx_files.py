@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nada.checkpoints.onnx import recording
 from nada.checkpoints.onnx.export import Drawing, save_onnx
 from nada.checkpoints.onnx.operators import OPSET
 from nada.errors import CheckpointError
@@ -22,7 +23,7 @@ from nada.generators.light.moves import StyleMoves
 from nada.latents import draw_z, seeded_rng
 from nada.methods.edited_domain import EditedDomain, MovedLatents
 from nada.methods.mapper.network import LatentMapper
-from nada.methods.moved_styles import MovedStyles, StyleOffset
+from nada.methods.moved_styles import offset_domain
 from tests.conftest import tiny_generator, tiny_mobilestylegan, tiny_stylegan3
 
 MOST = 1e-4  # of [-1, 1]; measured: 1.5e-6, 1.2e-5 and 2.1e-7 for the three families
@@ -47,7 +48,7 @@ def mapped() -> Domain:
 def offset() -> Domain:
     base = tiny_stylegan3()
     layer = base.style_layers()[1]
-    return EditedDomain(base, MovedStyles(base, StyleOffset({layer.name: torch.full((layer.num_channels,), 0.7)})))
+    return offset_domain(base, {layer.name: torch.full((layer.num_channels,), 0.7)})
 
 
 DOMAINS: dict[str, Callable[[], Domain]] = {
@@ -94,6 +95,23 @@ def test_what_onnx_does_not_know_is_refused_by_name_and_nothing_is_written(tmp_p
     with pytest.raises(CheckpointError, match=r"a.onnx: its pictures take the operation 'cumsum'"):
         save_onnx(tmp_path / "a.onnx", EditedDomain(base, MovedLatents(base, Odd())), {})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("shift", "said"), [(float("nan"), "nan"), (10.0, r"\d\S+")])
+def test_a_file_that_draws_something_else_is_never_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: float, said: str
+) -> None:
+    def record(drawing: Drawing, *sizes: int) -> onnx.GraphProto:
+        graph = truly(drawing, *sizes)
+        drawing.mean += shift  # so that PyTorch draws something else than was recorded
+        return graph
+
+    (tmp_path / "a.onnx").write_bytes(b"earlier")
+    truly = recording.record
+    monkeypatch.setattr(recording, "record", record)
+    with pytest.raises(CheckpointError, match=rf"a.onnx: onnxruntime's pictures would be {said} off PyTorch's"):
+        save_onnx(tmp_path / "a.onnx", tiny_generator(), {})
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
 
 
 def test_without_the_extra_a_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_a_plan_names_every_domain_prompt_and_state_in_full(width: int) -> None:
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_a_leaderboard_squeezes_no_figure_and_tells_failures_below(width: int) -> None:
     reason = "step 3: the loss is nan; lower adapt.learning_rate, or choose another recipe. " * 3
-    lines = drawn(leaderboard_table(board("sketch", LONG), {"robot": reason}), width)
+    lines = drawn(leaderboard_table(board("sketch", LONG), {"robot": reason}, {}), width)
     assert max(map(len, lines)) <= width
     start = next(place for place, line in enumerate(lines) if line.startswith("robot: step 3"))
     above = " ".join(lines[:start])

@@ -17,7 +17,7 @@ from tasks.make import make_row, worker_died
 from tasks.plan.queue import RowQueue
 from tasks.store.row_folder import read_making
 from tasks.workers.idle import RowTimeoutError
-from tasks.workers.news import RowEnded
+from tasks.workers.news import Progress, RowEnded
 from tasks.workers.pool import WorkerDiedError
 from tests.rows import KEYS, publish_made, publish_whole
 
@@ -63,9 +63,10 @@ def die(hear: Any) -> None:
 
 
 def context_of(pool: Scripted, *domains: str) -> NightContext:
-    by_domain = {name: SimpleNamespace(domain=name, keys=KEYS) for name in domains}
+    by_domain = {name: SimpleNamespace(domain=name, keys=KEYS, checkpoint_of=None, retrieves=True) for name in domains}
     plan: Any = SimpleNamespace(
         by_domain=by_domain,
+        rows=list(by_domain.values()),
         row_seconds=60.0,
         check_disk=lambda rows: None,
         group_job=lambda rows: SimpleNamespace(domains=[row.domain for row in rows]),
@@ -106,6 +107,36 @@ def test_rows_that_a_worker_lost_ride_together_again_and_then_alone(monkeypatch:
     assert [job.domains for job in pool.asked] == [["a", "b", "c"], ["a", "c"], ["a"], ["c"]]
     assert tried == {(domain, tries): tries < 3 for tries in (1, 2, 3) for domain in ("a", "c")}
     assert context.listener.lines == [f"{domain} again: {DIED}" for domain in ("a", "c")] * 2  # type: ignore[attr-defined]
+
+
+def test_a_row_that_was_paused_rides_in_no_pass_from_before_its_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Scripted(die, die, lambda hear: hear(RowEnded(domain="a", result="made")))
+    context = context_of(pool, "a")
+    with pytest.raises(WorkerDiedError):
+        make(context, "a", 1, monkeypatch)
+    with pytest.raises(WorkerDiedError):
+        make(context, "a", 2, monkeypatch)
+    context.gather([context.plan.by_domain["a"]])
+    pool.script = [die, lambda hear: hear(RowEnded(domain="a", result="made"))]
+    with pytest.raises(WorkerDiedError):
+        make(context, "a", 1, monkeypatch)
+    assert make(context, "a", 2, monkeypatch) == "made"
+
+
+def test_whoever_cannot_hear_of_a_row_costs_it_nothing() -> None:
+    context = context_of(Scripted(), "a")
+
+    def refuse(_: Any) -> None:
+        raise KeyError("a")
+
+    heard: list[Any] = []
+    context.status_writer = SimpleNamespace(progress=refuse)  # type: ignore[assignment]
+    context.listener.progress = heard.append  # type: ignore[method-assign]
+    news = Progress(domain="a", step=0, total=1, loss=None, phase="load")
+    context.progress(news)
+    context.progress(news)
+    assert heard == [news, news]
+    assert context.listener.lines == ["a: not all of its news are shown (KeyError: 'a')"]  # type: ignore[attr-defined]
 
 
 def test_a_row_of_its_own_is_tried_twice(monkeypatch: pytest.MonkeyPatch) -> None:

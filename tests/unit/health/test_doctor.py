@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,23 @@ def test_what_is_missing_comes_with_what_brings_it(
     assert outcome.out.endswith("No night can run yet: 1 thing missing.\n")
 
 
+def test_what_fetches_a_published_tag_works_beside_any_torch(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nada.clip.open_clip_import import open_clip
+
+    guides = PARAMS.replace("weights: world/tiny-guide.safetensors", "weights: openai").replace(
+        "tiny-guide", "ViT-B-32"
+    )
+    Path("params.yaml").write_text(guides)
+    monkeypatch.setattr("tasks.health.tags.is_here", lambda name, tag: False)
+    (line,) = (line for line in project.nada("doctor").out.splitlines() if "create_model" in line)
+    program, option, code, *_ = shlex.split(line)
+    fetched: list[tuple[str, str]] = []
+    monkeypatch.setattr(open_clip, "create_model", lambda *names: fetched.append(names))
+    monkeypatch.setitem(sys.modules, "open_clip", None)  # by itself it fails beside a CPU build
+    exec(code, {})
+    assert (program, option, fetched) == ("python", "-c", [("ViT-B-32", "openai")])
+
+
 def test_rows_that_cannot_be_used_are_told(project: Project) -> None:
     project.prompts("sketch,portrait,")
     assert states(project.nada("doctor").out)["rows"] == "MISSING"
@@ -84,16 +104,14 @@ def test_a_prefect_that_does_not_answer_keeps_a_night_from_running_and_an_mlflow
 
 def test_a_package_of_another_version_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {"nada": "0.1.0", "torch": "1.0"}
-    monkeypatch.setattr(
-        machine.metadata, "requires", lambda _: ["torch>=2.13,<2.14", "typer>=0.29", "ray; extra == 'ray'"]
-    )
+    monkeypatch.setattr(metadata, "requires", lambda _: ["torch>=2.13,<2.14", "typer>=0.29", "ray; extra == 'ray'"])
 
     def version(name: str) -> str:
         if name not in installed:
-            raise machine.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return installed[name]
 
-    monkeypatch.setattr(machine.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     found = next(one for one in machine.look_at_machine() if one.part == "packages")
     assert (found.state, found.says) == ("missing", "torch 1.0, typer is not there")
     assert found.remedy == "pip install 'torch<2.14,>=2.13' 'typer>=0.29'"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+import os
+import tarfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from nada.errors import CheckpointError
+from nada.hashing import sha256_file
 from nada.judge.faces import package
 from nada.judge.faces.layers import conv, max_pool, same
 from nada.judge.faces.network import DESCRIPTOR, NETWORKS, NUM_EXPRESSIONS, Faces
 from nada.judge.faces.package import read_package
 from nada.judge.faces.scores import face_scores
+from tasks.download.judge_weights import FACES
 from tests.face_package import Files, network_files, write_faces, write_package
 
 NET = "age_gender_model"
@@ -26,7 +30,12 @@ MANIFEST, SHARD = f"{NET}-weights_manifest.json", f"{NET}.bin"
 def files() -> Files:
     """A bias of floats, and a filter of bytes: 1 x 1 pixels, two channels in, three out."""
     filters = np.arange(6, dtype=np.uint8).reshape(1, 1, 2, 3)
-    return network_files(NET, {"bias": np.float32([1.5, -2]), "conv/filters": filters}, scale=0.5, low=-1.0)
+    return network_files(NET, {"bias": np.array([1.5, -2], np.float32), "conv/filters": filters}, scale=0.5, low=-1.0)
+
+
+def read_any(path: Path, networks: Iterable[str]) -> dict[str, dict[str, torch.Tensor]]:
+    """Whatever its bytes."""
+    return read_package(path, networks, sha256_file(path))
 
 
 @pytest.fixture
@@ -36,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_bytes_stand_for_numbers_and_filters_are_turned_as_torch_has_them(path: Path) -> None:
     write_package(path, {"README.md": b"", **files()})
-    found = read_package(path, [NET])[NET]
+    found = read_any(path, [NET])[NET]
     assert found["bias"].tolist() == [1.5, -2]
     assert found["conv/filters"].squeeze().tolist() == [[-1, 0.5], [-0.5, 1], [0, 1.5]]  # [out, in]
 
@@ -72,7 +81,7 @@ def test_a_package_that_does_not_hold_what_it_says_is_refused(
 ) -> None:
     write_package(path, change(files()))
     with pytest.raises(CheckpointError, match=r"face-api\.tgz: ") as caught:
-        read_package(path, [NET])
+        read_any(path, [NET])
     assert message in str(caught.value)
 
 
@@ -80,20 +89,35 @@ def test_a_package_that_unpacks_to_too_much_is_not_unpacked(path: Path, monkeypa
     monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 1 << 20)
     write_package(path, {"padding": bytes(2 << 20), **files()})
     with pytest.raises(CheckpointError, match="unpacks to more than any such package does"):
-        read_package(path, [NET])
+        read_any(path, [NET])
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no archive")])
 def test_a_file_that_is_no_package_is_named(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"face-api\.tgz: "):
-        read_package(path, [NET])
+        read_any(path, [NET])
 
 
 def test_a_cut_package_is_named(path: Path) -> None:
     write_package(path, files())
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(CheckpointError, match=r"face-api\.tgz: .*; fetch it again"):
+        read_any(path, [NET])
+
+
+def test_another_package_is_refused_before_it_is_unpacked(path: Path) -> None:
+    longname = tarfile.TarInfo("././@LongLink")
+    longname.type, longname.size = tarfile.GNUTYPE_LONGNAME, 1
+    header = longname.tobuf(tarfile.GNU_FORMAT) + b"a".ljust(tarfile.BLOCKSIZE, b"\0")
+    path.write_bytes(gzip.compress(header * 3000, 1))  # a header of a header of a header
+    with pytest.raises(
+        CheckpointError, match=rf"face-api\.tgz: sha256 {sha256_file(path)}, not {FACES.sha256} of @vlad"
+    ):
+        read_package(path, [NET])
+    path.unlink()
+    os.mkfifo(path)  # which nobody ever writes
+    with pytest.raises(CheckpointError, match="not a regular file"):
         read_package(path, [NET])
 
 
@@ -108,7 +132,7 @@ def test_the_odd_pixel_of_padding_is_right_and_below() -> None:
 
 def test_features_are_probabilities_years_and_who_it_is(path: Path) -> None:
     write_faces(path)
-    faces = Faces(read_package(path, NETWORKS), "f" * 64)
+    faces = Faces(read_any(path, NETWORKS), "f" * 64)
     img_u8 = torch.randint(0, 256, (3, 3, 64, 64), generator=torch.Generator().manual_seed(0)).byte()
     features = faces.features(img_u8)
     assert features.shape == (3, NUM_EXPRESSIONS + 2 + 128)
@@ -119,7 +143,7 @@ def test_features_are_probabilities_years_and_who_it_is(path: Path) -> None:
 
 def test_the_tensors_of_another_network_are_named(path: Path) -> None:
     write_faces(path)
-    states = read_package(path, NETWORKS)
+    states = read_any(path, NETWORKS)
     with pytest.raises(CheckpointError, match="no tensor 'entry_flow/conv_in/filters'; expected the networks"):
         Faces({**states, NET: {}}, "f" * 64)
     wrong = {**states[NET], "fc/age/weights": torch.zeros(3, 1)}

@@ -90,6 +90,22 @@ def test_an_earlier_gallery_is_replaced_whole_and_nothing_else_is(domains: Proje
         check_out(Path())
 
 
+@pytest.mark.parametrize("mine", [".git/config", "CNAME", "pictures/me.png"])
+def test_what_else_lies_in_a_gallery_is_never_lost(domains: Project, mine: str) -> None:
+    domains.nada("gallery", "sketch", "--count", "1")
+    path = Path("site", mine)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    before = sorted((path, path.stat().st_mtime_ns) for path in Path("site").rglob("*"))
+    refused = domains.nada("gallery", "sepia", "--count", "1")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err == (
+        f"--out: site: holds '{mine.removesuffix('/config')}', which is no gallery's and would be lost; choose another "
+        "folder, and copy the gallery from there\n"
+    )
+    assert sorted((path, path.stat().st_mtime_ns) for path in Path("site").rglob("*")) == before
+
+
 def test_one_that_breaks_off_leaves_the_earlier_one(domains: Project) -> None:
     domains.nada("gallery", "--count", "1")
     before = sorted((path.name, path.stat().st_mtime_ns) for path in Path("site").rglob("*"))

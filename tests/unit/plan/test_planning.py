@@ -198,4 +198,4 @@ def test_the_check_loads_each_source_once_and_every_setting(project: Project) ->
     job = plan().check_job()
     assert len(job.rows) == len({row.source for row in job.rows}) == 2
     recipes = ["recipes.style", "recipes.shape", "recipes.broken"]
-    assert [place for place, _, _ in job.settings] == [*recipes, *METHODS]
+    assert [settings.place for settings in job.settings] == [*recipes, *METHODS]

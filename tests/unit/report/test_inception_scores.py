@@ -85,7 +85,7 @@ def test_without_an_inception_no_column_is_empty(tmp_path: Path) -> None:
 def shown_in_a_terminal(record: Record) -> str:
     console = Console(width=400)
     with console.capture() as captured:
-        console.print(leaderboard_table(leaderboard([record]), {}))
+        console.print(leaderboard_table(leaderboard([record]), {}, {}))
     return captured.get()
 
 

@@ -292,10 +292,12 @@ def test_what_was_trained_tonight_is_marked_where_not_all_was(adapted: Path) -> 
 
 
 def test_sources_stand_on_top_once_each(adapted: Path) -> None:
-    Image.new("RGB", (18, 18), "red").save(adapted / "sepia" / "samples.webp")
-    html = render(adapted, [record("sketch"), record("sepia")])
+    on_another = record("sepia")
+    on_another = replace(on_another, making=on_another.making.model_copy(update={"on_key": "of neon"}))
+    html = render(adapted, [record("sketch"), on_another])
     assert "<span>source of sepia</span>" in html and "<span>source of sketch</span>" in html
-    assert "<span>the source</span>" in render(adapted, [record("sketch")])
+    Image.new("RGB", (18, 18), "red").save(adapted / "sepia" / "samples.webp")  # other bytes of the same pictures
+    assert "<span>the source</span>" in render(adapted, [record("sketch"), record("sepia")])
 
 
 def test_every_domain_has_its_verdict_with_evidence_and_advice(adapted: Path) -> None:

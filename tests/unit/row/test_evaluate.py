@@ -79,7 +79,7 @@ def test_a_made_row_becomes_whole(job: RowJob) -> None:
     record = row_folder.read_record("sketch")
     assert (record.making, record.evaluation, record.retrieval) == (making, evaluation, retrieval)
     assert (evaluation.judge, evaluation.num_rendered) == ("tiny-judge", 6)
-    assert set(evaluation.absent) == {"Inception", "EfficientNet", "LPIPS"}
+    assert set(evaluation.absent) == {"Inception", "EfficientNet", "LPIPS", "face-api"}
     assert json.loads((FOLDER / "metrics.json").read_text()).keys() == evaluation.scores.keys()
     assert load_file(FOLDER / "embeddings.safetensors")[EMBEDDINGS].shape == (6, 16)
     assert load_file(FOLDER / "embeddings.safetensors")[EMBEDDINGS].dtype == np.float16

@@ -121,6 +121,20 @@ def test_the_end_of_the_night_does_not_wait_for_ever(store: Store, books: Outbox
     assert clock[0] <= 2 * outbox.LAST_SECONDS
 
 
+def test_what_a_slow_store_has_no_time_for_is_not_lost_without_a_word(
+    store: Store, books: Outbox, clock: list[float]
+) -> None:
+    def slow(night: Any) -> None:
+        clock[0] += outbox.LAST_SECONDS
+        store.take(night, "slow")
+
+    books.add(slow)
+    books.add(partial(store.take, entry="last"))
+    with pytest.raises(OutputError, match="1 entries were not written within 60 s"):
+        books.write_last()
+    assert store.written == ["a", "b", "slow"]
+
+
 def test_whoever_adds_waits_for_no_store_and_the_end_waits_for_what_is_at_it() -> None:
     answers, asked, store = threading.Event(), threading.Event(), Store()
 
