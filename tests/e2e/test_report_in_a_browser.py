@@ -87,7 +87,7 @@ def test_nothing_hostile_runs_and_no_address_is_asked_for(opened: Opened, report
     assert HOSTILE in opened.page.locator("#sketch .prompts").inner_text()
     assert HOSTILE in opened.page.locator("#lost .reason").inner_text()
     assert [url for url in opened.requests if not url.startswith("data:image/")] == [report.as_uri()]
-    assert opened.page.locator("img[src]").count() == 6
+    assert opened.page.locator("img[src]").count() == 1 + 2 * 2  # the source, and a strip and a sheet a row
     assert opened.page.evaluate("Array.from(document.images).every(image => !image.src || image.naturalWidth > 0)")
 
 
