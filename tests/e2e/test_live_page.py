@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import io
-import shutil
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tasks.plan.queue import RowQueue
 from tasks.status.live_page import page_path
 from tasks.status.writer import StatusWriter
 from tasks.workers.news import Progress
+from tests.browser import browser
 from tests.records import make_record
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+__all__ = ["browser"]
+
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, or the one that `playwright install chromium` fetched."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    with sync_playwright() as playwright:
-        # As root, as in a container, Chromium has no sandbox.
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,17 +18,19 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from nada.checkpoints import load_generator
 from nada.images import grid, to_u8
 from nada.latents import draw_ws, seeded_rng
+from tests.browser import browser
 from tests.conftest import tiny_generator
 from tests.project import make_project, run_alone
 from tests.records import publish_made
 
+__all__ = ["browser"]
+
 ROOT = Path(__file__).parents[2]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 DRAWN = "document.querySelectorAll('#stage img.there').length * Number(!document.querySelector('#stage .old'))"
 
@@ -77,15 +78,6 @@ def started(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Itera
         process.terminate()
         process.wait(30)
         process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tasks.report.page import Failure, write_report
+from tests.browser import browser
 from tests.unit.report.test_page import HOSTILE, adapted, night, record
 
-__all__ = ["adapted"]
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, or the one that `playwright install chromium` fetched."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    with sync_playwright() as playwright:
-        # As root, as in a container, Chromium has no sandbox.
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+__all__ = ["adapted", "browser"]
 
 
 @pytest.fixture
