@@ -8,8 +8,7 @@ from pathlib import Path
 
 from nada.atomic import writing
 from nada.errors import FetchError, one_line
-from nada.hashing import sha256_file
-from tasks.download.transfer import partial_path
+from tasks.download.transfer import keep_arrived, partial_path
 from tasks.store.locks import sole_writer
 
 PACK = ("pack", "--ignore-scripts", "--loglevel=error")  # a published archive, as it is
@@ -54,11 +53,7 @@ def download_npm_package(target: Path, package: str, sha256: str) -> None:
             if done.returncode or not arrived.is_file():
                 reason = _reason(done.stderr) or f"it brought no {target.name}"
                 raise FetchError(f"{target.name}: npm: {reason}; see npm config list, or {by_hand}")
-            found = sha256_file(arrived)
-            if found != sha256:
-                raise FetchError(f"{target}: sha256 {found} arrived, {sha256} was expected; nothing of it was kept")
-            with writing(target):
-                arrived.replace(target)
+            keep_arrived(arrived, target, sha256)
         except subprocess.TimeoutExpired as err:
             raise FetchError(f"{target.name}: npm did not answer for {MOST_SECONDS:.0f} s; {by_hand}") from err
         finally:

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from nada.atomic import writing
 from nada.errors import FetchError, one_line
-from nada.hashing import sha256_file
-from tasks.download.transfer import Arrived, News, partial_path
+from tasks.download.transfer import Arrived, News, keep_arrived, partial_path
 from tasks.store.locks import sole_writer
 
 # -P: a folder named pip where the user stands is not run. Whatever Python the package asks for does not matter here.
@@ -58,11 +57,7 @@ def download_package(
             if done.returncode or not arrived.is_file():
                 reason = _reason(done.stderr) or f"it brought no {target.name}"
                 raise FetchError(f"{target.name}: pip: {reason}. See pip config list, or {by_hand}")
-            found = sha256_file(arrived)
-            if found != sha256:
-                raise FetchError(f"{target}: sha256 {found} arrived, {sha256} was expected; nothing of it was kept")
-            with writing(target):
-                arrived.replace(target)
+            keep_arrived(arrived, target, sha256)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return Arrived(package, sha256, target.stat().st_size, None)

@@ -104,6 +104,20 @@ def download(
         return Arrived(address, found, target.stat().st_size, etag)
 
 
+def keep_arrived(arrived: Path, target: Path, sha256: str) -> None:
+    """Put what another program fetched in its place, if it is what was asked for.
+
+    Raises:
+        FetchError: other bytes arrived.
+        OutputError: it cannot be put there.
+    """
+    found = sha256_file(arrived)
+    if found != sha256:
+        raise FetchError(f"{target}: sha256 {found} arrived, {sha256} was expected; nothing of it was kept")
+    with writing(target):
+        arrived.replace(target)
+
+
 def partial_path(target: Path) -> Path:
     """Where the bytes wait until all are there."""
     return target.with_name(target.name + ".partial")
