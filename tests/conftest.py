@@ -29,6 +29,11 @@ TINY3 = StyleGAN3Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, chann
 TINY_MOBILE = MobileStyleGANConfig(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, mapping_layers=2)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their length: what they hold may differ between the workers that share the tests."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 def tiny_generator(seed: int = 0) -> StyleGAN2:
     """A random generator whose noise is on, so that two renderings of one latent differ."""
     torch.manual_seed(seed)
