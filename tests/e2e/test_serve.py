@@ -35,6 +35,15 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         time.sleep(0.2)
 
 
+def asked(url: str, body: dict[str, object], auth: tuple[str, str] | None = None) -> httpx.Response:
+    """The answer of Prefect's API; while its database is busy it says 503, and its own client asks again, too."""
+    deadline = time.monotonic() + BOUND_SECONDS
+    while (answer := httpx.post(url, json=body, auth=auth, timeout=BOUND_SECONDS)).status_code == 503:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return answer
+
+
 def test_a_served_night_trains_sends_one_summary_and_leaves_no_process(project: Project) -> None:
     project.prompts(SKETCH, BROKEN)
     write_own_tasks(project.folder)
@@ -66,14 +75,16 @@ def test_a_served_night_trains_sends_one_summary_and_leaves_no_process(project: 
                 user, password = secret.read_text().split(":")
 
                 def deployed() -> bool:
-                    deployments[:] = httpx.post(f"{api}/deployments/filter", json={}, auth=(user, password)).json()
+                    deployments[:] = asked(f"{api}/deployments/filter", {}, (user, password)).json()
                     return bool(deployments)
 
                 wait_for(deployed, process)
-                url = f"{api}/deployments/{deployments[0]['id']}/create_flow_run"
-                assert httpx.post(url, json={"state": {"type": "SCHEDULED"}}).status_code == 401
-                answer = httpx.post(url, json={"state": {"type": "SCHEDULED"}}, auth=(user, password))
-                assert answer.status_code == 201
+                url, start = (
+                    f"{api}/deployments/{deployments[0]['id']}/create_flow_run",
+                    {"state": {"type": "SCHEDULED"}},
+                )
+                assert asked(url, start).status_code == 401
+                assert asked(url, start, (user, password)).status_code == 201
                 wait_for(lambda: bool(received), process)
                 children = descendants(process.pid)
                 process.send_signal(signal.SIGTERM)
