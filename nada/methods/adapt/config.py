@@ -66,8 +66,11 @@ class AdaptConfig(Section):
     arXiv:2210.08884); or an offset of its styles (StyleDomain, arXiv:2212.10229). The last two are kilobytes, want
     a rate about twenty times as high and, as published, leave more variety and less of the style."""
     sparsity: float = Field(0.0, ge=0, lt=1)
-    """Share of the multipliers or offsets that are given up in the end, those that changed least; StyleDomain keeps
-    the largest fifth: 0.8."""
+    """Share of the multipliers or offsets that are given up, those that changed least; StyleDomain keeps the largest
+    fifth: 0.8."""
+    sparse_from: float = Field(1.0, ge=0.05, le=1)
+    """Share of the iterations after which they are; the others learn on, and make up for them. 1: in the end, as
+    published, which costs a small generator its prompt."""
     train: Literal["convs", "convs+rgb", "rgb"] = "convs"
     """Which layers learn. The paper trains convolutions alone."""
     style_mixing: float = Field(0.0, ge=0, le=1)
@@ -110,6 +113,8 @@ class AdaptConfig(Section):
             raise ValueError(
                 "sparsity is for the few numbers of parameters: modulation or style-offset; with full, leave it at 0"
             )
+        if self.sparse_from < 1 and self.sparsity == 0:
+            raise ValueError("sparse_from says when numbers are given up, and sparsity: 0 gives up none")
         return self
 
     @model_validator(mode="after")

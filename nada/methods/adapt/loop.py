@@ -93,6 +93,7 @@ class Adaptation:
                 group["lr"] = config.learning_rate * lr_factor(index, config)
 
             # Phase 1: train only the layers that the target text moves most (section 4.2 of the paper).
+            self.parameters.begin_step(index)
             layers = self.choose_layers()
             self.parameters.train_only(layers)
 
@@ -108,7 +109,7 @@ class Adaptation:
                     f"(now {config.learning_rate})"
                 )
             self.optimizer.step()
-            self.parameters.average.update()
+            self.parameters.end_step()
             self.trace.append(TrainingStep(index, loss, terms, tuple(layer.name for layer in layers)))
             yield self.trace[-1]
 

@@ -62,6 +62,17 @@ class Parametrisation(ABC):
     def freeze(self) -> None:
         """Let gradients reach nothing."""
 
+    def begin_step(self, done: int) -> None:  # noqa: B027  # most have nothing to do here
+        """Before each step, and so after a state was restored.
+
+        Args:
+            done: steps so far.
+        """
+
+    def end_step(self) -> None:
+        """After each update."""
+        self.average.update()
+
     def named(self) -> list[tuple[str, nn.Parameter]]:
         """What learns, with its names."""
         return list(zip(self.names, self.learnable, strict=True))
@@ -129,6 +140,9 @@ class LightWeights(Parametrisation):
     def __init__(self, generator: LightGenerator, config: AdaptConfig) -> None:
         self.kind: Kind = "multiplier" if config.parameters == "modulation" else "offset"
         self.sparsity = config.sparsity
+        self.sparse_from = math.floor(config.sparse_from * config.iterations)
+        self.given_up: list[Tensor] = []
+        """Of each weight, where it stays neutral from now on."""
         convs = [] if config.train == "rgb" else [layer.name for layer in eligible_layers(config.selection, generator)]
         self.rgb = [layer.name for layer in generator.style_layers() if layer.is_rgb and config.train != "convs"]
         widths = {layer.name: layer.num_channels for layer in generator.style_layers()}
@@ -150,6 +164,28 @@ class LightWeights(Parametrisation):
         """See `Parametrisation`."""
         for parameter in self.learnable:
             parameter.requires_grad_(False)
+
+    def begin_step(self, done: int) -> None:
+        """See `Parametrisation`; a sparse row gives up most numbers at `sparse_from`, and the others learn on."""
+        if self.sparsity == 0 or self.given_up or done < self.sparse_from:
+            return
+        values = self.snapshot()
+        if done == self.sparse_from:  # later than that they were given up before a state was saved
+            values = sparse(values, NEUTRAL[self.kind], self.sparsity)
+        self.given_up = [value == NEUTRAL[self.kind] for value in values.values()]
+        self._give_up()
+
+    def end_step(self) -> None:
+        """See `Parametrisation`."""
+        super().end_step()
+        if self.given_up:
+            self._give_up()
+
+    @torch.no_grad()
+    def _give_up(self) -> None:
+        for tensors in (self.learnable, self.average.tensors):
+            for tensor, given_up in zip(tensors, self.given_up, strict=False):
+                tensor.masked_fill_(given_up, NEUTRAL[self.kind])
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

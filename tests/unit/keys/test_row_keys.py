@@ -97,7 +97,7 @@ OF_MAKING = [option for option in OPTIONS if option[0] in ("adapt", "guide") and
 OF_JUDGING = [option for option in OPTIONS if option[0] in ("judge", "samples")]
 
 
-COMPANIONS = {"sparsity": {"parameters": "modulation"}}
+COMPANIONS = {"sparsity": {"parameters": "modulation"}, "sparse_from": {"parameters": "modulation", "sparsity": 0.5}}
 """Options without which another cannot have a value of its own."""
 
 

@@ -120,9 +120,27 @@ def test_a_sparse_row_is_looked_at_as_it_would_be_kept_and_learns_on_as_a_whole(
     assert torch.cat(list(light.moves.offset.values())).count_nonzero() == looked_at.count_nonzero()
 
 
+def test_numbers_that_are_given_up_on_the_way_stay_neutral_while_the_others_make_up_for_them(tiny_guide: Guide) -> None:
+    options = config("style-offset", sparsity=0.8, sparse_from=0.5, ema=0.5, iterations=4)
+    adaptation = begin(tiny_guide, options)
+    steps = iter(adaptation)
+    list(islice(steps, 2))
+    largest = sparse(adaptation.parameters.snapshot(), 0.0, 0.8)
+    next(steps)
+    learned = adaptation.parameters.snapshot()
+    for name, value in learned.items():
+        assert torch.equal(value != 0, largest[name] != 0), name
+        assert not value.count_nonzero() or not torch.equal(value, largest[name]), name
+    next(steps)
+    assert next(steps, None) is None
+    kept = adaptation.parameters.snapshot()
+    assert all(torch.equal(kept[name] != 0, largest[name] != 0) for name in kept)
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        {"parameters": "style-offset", "sparsity": 0.8, "sparse_from": 0.5, "ema": 0.5},
         {"parameters": "modulation", "ema": 0.9, "train": "convs+rgb", "decay": "cosine"},
         {"parameters": "style-offset", "sparsity": 0.8, "selection": SelectionConfig(k=2, batch_size=2)},
     ],
@@ -167,6 +185,8 @@ def test_weights_learn_in_a_copy(tiny_guide: Guide) -> None:
 def test_sparse_weights_are_refused() -> None:
     with pytest.raises(ValidationError, match="sparsity is for the few numbers of parameters: modulation or style-off"):
         AdaptConfig(sparsity=0.8)
+    with pytest.raises(ValidationError, match="sparse_from says when numbers are given up, and sparsity: 0"):
+        AdaptConfig(sparse_from=0.5)
 
 
 def test_settings_say_what_learns() -> None:
