@@ -8,6 +8,7 @@ Legend: N batch, I and O input and output channels, K kernel width.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -54,10 +55,11 @@ class _ScaledConv(torch.autograd.Function):
         x, styles, weight = ctx.saved_tensors
         for_x, for_styles, for_weight = ctx.needs_input_grad[:3]
         stride, padding = ([2, 2], [0, 0]) if ctx.double else ([1, 1], [ctx.padding, ctx.padding])
+        computed = grad.dtype  # of the forward pass: autocast's is not on any more
         grad_scaled, grad_weight, _ = torch.ops.aten.convolution_backward(
             grad,
-            x * styles[:, :, None, None],
-            weight.transpose(0, 1) if ctx.double else weight,
+            (x * styles[:, :, None, None]).to(computed),
+            (weight.transpose(0, 1) if ctx.double else weight).to(computed),
             None,
             stride,
             padding,
@@ -72,6 +74,12 @@ class _ScaledConv(torch.autograd.Function):
         grad_x = grad_scaled * styles[:, :, None, None] if for_x else None
         grad_styles = (grad_scaled * x).sum(dim=(2, 3)) if for_styles else None
         return grad_x, grad_styles, grad_weight, None, None
+
+
+def in_full(x: Tensor) -> AbstractContextManager[object]:
+    """Within it operations run in the type of their inputs, even where `torch.autocast` is on around it."""
+    device = x.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 def lean_leaky_relu(x: Tensor, slope: float, gain: float, clamp: float | None = None) -> Tensor:

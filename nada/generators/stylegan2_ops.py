@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nada.generators.lean_ops import lean_leaky_relu, scaled_conv
+from nada.generators.lean_ops import in_full, lean_leaky_relu, scaled_conv
 
 LRELU_SLOPE = 0.2
 LRELU_GAIN = math.sqrt(2)  # keeps the variance of a unit normal through the activation
@@ -43,7 +43,8 @@ def upsample(img: Tensor, kernel: Tensor) -> Tensor:
     channels = img.shape[1]
     # A transposed convolution inserts the zeros and filters at once. The kernel is symmetric, so no flip.
     weight = (kernel * 4.0).to(img.dtype).expand(channels, 1, *kernel.shape)
-    return F.conv_transpose2d(img, weight, stride=2, padding=1, groups=channels)
+    with in_full(img):
+        return F.conv_transpose2d(img, weight, stride=2, padding=1, groups=channels)
 
 
 def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
@@ -53,7 +54,8 @@ def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
     building the [N, O, I, K, K] weights.
     """
     energy = weight.square().sum(dim=(2, 3))  # [O, I]
-    return (styles.square() @ energy.T + DEMODULATION_EPS).rsqrt()
+    with in_full(styles):
+        return (styles.square() @ energy.T + DEMODULATION_EPS).rsqrt()
 
 
 def modulated_conv(x: Tensor, weight: Tensor, styles: Tensor, kernel: Tensor | None, demodulate: bool) -> Tensor:

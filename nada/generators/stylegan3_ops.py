@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nada.generators.lean_ops import scaled_conv
+from nada.generators.lean_ops import in_full, scaled_conv
 from nada.generators.stylegan2_ops import LRELU_GAIN, LRELU_SLOPE, demodulation
 
 STEEP = round(1 / LRELU_SLOPE)  # the upper slope in units of the lower: 1 and 5 fit a byte
@@ -68,7 +68,8 @@ def filtered_leaky_relu(x: Tensor, bias: Tensor, up_filter: Tensor, down_filter:
     Returns:
         [N, C, size, size].
     """
-    result: Tensor = _FilteredLeakyReLU.apply(x, bias, up_filter, down_filter, rates)  # type: ignore[no-untyped-call]
+    with in_full(x):
+        result: Tensor = _FilteredLeakyReLU.apply(x, bias, up_filter, down_filter, rates)  # type: ignore[no-untyped-call]
     return result
 
 

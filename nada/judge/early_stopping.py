@@ -23,6 +23,7 @@ GAIN = 0.01  # of directional similarity, in [-1, 1]: less in PATIENCE probes is
 PATIENCE = 4  # probes; some dip while the optimizer swings
 MOVED = 0.5  # directional similarity below which no plateau is believed: most edits go elsewhere
 FLOOR = 0.5  # of the source's structural diversity: less is a collapse
+UNMOVED = 0.2  # directional similarity below which a row has not set off: it comes up in passing on the way elsewhere
 
 
 @dataclass(frozen=True)
@@ -74,20 +75,22 @@ def look(clip: Embedder, goal: Goal, source: SetFeatures, target: SetFeatures, s
     )
 
 
-def choose(probes: Sequence[Probe], maximum: int) -> Choice:
-    """The best probe so far, and whether to stop: on a plateau, after a collapse, or at the last step.
+def choose(probes: Sequence[Probe], maximum: int, give_up_after: int = 0) -> Choice:
+    """The best probe so far, and whether to stop: on a plateau, after a collapse, without hope, or at the last step.
 
     Best is the highest directional similarity among the probes that kept FLOOR of the source's diversity; without
     such a probe, the most varied one. A plateau is PATIENCE probes that gain less than GAIN on those before; there is
-    none below MOVED, so an edit that never forms is given all its steps.
+    none below MOVED, so an edit that never forms is given all its steps, or, where `give_up_after` says so, that many
+    probes: if none of them came to UNMOVED.
 
     Args:
         probes: in the order of their steps, at least one.
         maximum: steps after which a row ends anyway.
+        give_up_after: probes after which a row that has not moved ends; 0 for never.
     """
     varied = [probe for probe in probes if probe.diversity >= FLOOR]
     best = max(varied, key=lambda probe: probe.edit) if varied else max(probes, key=lambda probe: probe.diversity)
-    reason = _reason_to_stop(probes, varied)
+    reason = _reason_to_stop(probes, varied) or _reason_to_give_up(probes, give_up_after)
     is_last = probes[-1].step >= maximum
     ending = f"stopped after {probes[-1].step}: {reason}" if reason else f"trained {probes[-1].step} of {maximum}"
     weak = f", a weak edit (below {MOVED:g})" if best.edit < MOVED else ""
@@ -107,3 +110,11 @@ def _reason_to_stop(probes: Sequence[Probe], varied: Sequence[Probe]) -> str:
     if before >= MOVED and gained < GAIN:
         return f"{PATIENCE} probes gained {gained:.3f} in directional similarity, less than {GAIN:g}"
     return ""
+
+
+def _reason_to_give_up(probes: Sequence[Probe], after: int) -> str:
+    """Why the row goes nowhere; empty while it may yet, or did."""
+    highest = max(probe.edit for probe in probes)
+    if after == 0 or len(probes) < after or highest >= UNMOVED:
+        return ""
+    return f"none of {len(probes)} probes came to {UNMOVED:g} in directional similarity: no move towards the text"

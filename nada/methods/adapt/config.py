@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from nada.config import Section
 
 LayerSet = Literal["all", "shape", "shape-expanded", "texture", "no-fine"]
+Precision = Literal["float32", "bfloat16"]
 DRIVING = ("directional_weight", "global_weight", "moments_weight", "patch_directional_weight", "angle_weight")
 """Of the losses that know the target; the others only hold back."""
 FEW_PICTURES = 4  # a batch below has few pairs, or a covariance of next to no rank
@@ -29,6 +30,9 @@ class SelectionConfig(Section):
     """Steps from one choice of the k layers to the next; `once`: at the first step, for the whole row."""
     layers: LayerSet = "all"
     """A fixed set in place of k, as in the reference's `--phase`; see `nada.methods.adapt.layer_selection`."""
+    latents: Literal["fresh", "batch"] = "fresh"
+    """By which latents the layers are ranked: a fresh batch of `batch_size`, as published, or the step's own training
+    batch, with the noise and views of its target: nothing is drawn for the search, and its `batch_size` not read."""
 
     @model_validator(mode="after")
     def _one_way_to_choose(self) -> SelectionConfig:
@@ -51,6 +55,9 @@ class AdaptConfig(Section):
     """Steps from one look to the next."""
     probe_images: int = Field(32, ge=4, le=10_000)
     """Samples of each look."""
+    give_up_after: int = Field(0, ge=0, le=1000)
+    """Looks after which a row ends that has not moved towards its text: none of them saw a directional similarity of
+    0.2. Rows were seen to set off as late as at their fourth look. 0: such a row has all its steps."""
     checkpoints: int = Field(0, ge=0, le=20)
     """Weights of so many looks, evenly spread, are kept beside the best, as differences: `nada pick --step` takes one.
     A row in the making holds them in memory."""
@@ -75,6 +82,14 @@ class AdaptConfig(Section):
     """Which layers learn. The paper trains convolutions alone."""
     style_mixing: float = Field(0.0, ge=0, le=1)
     """Probability that a training sample takes its fine layers from a second latent."""
+    latent_bank: int = Field(0, ge=0, le=1_000_000)
+    """Latents that all steps take in turn, each with its source's noise and views: the frozen source is rendered and
+    embedded once for each, for all rows of one seed. The target's noise and views stay fresh. A multiple of
+    `batch_size`; 0: fresh latents for every step, as published."""
+    precision: Precision = "float32"
+    """Of the generator's convolutions in a step, forward and backward; weights, styles, demodulation, guide, losses and
+    Adam stay float32, and so does all that is kept and judged. bfloat16 pays for large pictures on a CPU with
+    AVX512-BF16 or AMX."""
     directional_weight: float = Field(1.0, ge=0)
     global_weight: float = Field(0.0, ge=0)
     """Weight of 1 - cosine to `a {target}`."""
@@ -118,6 +133,16 @@ class AdaptConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _bank_is_of_batches(self) -> AdaptConfig:
+        if self.latent_bank % self.batch_size:
+            below = self.latent_bank - self.latent_bank % self.batch_size
+            raise ValueError(
+                f"latent_bank: {self.latent_bank} latents are no whole batches of {self.batch_size}; "
+                f"use {max(below, self.batch_size)}, or another multiple of batch_size"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_a_loss(self) -> AdaptConfig:
         if not any(getattr(self, name) for name in DRIVING):
             others = ", ".join(DRIVING[2:])
@@ -132,6 +157,12 @@ class AdaptConfig(Section):
             if self.batch_size < 2:
                 raise ValueError(f"{name} compares pictures of a step; batch_size is 1, use {FEW_PICTURES} or more")
         return self
+
+    @property
+    def most_pictures(self) -> int:
+        """That are computed at once unless memory is short: of the training batch, or of a search with its own."""
+        selects = self.selection.latents == "fresh"
+        return max(self.batch_size, self.selection.batch_size if selects else 0)
 
     @property
     def of_pairs(self) -> list[str]:

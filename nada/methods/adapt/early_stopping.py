@@ -132,7 +132,8 @@ class EarlyStopping:
     @property
     def choice(self) -> Choice:
         """What the probes so far say."""
-        return choose(self.history.probes, self.adaptation.config.iterations)
+        config = self.adaptation.config
+        return choose(self.history.probes, config.iterations, config.give_up_after)
 
     def after(self, step: int) -> bool:
         """Look, if it is time; whether to stop after this many steps."""

@@ -27,8 +27,9 @@ from nada.clip.losses import global_loss
 from nada.errors import ParamsError
 from nada.generators.protocol import Generator, Layer
 from nada.latents import draw_ws
-from nada.methods.adapt.config import LayerSet, SelectionConfig
-from nada.methods.adapt.step_inputs import RenderInputs, draw_render_inputs
+from nada.methods.adapt.config import LayerSet, Precision, SelectionConfig
+from nada.methods.adapt.objective.precision import draw_pictures
+from nada.methods.adapt.step_inputs import RenderInputs, StepInputs, draw_render_inputs
 from nada.micro_batch import MicroBatch, parts
 
 LAYER_SETS: dict[LayerSet, frozenset[int]] = {
@@ -97,6 +98,8 @@ def select_layers(
     config: SelectionConfig,
     rng: torch.Generator,
     micro_batch: MicroBatch,
+    batch: StepInputs | None = None,
+    precision: Precision = "float32",
 ) -> list[Layer]:
     """The k convolutions whose w moves most when w+ follows the global loss, lowest resolution first.
 
@@ -108,18 +111,20 @@ def select_layers(
         guide: scores its pictures.
         emb_text: one embedding [D] a guide model of the bare target text.
         config: k, batch size, iterations and learning rate of the search.
-        rng: draws latents, noise and views.
+        rng: draws latents, noise and views, where they are fresh.
         micro_batch: pictures at once.
+        batch: ranks by its latents, with its target's noise and views, in place of fresh ones.
+        precision: of the search's pictures.
     """
     layers = eligible_layers(config, generator)
     k = num_selected(config, generator)
     if k == len(layers):
         return layers
-    start = draw_ws(config.batch_size, generator, rng)
+    start = draw_ws(config.batch_size, generator, rng) if batch is None else batch.ws
     w_plus = start.clone()
     for _ in range(config.iterations):
-        random = draw_render_inputs(config.batch_size, generator, guide, rng)
-        gradient = partial(gradient_of_w_plus, generator, guide, emb_text, w_plus, random)
+        random = draw_render_inputs(len(start), generator, guide, rng) if batch is None else batch.target
+        gradient = partial(gradient_of_w_plus, generator, guide, emb_text, w_plus, random, precision)
         w_plus = w_plus - config.learning_rate * micro_batch.fit("layer selection", len(w_plus), gradient)
     movement = (w_plus - start).abs().mean(dim=(0, 2))  # [L]
     ranked = sorted(layers, key=lambda layer: -float(movement[layer.ws_index]))
@@ -127,14 +132,21 @@ def select_layers(
 
 
 def gradient_of_w_plus(
-    generator: Generator, guide: Guide, emb_text: list[Tensor], w_plus: Tensor, random: RenderInputs, size: int
+    generator: Generator,
+    guide: Guide,
+    emb_text: list[Tensor],
+    w_plus: Tensor,
+    random: RenderInputs,
+    precision: Precision,
+    size: int,
 ) -> Tensor:
     """Gradient of the global loss with respect to w+, [N, L, W_DIM], `size` samples at a time."""
     gradients: list[Tensor] = []
     for part in parts(len(w_plus), size):
         w_plus_part = w_plus[part].requires_grad_(True)
         seen = random[part]
-        emb = guide.embed_images(generator.synthesis(w_plus_part, noise=seen.noise), seen.views)
+        img = draw_pictures(generator, w_plus_part, seen.noise, precision)
+        emb = guide.embed_images(img, seen.views)
         loss = guide.weigh(map(global_loss, emb, emb_text)) * (len(w_plus_part) / len(w_plus))
         gradients += torch.autograd.grad(loss, w_plus_part)  # reaches w+ alone; no parameter's grad is touched
     return torch.cat(gradients)

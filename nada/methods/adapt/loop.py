@@ -21,11 +21,12 @@ from nada.methods.adapt import state
 from nada.methods.adapt.config import AdaptConfig
 from nada.methods.adapt.layer_selection import is_time_to_select, select_layers
 from nada.methods.adapt.objective.elastic import ElasticWeights, fisher_information
+from nada.methods.adapt.objective.precision import draw_pictures
 from nada.methods.adapt.objective.source_embeddings import Embeddings, SourceEmbeddings, Tally
 from nada.methods.adapt.objective.terms import Objective, Seen
 from nada.methods.adapt.objective.textures import textures
 from nada.methods.adapt.parametrisation import parametrise
-from nada.methods.adapt.step_inputs import StepInputs, draw_step_inputs
+from nada.methods.adapt.step_inputs import StepInputs, bank_rng, draw_step_inputs
 from nada.methods.adapt.trace import TrainingStep
 from nada.micro_batch import MicroBatch
 
@@ -69,13 +70,13 @@ class Adaptation:
         known: SourceEmbeddings | None = None,
     ) -> None:
         self.source, self.target, self.guide, self.config = source, target, guide, config
-        self.rng = seeded_rng(seed)
+        self.seed, self.rng = seed, seeded_rng(seed)
         self.emb_bare = goal.places(guide)  # ranks the layers
         self.parameters = parametrise(target, config)
         self.optimizer = torch.optim.Adam(
             self.parameters.learnable, lr=config.learning_rate, betas=(BETA1, config.beta2)
         )
-        self.micro_batch = MicroBatch(micro_batch or max(config.batch_size, config.selection.batch_size))
+        self.micro_batch = MicroBatch(micro_batch or config.most_pictures)
         self.objective = Objective(goal, guide, config, self._elastic(seed) if config.elastic_weight else None)
         self.known, self.tally = known or SourceEmbeddings(), Tally()
         self._rest: Seen | None = None
@@ -94,11 +95,12 @@ class Adaptation:
 
             # Phase 1: train only the layers that the target text moves most (section 4.2 of the paper).
             self.parameters.begin_step(index)
-            layers = self.choose_layers()
+            batch = self.draw_inputs() if config.selection.latents == "batch" else None
+            layers = self.choose_layers(batch)
             self.parameters.train_only(layers)
 
             # Phase 2: draw latents, and how they are seen before and after the change: with noise and views apart.
-            inputs = draw_step_inputs(config, self.source, self.guide, self.rng)
+            inputs = self.draw_inputs() if batch is None else batch
 
             # Phase 3: the edit of each picture should point along the edit of the text; `losses` says how.
             terms = self.micro_batch.backward("training", inputs, self.losses, self.optimizer)
@@ -115,14 +117,21 @@ class Adaptation:
 
         self.end()
 
-    def choose_layers(self) -> list[Layer]:
-        """The convolutions of this step; none where toRGB alone learns."""
+    def draw_inputs(self) -> StepInputs:
+        """Everything random of the next step but the search for layers."""
+        bank = bank_rng(self.config, self.seed, len(self.trace))
+        return draw_step_inputs(self.config, self.source, self.guide, self.rng, bank)
+
+    def choose_layers(self, batch: StepInputs | None = None) -> list[Layer]:
+        """The convolutions of this step, by its own batch or by a fresh one; none where toRGB alone learns."""
         if not self.parameters.trains_convs:
             return []
         if not is_time_to_select(self.config.selection, len(self.trace)):
             return [layer for layer in self.target.conv_layers() if layer.name in self.trace[-1].layers]
         self.parameters.freeze()  # the search follows w+ alone: without this it pays for every weight's gradient
-        return select_layers(self.target, self.guide, self.emb_bare, self.config.selection, self.rng, self.micro_batch)
+        config, precision = self.config.selection, self.config.precision
+        random = self.rng, self.micro_batch
+        return select_layers(self.target, self.guide, self.emb_bare, config, *random, batch, precision)
 
     def losses(self, inputs: StepInputs) -> dict[str, Tensor]:
         """The terms that the configuration asks for, and `loss`, their weighted sum; see `objective.terms`.
@@ -139,9 +148,10 @@ class Adaptation:
 
     def see(self, inputs: StepInputs) -> Seen:
         """Render the same latents before and after the change, and see them through CLIP."""
-        key = inputs.drawn, inputs.start, len(inputs)  # the last bits depend on how many are computed together
+        precision = self.config.precision
+        key = inputs.drawn, inputs.start, len(inputs), precision  # last bits depend on how many are computed together
         emb_source, source_patches = self.known.find(key, lambda: self.see_source(inputs), self.tally)
-        img_target = self.target.synthesis(inputs.ws, noise=inputs.target.noise)  # [N, 3, R, R]
+        img_target = draw_pictures(self.target, inputs.ws, inputs.target.noise, precision)  # [N, 3, R, R]
         emb_target = self.guide.embed_images(img_target, inputs.target.views)  # [N, D] a model
         patches = None if inputs.patches is None else inputs.patches[1]
         target_patches = [] if patches is None else self.guide.embed_images(img_target, patches)
@@ -153,7 +163,7 @@ class Adaptation:
     @torch.no_grad()
     def see_source(self, inputs: StepInputs) -> Embeddings:
         """The same of the frozen generator, which does not change."""
-        img_source = self.source.synthesis(inputs.ws, noise=inputs.source.noise)
+        img_source = draw_pictures(self.source, inputs.ws, inputs.source.noise, self.config.precision)
         patches = None if inputs.patches is None else inputs.patches[0]
         source_patches = [] if patches is None else self.guide.embed_images(img_source, patches)
         return self.guide.embed_images(img_source, inputs.source.views), source_patches

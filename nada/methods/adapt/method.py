@@ -38,11 +38,15 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
         num_selected(config.selection, generator)
 
     def doubts(self, config: AdaptConfig) -> list[str]:
-        """Losses of pairs with few of them."""
-        if config.batch_size >= FEW_PICTURES:
-            return []
-        few = f"with a batch_size of {config.batch_size}; {FEW_PICTURES} or more tell how pictures differ"
-        return [f"{name}: {getattr(config, name):g} {few}" for name in config.of_pairs]
+        """Losses of pairs with few of them, and a bank that is too large to be met again."""
+        found = []
+        if config.batch_size < FEW_PICTURES:
+            few = f"with a batch_size of {config.batch_size}; {FEW_PICTURES} or more tell how pictures differ"
+            found = [f"{name}: {getattr(config, name):g} {few}" for name in config.of_pairs]
+        if config.latent_bank >= config.iterations * config.batch_size:
+            steps = f"{config.iterations} steps of {config.batch_size}"
+            found.append(f"latent_bank: {config.latent_bank} latents for {steps}; none is met twice")
+        return found
 
     def measured_from(self, config: AdaptConfig) -> Literal["start", "base"]:
         """`frozen`."""
@@ -62,7 +66,8 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
 
     def step_cost(self, config: AdaptConfig) -> dict[str, Any]:
         """Everything but the number of steps, and what only turns their direction."""
-        return config.model_dump(mode="json", exclude={"iterations", "style_weight", "frozen", "checkpoints"})
+        others = {"iterations", "style_weight", "frozen", "checkpoints", "give_up_after"}
+        return config.model_dump(mode="json", exclude=others)
 
     def pictures_per_step(self, config: AdaptConfig) -> int:
         """`batch_size`."""
@@ -73,7 +78,7 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
     ) -> int:
         """Of the training batch, or of the layer selection's where that is larger."""
         selects = config.selection.k != "all" and config.train != "rgb"
-        pictures = max(config.batch_size, config.selection.batch_size if selects else 0)
+        pictures = config.most_pictures if selects else config.batch_size
         return picture_bytes * (pictures if at_once is None else min(pictures, at_once))
 
     def begin(self, assignments: Sequence[Assignment[AdaptConfig]], models: Models) -> AdaptPass:

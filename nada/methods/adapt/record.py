@@ -22,7 +22,9 @@ class EarlyStoppingRecord(RecordPart):
 
 
 class SharedSources(RecordPart):
-    """How often the source's pictures were there already, rendered and embedded for an earlier row of the worker."""
+    """How often the source's pictures were there already, rendered and embedded for an earlier row of the worker, or,
+    of a bank of latents, for an earlier step.
+    """
 
     asked: int
     """Batches, or parts of batches, that the row met; in the process that ended it."""

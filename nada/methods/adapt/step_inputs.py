@@ -16,7 +16,7 @@ from torch import Tensor
 from nada.clip.augmentations import Augmentations, draw_patches
 from nada.clip.guide import Guide
 from nada.generators.protocol import Generator, NoiseMaps
-from nada.latents import draw_ws
+from nada.latents import draw_ws, seeded_rng
 from nada.methods.adapt.config import AdaptConfig
 from nada.micro_batch import parts
 
@@ -79,13 +79,40 @@ def draw_render_inputs(count: int, generator: Generator, guide: Guide, rng: torc
     return RenderInputs(generator.draw_noise(count, rng), guide.draw_augmentations(count, generator.resolution, rng))
 
 
-def draw_step_inputs(config: AdaptConfig, generator: Generator, guide: Guide, rng: torch.Generator) -> StepInputs:
-    """Latents of a step, some of them mixed, with noise and views for source and target."""
-    state = hashlib.sha256(rng.get_state().numpy().tobytes()).hexdigest()
+def draw_step_inputs(
+    config: AdaptConfig,
+    generator: Generator,
+    guide: Guide,
+    rng: torch.Generator,
+    bank: torch.Generator | None = None,
+) -> StepInputs:
+    """Latents of a step, some of them mixed, with noise and views for source and target.
+
+    Args:
+        config: how many, how they are mixed, and whether patches are asked for.
+        generator: the source.
+        guide: says how views stray.
+        rng: draws what is new in every step.
+        bank: draws latents, patches and all that is seen of the source, where these are of a bank; see `bank_rng`.
+    """
+    again = rng if bank is None else bank
+    state = hashlib.sha256(again.get_state().numpy().tobytes()).hexdigest()
     drawn = f"{state} {config.batch_size} {config.style_mixing} {config.patch_directional_weight > 0}"
-    ws = draw_ws(config.batch_size, generator, rng, config.style_mixing)
-    source, target = (draw_render_inputs(config.batch_size, generator, guide, rng) for _ in range(2))
+    ws = draw_ws(config.batch_size, generator, again, config.style_mixing)
+    source, target = (draw_render_inputs(config.batch_size, generator, guide, drawing) for drawing in (again, rng))
     if config.patch_directional_weight == 0:
         return StepInputs(ws, source, target, drawn=drawn)
-    patches = draw_patches(config.batch_size, generator.resolution, guide.views.noise, rng)
+    patches = draw_patches(config.batch_size, generator.resolution, guide.views.noise, again)
     return StepInputs(ws, source, target, patches, drawn=drawn)
+
+
+def bank_rng(config: AdaptConfig, seed: int, index: int) -> torch.Generator | None:
+    """What draws the batch of the bank that step `index` meets, the same each time; None where there is no bank.
+
+    So nothing of a bank is kept but what the guide saw of it, and a state need not hold it.
+    """
+    if config.latent_bank == 0:
+        return None
+    batch = index % (config.latent_bank // config.batch_size)
+    digest = hashlib.sha256(f"batch {batch} of the latent bank of seed {seed}".encode()).digest()
+    return seeded_rng(int.from_bytes(digest[:8], "big"))

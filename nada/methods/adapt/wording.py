@@ -25,6 +25,8 @@ def settings_in_words(config: AdaptConfig) -> str:
     'of 2, learning rate 0.0016, convs, k all'
     >>> settings_in_words(AdaptConfig(batch_size=4, in_domain_angle_weight=5, selection={"layers": "texture"}))
     'of 4, learning rate 0.0016, convs, k all of texture, in-domain angle 5'
+    >>> settings_in_words(AdaptConfig(latent_bank=64, precision="bfloat16", selection={"k": 3, "latents": "batch"}))
+    'of 2, learning rate 0.0016, convs, k 3 by the batch, bank of 64 latents, bfloat16'
     """
     selection = config.selection
     learns = config.train if config.parameters == "full" else f"{config.parameters} of {config.train}"
@@ -33,8 +35,11 @@ def settings_in_words(config: AdaptConfig) -> str:
     layers = f"k {selection.k}" if selection.layers == "all" else f"k all of {selection.layers}"
     finest = f" from {selection.min_resolution} px" if selection.min_resolution > 4 else ""
     often = "" if selection.every == 1 else f" every {selection.every}" if selection.every != "once" else " once"
+    often += " by the batch" if selection.latents == "batch" else ""
     losses = "".join(f", {words} {getattr(config, name):g}" for name, words in LATER_LOSSES if getattr(config, name))
-    chosen = f"{layers}{finest}{often}{losses}"
+    bank = f", bank of {config.latent_bank} latents" if config.latent_bank else ""
+    precision = "" if config.precision == "float32" else f", {config.precision}"
+    chosen = f"{layers}{finest}{often}{bank}{precision}{losses}"
     return f"of {config.batch_size}, learning rate {config.learning_rate}, {learns}, {chosen}"
 
 

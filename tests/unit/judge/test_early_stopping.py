@@ -63,6 +63,23 @@ def test_an_edit_that_never_forms_is_given_all_steps_and_called_weak() -> None:
     assert f"directional similarity 0.100, a weak edit (below {MOVED:g})" in choice.why
 
 
+def test_a_row_that_does_not_move_is_given_up_where_that_is_asked_for() -> None:
+    series = probes([0.1, 0.05, 0.19, 0.1, 0.1, 0.9])
+    choices = [choose(series[:num], 1000, give_up_after=5) for num in range(1, 6)]
+    assert [choice.stop for choice in choices] == [False] * 4 + [True]
+    assert choices[-1].step == 60
+    assert choices[-1].why.endswith(
+        "a weak edit (below 0.5), structural diversity 100% of the source's; "
+        "stopped after 100: none of 5 probes came to 0.2 in directional similarity: no move towards the text"
+    )
+    assert not choose(series[:5], 1000).stop
+
+
+@pytest.mark.parametrize("edits", [[0.0, 0.03, 0.06, 0.69, 0.1, 0.1], [0.2] + [0.1] * 5, [-0.5, -0.2, 0.1, 0.3, 0.1]])
+def test_a_row_that_moved_once_is_not_given_up(edits: list[float]) -> None:
+    assert not any(choose(probes(edits)[:num], 1000, give_up_after=4).stop for num in range(4, len(edits) + 1))
+
+
 def test_a_collapse_stops_and_the_best_varied_probe_is_kept() -> None:
     choice, trained = drive(probes([*RISE, 0.95, 0.99, 0.999, 1], [1, 1, 0.9, 0.6, 0.4, 0.2, 0.1, 0.1]))
     assert (choice.step, trained) == (80, 160)

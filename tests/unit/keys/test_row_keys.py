@@ -71,7 +71,19 @@ def other_value(model: type[Section], name: str) -> Any:
     allowed: Any = Annotated[(field.annotation, Field(), *field.metadata)]
     adapter: TypeAdapter[Any] = TypeAdapter(allowed)
     numbers = (field.default + 1, field.default / 2, 0.5) if isinstance(field.default, int | float) else ()
-    for value in ("auto", "cosine", "rgb", "base", "modulation", "shape", "other", not field.default, *numbers):
+    for value in (
+        "auto",
+        "cosine",
+        "rgb",
+        "base",
+        "modulation",
+        "shape",
+        "batch",
+        "bfloat16",
+        "other",
+        not field.default,
+        *numbers,
+    ):
         with suppress(ValidationError):
             if adapter.validate_python(value, strict=True) != field.default:
                 return value
@@ -99,6 +111,8 @@ OF_JUDGING = [option for option in OPTIONS if option[0] in ("judge", "samples")]
 
 COMPANIONS = {"sparsity": {"parameters": "modulation"}, "sparse_from": {"parameters": "modulation", "sparsity": 0.5}}
 """Options without which another cannot have a value of its own."""
+VALUES = {**dict.fromkeys(("inception", "efficientnet", "faces", "lpips"), "web"), "latent_bank": 2}
+"""Other values of options for which not any will do."""
 
 
 def with_option(values: Values, option: tuple[str, ...]) -> Values:
@@ -109,9 +123,7 @@ def with_option(values: Values, option: tuple[str, ...]) -> Values:
     for part in place:
         section = section.setdefault(part, {})
     section.update(COMPANIONS.get(name, {}))
-    section[name] = (
-        "web" if name in ("inception", "efficientnet", "faces", "lpips") else other_value(SECTIONS[tuple(place)], name)
-    )
+    section[name] = VALUES.get(name) or other_value(SECTIONS[tuple(place)], name)
     return changed
 
 

@@ -101,6 +101,20 @@ def test_a_plateau_ends_a_row_early(choosing: RowJob, monkeypatch: pytest.Monkey
     assert len(files["trace.csv"].splitlines()) == 1 + 5
 
 
+def test_a_row_that_does_not_move_ends_early_with_its_best_weights(
+    job: RowJob, choosing: RowJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits(monkeypatch, {1: 0.01, 2: 0.15, 3: 0.1, 4: 0.1})
+    made, files = finish(begin(with_config(choosing, iterations=100, probe_every=1, give_up_after=4)))
+    _, shorter = finish(begin(with_config(job, iterations=2)))
+    assert (made.kept_step, made.trained_steps) == (2, 4)
+    assert files["generator.safetensors"] == shorter["generator.safetensors"]
+    assert isinstance(made.part, AdaptRecord) and made.part.early_stopping is not None
+    assert made.part.early_stopping.why.endswith(
+        "none of 4 probes came to 0.2 in directional similarity: no move towards the text"
+    )
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_row_that_chooses_goes_on_to_the_same_bytes(choosing: RowJob, steps: int) -> None:
     _, undisturbed = finish(begin(choosing))
