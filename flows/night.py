@@ -95,14 +95,14 @@ def work_through(context: NightContext) -> Iterator[tuple[PlannedRow, Record | E
     def fill() -> None:
         is_halted = is_paused()
         context.status_writer.paused(is_halted)
-        while not is_halted and len(set(passes.values())) < len(context.pool.workers):
+        while not is_halted and (idle := len(context.pool.workers) - len(set(passes.values()))) > 0:
             if (domain := context.waiting.take(context.seconds)) is None:
                 return
             number = max(passes.values(), default=0) + 1
             if context.plan.by_domain[domain].state == "judge":
                 start(evaluate_row, domain, number)
                 continue
-            rows = together(context.plan, domain, context.waiting, context.seconds)
+            rows = together(context.plan, domain, context.waiting, context.seconds, idle)
             context.gather(rows)
             for planned in rows:
                 start(make_row, planned.domain, number)

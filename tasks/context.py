@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from tasks.live import saved
 from tasks.live.alike import Alike
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
@@ -157,11 +158,13 @@ class NightContext:
         """The pass that a row rides in when it is tried so often.
 
         The rows that a worker lost ride together again, so that they go on from the state that they left together;
-        should that one die too, each alone, for one of them may be what kills it.
+        should that one die too, each alone and from its start, for one of them may be what kills it.
         """
         with self._grouping:
             if (domain, tries) not in self._groups:
                 lost = self._groups[domain, tries - 1].lost if tries <= TRIES_TOGETHER else ()
+                if tries > TRIES_TOGETHER:
+                    saved.forget(domain)
                 self._gather([self.plan.by_domain[name] for name in lost or (domain,)], tries)
             return self._groups[domain, tries]
 

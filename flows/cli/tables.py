@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from flows.sheet import Column, Sheet
+from tasks.plan.groups import foreseen
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.wording import capacity_in_words, count, listed, minutes, span, workers_in_words
@@ -21,6 +22,7 @@ from tasks.variants.names import domain_of, step_of
 
 SPREAD = ("directional_similarity",)  # scores whose mean and spread over variants are told; the CSV has all
 ROWS_SHOWN = 40  # of a long plan
+PASSES_SHOWN = 4
 BASES = {  # of the estimates, the worst last
     "measured": "by what was measured here",
     "other recipes": "by earlier rows of other recipes",
@@ -63,11 +65,17 @@ def plan_summary(plan: Plan) -> str:
     limit = plan.params.night.row_timeout_minutes
     slow = [planned.row.domain for planned in plan.to_train if planned.cost.own_seconds > 60 * limit]
     warning = f" {listed(slow)} may take longer than night.row_timeout_minutes ({limit:g})." if slow else ""
-    warning += _preparing_note(plan)
+    warning += _together_note(plan) + _preparing_note(plan)
     warning += _deadline_warning(plan) + _noise_warning(plan) + _copies_warning(plan)
     warning += " The disk is too small: free some space." if any(disk.need > disk.free for disk in plan.disks) else ""
     shared = f" {capacity_in_words(plan.capacity)}" if plan.capacity else ""
     return f"{counts}. {cost} ({plan.disks[0].free / 1e9:.0f} GB free).{shared}{warning}"
+
+
+def _together_note(plan: Plan) -> str:
+    passes = [listed(domains) for domains in foreseen(plan)]
+    more = f" and {len(passes) - PASSES_SHOWN} more such passes" if len(passes) > PASSES_SHOWN else ""
+    return f" Made together: {'; '.join(passes[:PASSES_SHOWN])}{more}." if passes else ""
 
 
 def _preparing_note(plan: Plan) -> str:

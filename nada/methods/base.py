@@ -170,7 +170,8 @@ class Pass(ABC):
     def load_state_dict(self, row: str, tensors: dict[str, Tensor]) -> int:
         """Go on from a state, before the first step; returns the steps behind it.
 
-        States that were taken together are given back together, to a pass of the same rows.
+        States that were taken together are given back together, to a pass of the same rows, or of those among them
+        that have not ended; a row that failed may begin anew beside them, without a state.
 
         Raises:
             StateError: it is of another row or damaged; nothing of the row was changed.
@@ -216,8 +217,6 @@ class Method(ABC, Generic[ConfigT, RecordT]):
     """Whether rows start from a generator alone, and not from whatever draws pictures."""
     draws_by_seed: ClassVar[bool] = True
     """Whether another seed gives another result."""
-    num_together: ClassVar[int] = 1
-    """Rows in one pass, at most."""
 
     def check(self, config: ConfigT, generator: Generator) -> None:
         """Refuse settings that a generator cannot have.
@@ -276,7 +275,7 @@ class Method(ABC, Generic[ConfigT, RecordT]):
             picture_bytes: of one picture's graph, generator and guides together.
             at_once: pictures at once, at most; None where nothing limits them.
         """
-        pictures = self.num_together * self.pictures_per_step(config)
+        pictures = self.num_together(config) * self.pictures_per_step(config)
         return picture_bytes * (pictures if at_once is None else min(pictures, at_once))
 
     def with_steps(self, config: ConfigT, iterations: int) -> ConfigT:
@@ -306,6 +305,10 @@ class Method(ABC, Generic[ConfigT, RecordT]):
             NadaError: it cannot be computed, or not be written.
         """
         yield from ()
+
+    def num_together(self, config: ConfigT) -> int:
+        """Rows in one pass, at most."""
+        return 1
 
     def group(self, assignment: Assignment[ConfigT]) -> str:
         """Rows with equal texts may ride in one pass, up to `num_together`, where source and guides are the same."""

@@ -2,8 +2,8 @@
 
 Making is what costs hours, evaluating what costs seconds, and retrieval depends on the other rows: each has a key of
 its own. A key covers everything that decides its part and nothing that does not. Left out are the line number, the
-row's name and its recipe's, device, workers, time limits, paths, and how exact weights are stored. An option at its
-neutral value is left out as well, so that a new option changes no key.
+row's name and its recipe's, device, workers, what is computed at once, time limits, paths, and how exact weights are
+stored. An option at its neutral value is left out as well, so that a new option changes no key.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ KEY_FORMAT = 2  # raise it when results change for a reason that the keys do not
 NEUTRAL_PATH = Path(__file__).with_name("neutral_values.json")
 """Section -> option -> the value at which it is left out of keys: its default on the day on which it was added. It
 stays when the default changes, so that rows that relied on the old one are made anew."""
+AT_ONCE = ("together",)  # of a method: how many rows are computed at once, which changes rounding alone
 NO_OPTIONS = ("config_dir", "weights", "activation")  # contents of files are in the keys; the last is a statement
 SPEED_ALONE = ("batch_size", "inception", "efficientnet", "faces", "lpips")  # of the judge; networks are in by bytes
 
@@ -100,7 +101,7 @@ class KeyMaker:
                 "open_clip": open_clip_version(),
                 "prompts": said,
                 "seed": seed,
-                "config": options(config, tuple(files or ())),
+                "config": options(config, (*(files or ()), *AT_ONCE)),
                 **named,
                 "guide": self._guide,
                 "judge": judged if method.is_judged_on_the_way(config) else None,

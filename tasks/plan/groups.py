@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
+
+from tasks.live.saved import saved_rows
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.queue import RowQueue
 
+ROUNDING = 1 + 1e-9  # equal rows divide evenly, whatever the order in which their seconds are added up
 
-def together(plan: Plan, domain: str, waiting: RowQueue, now: float) -> list[PlannedRow]:
+
+def together(plan: Plan, domain: str, waiting: RowQueue, now: float, idle: int = 1) -> list[PlannedRow]:
     """A row that was taken, and those that wait and may ride along; they are taken too.
 
     Rows ride together where their method says so and allows as many, where they start from the same source, and for
-    as long as their pass would end by the deadline.
+    as long as their pass would end by the deadline, and takes no more than a worker's share of what waits, where
+    several have nothing to do. Rows that left a state go on with those, and no others, that are in it.
 
     Args:
         plan: of the night.
         domain: the row that was taken.
         waiting: the others.
         now: seconds since the night began.
+        idle: workers that have nothing to do, the one that takes this row among them.
     """
     first = plan.by_domain[domain]
-    rows, most = [first], 1 if first.checkpoint_of else first.method_object.num_together
-    for name in waiting.ready if most > 1 else ():
-        other = plan.by_domain[name]
-        is_one_more = len(rows) < most and waiting.in_time([*(row.domain for row in rows), name], now)
-        if is_one_more and other.state == first.state and may_ride_along(plan, first, other):
+    rows, most = [first], 1 if first.checkpoint_of else first.method_object.num_together(first.config)
+    ready = waiting.ready if most > 1 else ()
+    waits = sum(map(waiting.seconds, [domain, *ready]))
+    share = math.inf if first.prepared else ROUNDING * waits / idle  # what they share one worker prepares
+    saved = saved_rows() if ready else {}
+    state = saved.get((domain, first.keys.making))
+    for name in ready:
+        other, taken = plan.by_domain[name], [*(row.domain for row in rows), name]
+        fits = len(taken) <= most and sum(map(waiting.seconds, taken)) <= share and waiting.in_time(taken, now)
+        goes_on = saved.get((name, other.keys.making)) == state
+        if goes_on and (fits or state) and other.state == first.state and may_ride_along(plan, first, other):
             rows.append(other)
     waiting.take_these([planned.domain for planned in rows])
     return sorted(rows, key=lambda planned: planned.row.line)  # so that the same rows are the same pass another time
+
+
+def foreseen(plan: Plan) -> list[list[str]]:
+    """The domains of each pass of several rows, if a night started now and its workers took passes in turns."""
+    if all(planned.method_object.num_together(planned.config) == 1 for planned in plan.to_train):
+        return []
+    waiting, idle, passes = plan.waiting(datetime.now().astimezone()), len(plan.workers), []
+    while (domain := waiting.take(0.0)) is not None:
+        if plan.by_domain[domain].state == "train":
+            passes.append([planned.domain for planned in together(plan, domain, waiting, 0.0, idle)])
+        idle = max(1, idle - 1)
+    return [domains for domains in passes if len(domains) > 1]
 
 
 def may_ride_along(plan: Plan, first: PlannedRow, other: PlannedRow) -> bool:

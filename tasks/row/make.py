@@ -26,7 +26,7 @@ from tasks.row.glimpses import NOTHING, Glimpses, Shown
 from tasks.row.job import GroupJob, RowJob
 from tasks.row.models import WarmModels, warm_models
 from tasks.row.prepare import prepare
-from tasks.row.resume_state import Unfinished, processor
+from tasks.row.resume_state import Left, Unfinished, processor
 from tasks.store import row_folder
 from tasks.store.record import STYLE_NAME, Making
 from tasks.workers.gpus import forget_peak, peak_bytes
@@ -85,10 +85,11 @@ class Maker:
         self.tell, self.folder = tell, folder
         self.clocks = {domain: RowClock() for domain in self.rows}
         self.glimpses = {domain: Glimpses() for domain in self.rows}
-        self.began: tuple[RowJob, ...] = ()
+        self.group: dict[str, str] = {}
+        """All rows that began together, also in a process that ended: domain -> key of making."""
         self.goals: dict[str, Goal] = {}
         self.resumes = rows[0].resumes
-        """Whether a state is gone on from and saved, for as long as the same rows would begin again."""
+        """Whether a state is gone on from and saved."""
         self.saved = time.monotonic()
 
     def run(self) -> None:
@@ -105,11 +106,12 @@ class Maker:
                 self.fail(row.domain, err)
         if not self.rows:
             return
-        self.began = tuple(self.rows.values())
-        forget_peak(self.began[0].device)
+        self.group = {domain: row.keys.making for domain, row in self.rows.items()}
+        first = next(iter(self.rows.values()))
+        forget_peak(first.device)
         loaded = time.monotonic()
-        prepare(self.began[0], warm, self.tell)
-        prepared = time.monotonic() - loaded if self.began[0].prepared else None
+        prepare(first, warm, self.tell)
+        prepared = time.monotonic() - loaded if first.prepared else None
         self.clocks = {domain: RowClock(loaded - started, prepared) for domain in self.rows}
         making = self.begin(warm)
         self.saved = time.monotonic()
@@ -119,7 +121,7 @@ class Maker:
             if isinstance(news, RowError):
                 self.fail(news.row, news.error)
                 if isinstance(news.error, NonFiniteLossError) and self.resumes and not self.rows:
-                    resume_state.remove(self.began)  # it would only lead there again
+                    resume_state.remove(self.group)  # it would only lead there again
             else:
                 self.after(making, news, warm)
                 if makes_way() and self.make_way(making, news):
@@ -129,24 +131,27 @@ class Maker:
         """The pass, before its first step or where a process that ended had come to."""
 
         def fresh() -> Pass:
-            assignments = [replace(row.assignment, goal=self.goals[row.domain]) for row in self.began]
-            making: Pass = self.began[0].method_object.begin(assignments, warm.models)
+            making: Pass = rows[0].method_object.begin(
+                [replace(row.assignment, goal=self.goals[row.domain]) for row in rows], warm.models
+            )
             return making
 
+        rows = list(self.rows.values())
         making = fresh()
         if not self.resumes:
             return making
         try:
-            states = resume_state.load(self.began)
-            for domain, left in states.items():
-                self.go_on(making, self.rows[domain], left)
+            if (left := resume_state.load(rows)) is not None:
+                for domain, unfinished in left.rows.items():
+                    self.go_on(making, self.rows[domain], unfinished)
+                self.group = dict(left.group)
+                return making
         except StateError as err:
-            states, making = {}, fresh()
-            for row in self.began:
+            making = fresh()
+            for row in rows:
                 self.clocks[row.domain].earlier_seconds = 0.0
                 self.progress(row, 0, "make", note=f"starts over, for its saved state is of no use: {err}")
-        if not states:
-            resume_state.remove(self.began)
+        resume_state.remove(self.group)
         return making
 
     def go_on(self, making: Pass, row: RowJob, left: Unfinished) -> None:
@@ -193,13 +198,13 @@ class Maker:
             record = self.write(making, row, warm, folder)
             if self.folder is None:
                 row_folder.publish(folder, row.domain)
-                resume_state.remove(self.began)
-                self.resumes = False
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         warm.made = row.keys.making, making.domain(row.domain)
         del self.rows[row.domain]
+        if self.folder is None and not self.rows:
+            resume_state.remove(self.group)
         self.tell(RowEnded(domain=row.domain, result=record))
 
     def write(self, making: Pass, row: RowJob, warm: WarmModels, folder: Path) -> Making:
@@ -221,7 +226,7 @@ class Maker:
                 resolution=warm.models.source.resolution,
                 guides=[clip.name for clip in row.params.guide.models],
                 on_key=None if row.source.on is None else row.source.on.key,
-                group={other.domain: other.keys.making for other in self.began},
+                group=self.group,
                 trained_steps=made.trained_steps,
                 most_steps=method.num_steps(row.config),
                 kept_step=made.kept_step,
@@ -251,7 +256,7 @@ class Maker:
             states = {
                 domain: Unfinished(making.state_dict(domain), self.clocks[domain].made_seconds) for domain in self.rows
             }
-            resume_state.save(self.began, states)
+            resume_state.save(row, Left(self.group, states))
         except OutputError as err:
             self.progress(row, done, "make", note=f"its state is not saved: {err}")
             return False

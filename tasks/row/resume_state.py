@@ -1,8 +1,9 @@
 """States of passes in the making, so that rows whose process ended go on where they were, to the same bytes.
 
 `weights/.unfinished/<domain>.safetensors`, named after the first row of the pass, holds `<row>/<name>` for each tensor
-of `nada.methods.base.Pass.state_dict`, of all rows at one moment: rows that learn side by side may decide each other's
-last bits. Its metadata says what the bytes of the rest depend on beside them; a state of anything else is of no use:
+of `nada.methods.base.Pass.state_dict`, of all rows at one moment that had not ended: rows that learn side by side may
+decide each other's last bits. Its metadata says what the bytes of the rest depend on beside them; a state of anything
+else is of no use. `group` are the rows that began together, `seconds` those that are in it:
 
     metadata["nada"] = {"origin": {"group": [[<row>, <key>], ...], "processor": "AVX512", "threads": 2, "torch": ...},
                         "seconds": {<row>: 310.2}, "sha256": ...}
@@ -14,8 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +29,7 @@ from nada.atomic import replacing, sweep_partials
 from nada.checkpoints.canonical import METADATA_KEY
 from nada.errors import OutputError, StateError
 from nada.hashing import sha256_tensors
+from tasks.live.saved import saved_passes
 from tasks.row.job import RowJob
 from tasks.store.row_folder import state_path
 
@@ -40,23 +43,33 @@ class Unfinished:
     """Of making so far, in all processes."""
 
 
-def save(group: Sequence[RowJob], unfinished: Mapping[str, Unfinished]) -> None:
+@dataclass(frozen=True)
+class Left:
+    """What a pass had come to."""
+
+    group: Mapping[str, str]
+    """Rows that began in it: domain -> key of making."""
+    rows: Mapping[str, Unfinished]
+    """Those that had not ended, by domain."""
+
+
+def save(job: RowJob, left: Left) -> None:
     """Replace the state of a pass.
 
     Args:
-        group: all rows that began in it.
-        unfinished: those that are still in it, by domain.
+        job: of one of its rows; says with what it is made.
+        left: what it has come to.
 
     Raises:
         OutputError: it cannot be written; the one before is kept.
     """
-    tensors = {f"{domain}/{name}": one for domain, row in unfinished.items() for name, one in row.tensors.items()}
+    tensors = {f"{domain}/{name}": one for domain, row in left.rows.items() for name, one in row.tensors.items()}
     header = {
-        "origin": _origin(group),
-        "seconds": {domain: row.seconds for domain, row in unfinished.items()},
+        "origin": {"group": list(map(list, left.group.items())), **_circumstances(job)},
+        "seconds": {domain: row.seconds for domain, row in left.rows.items()},
         "sha256": sha256_tensors(tensors),
     }
-    path = state_path(group[0].domain)
+    path = state_path(next(iter(left.group)))
     with replacing(path) as partial:
         try:
             save_file(tensors, partial, {METADATA_KEY: json.dumps(header, sort_keys=True)})
@@ -64,36 +77,51 @@ def save(group: Sequence[RowJob], unfinished: Mapping[str, Unfinished]) -> None:
             raise OutputError(f"{path}: cannot be written ({err})") from err
 
 
-def load(group: Sequence[RowJob]) -> dict[str, Unfinished]:
-    """What a pass of these very rows left on this kind of machine, by domain; nothing where it left nothing.
+def load(rows: Sequence[RowJob]) -> Left | None:
+    """What a pass on this kind of machine left in which these rows were, with others that ended since or with none; or
+    in which these very rows began, some of which failed.
 
     Raises:
         StateError: it is torn or damaged.
     """
-    path = state_path(group[0].domain)
-    if not path.is_file():
-        return {}
-    try:
-        with safe_open(path, framework="pt") as file:
-            header: Mapping[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
-            if header["origin"] != _origin(group):
-                return {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        seconds = {row.domain: header["seconds"][row.domain] for row in group if row.domain in header["seconds"]}
-        unfinished = {
-            domain: Unfinished(_under(f"{domain}/", tensors), float(took)) for domain, took in seconds.items()
-        }
-        is_whole = header["sha256"] == sha256_tensors(tensors)
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as err:
-        raise StateError(f"{path}: not a whole state ({type(err).__name__}: {err})") from err
-    if not is_whole:
-        raise StateError(f"{path}: damaged; its sha256 is not the one that it was written with")
-    return unfinished
+    wanted = [(row.domain, row.keys.making) for row in rows]
+    for path in _places(rows[0]):
+        try:
+            with safe_open(path, framework="pt") as file:
+                header: Mapping[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
+                group, seconds = dict(header["origin"].pop("group")), dict(header["seconds"])
+                are_there = all(key == group.get(domain) and domain in seconds for domain, key in wanted)
+                if header["origin"] != _circumstances(rows[0]) or not (are_there or wanted == list(group.items())):
+                    continue
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            unfinished = {
+                domain: Unfinished(_under(f"{domain}/", tensors), float(seconds[domain]))
+                for domain, _ in wanted
+                if domain in seconds
+            }
+            is_whole = header["sha256"] == sha256_tensors(tensors)
+        except (SafetensorError, OSError, ValueError, TypeError, KeyError) as err:
+            raise StateError(f"{path}: not a whole state ({type(err).__name__}: {err})") from err
+        if not is_whole:
+            raise StateError(f"{path}: damaged; its sha256 is not the one that it was written with")
+        return Left(group, unfinished)
+    return None
 
 
-def remove(group: Sequence[RowJob]) -> None:
-    """Forget the state of a pass, if there is one."""
-    path = state_path(group[0].domain)
+def _places(first: RowJob) -> Iterator[Path]:
+    """Where it may lie: under the row's own name, or that of a row that ended."""
+    if (own := state_path(first.domain)).is_file():
+        yield own
+    yield from (path for path, _ in saved_passes() if path != own)
+
+
+def remove(group: Mapping[str, str]) -> None:
+    """Forget the state of a pass, if there is one.
+
+    Args:
+        group: see `Left`.
+    """
+    path = state_path(next(iter(group)))
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
         sweep_partials(path)
@@ -105,12 +133,11 @@ def processor(device: str) -> str:
     return torch.backends.cpu.get_cpu_capability() if device == "cpu" else torch.cuda.get_device_name(device)
 
 
-def _origin(group: Sequence[RowJob]) -> dict[str, Any]:
-    """What decides the bytes of the rest, beside the state."""
+def _circumstances(job: RowJob) -> dict[str, Any]:
+    """What decides the bytes of the rest, beside the rows and their state."""
     return {
-        "group": [[row.domain, row.keys.making] for row in group],
-        "processor": processor(group[0].device),
-        "threads": group[0].threads,
+        "processor": processor(job.device),
+        "threads": job.threads,
         "torch": torch.__version__,
     }
 

@@ -1,4 +1,6 @@
-"""A second method, known by one line of the registry, through a whole night: several of its rows in one pass."""
+"""A second method, known by one line of the registry, through a whole night: several of its rows in one pass, and light
+rows of the first in one batch.
+"""
 
 from __future__ import annotations
 
@@ -36,18 +38,42 @@ FINE = (
     f"own,portrait,watercolour,,shape,,{OTHER}",
     "third,portrait,cyan glass,shift,,,,3",
     "fourth,portrait,amber glass,shift,,,,3",
+    "brief,portrait,gold leaf,,brief",
+    "calm,portrait,oil paint,,light",
+    "steady,portrait,pale chalk,,light",
 )
+RIDERS = ["brief", "calm", "steady", "burst"]
+LIGHT = """\
+  light:
+    parameters: modulation
+    together: 4
+    iterations: 4
+    learning_rate: 0.05
+  brief:
+    parameters: modulation
+    together: 4
+    iterations: 2
+  burst:
+    parameters: modulation
+    together: 4
+    iterations: 4
+    global_weight: 1.0e+39
+  far:
+"""
 LOST = (
     "wild,portrait,broken glass,,wild",
     "broken,portrait,red rust,,broken",
     "orphan,portrait,blue ink,shift,,broken",
+    "burst,portrait,grey dust,,burst",
 )
 NOT_A_NUMBER = "step 1: the loss is nan; try a smaller shift.learning_rate (now 1e+30)"
 OVERFLOW = "step 0: the loss is inf; try a smaller adapt.learning_rate (now 0.0016)"
 SHIFTED = {"evaluation.json", "metrics.json", "offset.safetensors", "retrieval.json", "row.json", "samples.webp"}
-# Read by every worker as it starts. The rows die together, and not alone.
+# Read by every worker as it starts. Two rows die together, and not alone; light ones once, when one of them has ended.
 DEADLY_COMPANY = """
 import os, signal
+from pathlib import Path
+from nada.methods.adapt.making import AdaptedRow
 from tests.methods.shift.making import ShiftPass
 
 losses = ShiftPass._losses
@@ -58,6 +84,15 @@ def die_in_company(self, rows, index):
     return losses(self, rows, index)
 
 ShiftPass._losses = die_in_company
+after, struck = AdaptedRow.after, Path(__file__).with_name("struck")
+
+def die_once(self, step, at_once):
+    if (self.assignment.row, step.index) == ("steady", 2) and not struck.exists():
+        struck.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return after(self, step, at_once)
+
+AdaptedRow.after = die_once
 """
 
 pytestmark = [
@@ -83,6 +118,7 @@ def night(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Iterato
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         write_prompts(*FINE, *LOST)
         change("workers: 2", "workers: 2\n  checkpoint_minutes: 0")
+        change("  far:\n", LIGHT)
         break_off("left", "right", "wild")
         patch.setattr(sys, "path", [str(deadly), *sys.path])  # of the workers: this process is past its start
         yield folder, run_alone(folder, "run")
@@ -119,7 +155,7 @@ def states() -> dict[str, str]:
 def test_the_night_plans_makes_and_judges_rows_of_both_methods(night: tuple[Path, Outcome]) -> None:
     folder, outcome = night
     assert outcome.status == 1, outcome
-    assert "10 domains: 10 to train, 0 current." in outcome.out
+    assert "14 domains: 14 to train, 0 current." in outcome.out
     for domain, shown in {"left": "shift +5", "right": "far +5", "base": "style +4"}.items():
         assert re.search(rf"^{domain} .* {shown} +to train, about ", outcome.out, re.MULTILINE)
         assert f"{domain}: done in " in outcome.out
@@ -150,6 +186,23 @@ def test_a_pass_goes_on_where_an_earlier_night_was_and_verifies_from_its_start(
         assert f"{domain}: the same bytes in all 5 files\n" in outcome.out
 
 
+def test_light_rows_ride_in_one_batch_and_those_that_are_left_go_on_to_the_same_bytes(
+    night: tuple[Path, Outcome], after_night: Project
+) -> None:
+    out = night[1].out
+    assert "brief, calm, steady, burst" in " ".join(out.split()).partition("Made together: ")[2]
+    for domain in ("calm", "steady"):
+        assert list(row_folder.read_making(domain).group) == RIDERS
+        assert f"{domain}: tried again; the worker process died (signal SIGKILL" in out
+        assert f"{domain}: goes on after step 2 of 4" in out
+    assert "brief: tried again" not in out and "burst: tried again" not in out
+    write_prompts(*FINE, *LOST)
+    outcome = after_night.nada("verify", "steady", "brief")
+    assert outcome.status == 0, outcome
+    for domain in ("steady", "brief"):
+        assert f"{domain}: the same bytes in all 5 files\n" in outcome.out
+
+
 def test_a_worker_that_dies_in_the_middle_of_a_pass_loses_and_doubles_no_row(
     night: tuple[Path, Outcome], after_night: Project
 ) -> None:
@@ -167,7 +220,8 @@ def test_lost_rows_take_no_other_along_but_those_that_start_from_them(night: tup
         f"wild: FAILED; {NOT_A_NUMBER}",
         f"broken: FAILED; {OVERFLOW}",
         f"orphan: FAILED; starts from 'broken', which failed: {OVERFLOW}",
-        "3 failed; the rest is whole.",
+        f"burst: FAILED; {OVERFLOW}",
+        "4 failed; the rest is whole.",
     ):
         assert line in out
     assert "Traceback" not in out + night[1].err
@@ -202,7 +256,7 @@ def test_a_second_night_has_nothing_to_do(after_night: Project) -> None:
     write_prompts(*FINE, *LOST)
     outcome = after_night.nada("run", *(f"--only={row.split(',')[0]}" for row in FINE))
     assert outcome.status == 0, outcome
-    assert "10 domains: 0 to train, 7 current, 3 left out. Nothing to train." in outcome.out
+    assert "14 domains: 0 to train, 10 current, 4 left out. Nothing to train." in outcome.out
     assert "loading" not in outcome.out.lower()
 
 
@@ -210,13 +264,13 @@ def test_a_changed_option_makes_the_rows_of_its_method_anew_and_those_that_start
     after_night: Project,
 ) -> None:
     assert set(states().values()) == {"current"}
-    shifts = {"left", "right", "follower", "third", "fourth"}
+    shifts, adapted = {"left", "right", "follower", "third", "fourth"}, {"base", "own", "follower", *RIDERS} - {"burst"}
     change("shift:\n  iterations: 5", "shift:\n  iterations: 6")
     assert {domain for domain, state in states().items() if state == "train"} == shifts
     change("shift:\n  iterations: 6", "adapt:\n  ema: 0.5\nshift:\n  iterations: 5")
-    assert {domain for domain, state in states().items() if state == "train"} == {"base", "own", "follower"}
+    assert {domain for domain, state in states().items() if state == "train"} == adapted
     outcome = after_night.nada("plan", "--no-preflight")
-    assert "7 domains: 3 to train, 4 current." in outcome.out
+    assert "10 domains: 6 to train, 4 current." in outcome.out
 
 
 def test_its_section_and_recipes_are_checked_by_name(after_night: Project) -> None:

@@ -72,6 +72,10 @@ class AdaptConfig(Section):
     """What of a layer learns: its weights; one multiplier for each channel that it reads (HyperDomainNet,
     arXiv:2210.08884); or an offset of its styles (StyleDomain, arXiv:2212.10229). The last two are kilobytes, want
     a rate about twenty times as high and, as published, leave more variety and less of the style."""
+    together: int = Field(1, ge=1, le=64)
+    """Rows of `modulation` or `style-offset` that learn in one batch, at most: of one source, seed and shape of step.
+    Results differ as they do between processors: in their last bits at first. So rows that are finished stay. For GPUs,
+    which small batches leave idle; a CPU gains little."""
     sparsity: float = Field(0.0, ge=0, lt=1)
     """Share of the multipliers or offsets that are given up, those that changed least; StyleDomain keeps the largest
     fifth: 0.8."""
@@ -163,6 +167,11 @@ class AdaptConfig(Section):
         """That are computed at once unless memory is short: of the training batch, or of a search with its own."""
         selects = self.selection.latents == "fresh"
         return max(self.batch_size, self.selection.batch_size if selects else 0)
+
+    @property
+    def is_light(self) -> bool:
+        """Whether what learns are a few numbers, on weights that are shared."""
+        return self.parameters != "full"
 
     @property
     def of_pairs(self) -> list[str]:

@@ -145,7 +145,7 @@ def gradient_of_w_plus(
     for part in parts(len(w_plus), size):
         w_plus_part = w_plus[part].requires_grad_(True)
         seen = random[part]
-        img = draw_pictures(generator, w_plus_part, seen.noise, precision)
+        img = draw_pictures(generator.synthesis, w_plus_part, seen.noise, precision)
         emb = guide.embed_images(img, seen.views)
         loss = guide.weigh(map(global_loss, emb, emb_text)) * (len(w_plus_part) / len(w_plus))
         gradients += torch.autograd.grad(loss, w_plus_part)  # reaches w+ alone; no parameter's grad is touched

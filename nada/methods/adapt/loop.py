@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
+from nada.clip.augmentations import Augmentations
 from nada.clip.goal import Goal
 from nada.clip.guide import Guide
 from nada.errors import NonFiniteLossError
-from nada.generators.protocol import Generator, Layer
+from nada.generators.protocol import Generator, Layer, NoiseMaps, Synthesis
 from nada.latents import seeded_rng
 from nada.methods.adapt import state
 from nada.methods.adapt.config import AdaptConfig
@@ -23,7 +24,7 @@ from nada.methods.adapt.layer_selection import is_time_to_select, select_layers
 from nada.methods.adapt.objective.elastic import ElasticWeights, fisher_information
 from nada.methods.adapt.objective.precision import draw_pictures
 from nada.methods.adapt.objective.source_embeddings import Embeddings, SourceEmbeddings, Tally
-from nada.methods.adapt.objective.terms import Objective, Seen
+from nada.methods.adapt.objective.terms import Embs, Objective, Seen
 from nada.methods.adapt.objective.textures import textures
 from nada.methods.adapt.parametrisation import parametrise
 from nada.methods.adapt.step_inputs import StepInputs, bank_rng, draw_step_inputs
@@ -79,6 +80,7 @@ class Adaptation:
         self.micro_batch = MicroBatch(micro_batch or config.most_pictures)
         self.objective = Objective(goal, guide, config, self._elastic(seed) if config.elastic_weight else None)
         self.known, self.tally = known or SourceEmbeddings(), Tally()
+        self._layers: list[Layer] = []
         self._rest: Seen | None = None
         self.trace: list[TrainingStep] = []
 
@@ -88,34 +90,44 @@ class Adaptation:
         return self.objective.weights
 
     def __iter__(self) -> Iterator[TrainingStep]:
-        config = self.config
-        for index in range(len(self.trace), config.iterations):
-            for group in self.optimizer.param_groups:
-                group["lr"] = config.learning_rate * lr_factor(index, config)
-
-            # Phase 1: train only the layers that the target text moves most (section 4.2 of the paper).
-            self.parameters.begin_step(index)
-            batch = self.draw_inputs() if config.selection.latents == "batch" else None
-            layers = self.choose_layers(batch)
-            self.parameters.train_only(layers)
-
-            # Phase 2: draw latents, and how they are seen before and after the change: with noise and views apart.
-            inputs = self.draw_inputs() if batch is None else batch
-
-            # Phase 3: the edit of each picture should point along the edit of the text; `losses` says how.
+        for _ in range(len(self.trace), self.config.iterations):
+            inputs = self.begin_step()
+            # The edit of each picture should point along the edit of the text; `losses` says how.
             terms = self.micro_batch.backward("training", inputs, self.losses, self.optimizer)
-            loss = terms.pop("loss")
-            if not loss.isfinite():
-                raise NonFiniteLossError(
-                    f"step {index}: the loss is {loss.item()}; try a smaller adapt.learning_rate "
-                    f"(now {config.learning_rate})"
-                )
-            self.optimizer.step()
-            self.parameters.end_step()
-            self.trace.append(TrainingStep(index, loss, terms, tuple(layer.name for layer in layers)))
-            yield self.trace[-1]
-
+            yield self.end_step(terms)
         self.end()
+
+    def begin_step(self) -> StepInputs:
+        """What a step is taken on; what learns in it takes gradients from here on."""
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * lr_factor(len(self.trace), config)
+
+        # Train only the layers that the target text moves most (section 4.2 of the paper).
+        self.parameters.begin_step(len(self.trace))
+        batch = self.draw_inputs() if config.selection.latents == "batch" else None
+        self._layers = self.choose_layers(batch)
+        self.parameters.train_only(self._layers)
+
+        # Draw latents, and how they are seen before and after the change: with noise and views apart.
+        return self.draw_inputs() if batch is None else batch
+
+    def end_step(self, terms: dict[str, Tensor]) -> TrainingStep:
+        """Move what learns along the gradients of these `losses`.
+
+        Raises:
+            NonFiniteLossError: the loss is NaN or infinite.
+        """
+        index, loss = len(self.trace), terms.pop("loss")
+        if not loss.isfinite():
+            raise NonFiniteLossError(
+                f"step {index}: the loss is {loss.item()}; try a smaller adapt.learning_rate "
+                f"(now {self.config.learning_rate})"
+            )
+        self.optimizer.step()
+        self.parameters.end_step()
+        self.trace.append(TrainingStep(index, loss, terms, tuple(layer.name for layer in self._layers)))
+        return self.trace[-1]
 
     def draw_inputs(self) -> StepInputs:
         """Everything random of the next step but the search for layers."""
@@ -148,22 +160,32 @@ class Adaptation:
 
     def see(self, inputs: StepInputs) -> Seen:
         """Render the same latents before and after the change, and see them through CLIP."""
-        precision = self.config.precision
-        key = inputs.drawn, inputs.start, len(inputs), precision  # last bits depend on how many are computed together
-        emb_source, source_patches = self.known.find(key, lambda: self.see_source(inputs), self.tally)
-        img_target = draw_pictures(self.target, inputs.ws, inputs.target.noise, precision)  # [N, 3, R, R]
-        emb_target = self.guide.embed_images(img_target, inputs.target.views)  # [N, D] a model
+        img_target = self.draw(self.target.synthesis, inputs.ws, inputs.target.noise)
         patches = None if inputs.patches is None else inputs.patches[1]
-        target_patches = [] if patches is None else self.guide.embed_images(img_target, patches)
-        textures_target: list[Tensor] = []
-        if self.config.texture_weight > 0:
-            textures_target = [textures(model, img_target) for model in self.guide.models]
-        return Seen(emb_source, emb_target, source_patches, target_patches, textures_target)
+        return self.beside_source(inputs, *self.see_target(img_target, inputs.target.views, patches))
+
+    def draw(self, synthesis: Synthesis, ws: Tensor, noise: NoiseMaps) -> Tensor:
+        """ws [N, L, W_DIM] -> img [N, 3, R, R], as exactly as the configuration asks for."""
+        return draw_pictures(synthesis, ws, noise, self.config.precision)
+
+    def see_target(self, img: Tensor, views: Augmentations, patches: Augmentations | None) -> tuple[Embs, Embs, Embs]:
+        """What the losses ask of pictures after the change: embeddings [N, D], of patches too, and textures [N, F]."""
+        embs = self.guide.embed_images(img, views)
+        of_patches = [] if patches is None else self.guide.embed_images(img, patches)
+        has_textures = self.config.texture_weight > 0
+        return embs, of_patches, [textures(model, img) for model in self.guide.models] if has_textures else []
+
+    def beside_source(self, inputs: StepInputs, target: Embs, target_patches: Embs, target_textures: Embs) -> Seen:
+        """What `see_target` says, with what was seen before the change by whoever met these latents first."""
+        # The last bits depend on how many are computed together.
+        key = inputs.drawn, inputs.start, len(inputs), self.config.precision
+        emb_source, source_patches = self.known.find(key, lambda: self.see_source(inputs), self.tally)
+        return Seen(emb_source, target, source_patches, target_patches, target_textures)
 
     @torch.no_grad()
     def see_source(self, inputs: StepInputs) -> Embeddings:
         """The same of the frozen generator, which does not change."""
-        img_source = draw_pictures(self.source, inputs.ws, inputs.source.noise, self.config.precision)
+        img_source = self.draw(self.source.synthesis, inputs.ws, inputs.source.noise)
         patches = None if inputs.patches is None else inputs.patches[0]
         source_patches = [] if patches is None else self.guide.embed_images(img_source, patches)
         return self.guide.embed_images(img_source, inputs.source.views), source_patches

@@ -1,4 +1,6 @@
-"""A pass of adaptations: rows one after the other, each from its first step, or from a saved state, to its files.
+"""A pass of adaptations, each from its first step, or from a saved state, to its files.
+
+Light rows take their steps together (`nada.methods.adapt.together`), others one after the other.
 
 Everything that an adapted row runs is imported from here: an edit of any of it makes adapted rows anew.
 """
@@ -23,7 +25,9 @@ from nada.methods.adapt.loop import Adaptation
 from nada.methods.adapt.objective.source_embeddings import SourceEmbeddings
 from nada.methods.adapt.parametrisation import begin_target
 from nada.methods.adapt.record import AdaptRecord, Rounding, SharedSources
-from nada.methods.adapt.trace import write_trace
+from nada.methods.adapt.together.ride import Seat
+from nada.methods.adapt.together.rows import ride_together
+from nada.methods.adapt.trace import TrainingStep, write_trace
 from nada.methods.base import (
     GLIMPSED,
     PROBES_NAME,
@@ -38,7 +42,9 @@ from nada.methods.base import (
 )
 from nada.methods.models import Models
 
-VALIDATION = "choice."  # begins the names of early stopping's tensors in a saved state
+# What begins names in a saved state:
+VALIDATION = "choice."  # of early stopping's tensors
+RIDE = "ride."  # of those that tell with how many others a row began
 
 
 class AdaptPass(Pass):
@@ -46,8 +52,15 @@ class AdaptPass(Pass):
 
     def __init__(self, assignments: Sequence[Assignment[AdaptConfig]], models: Models) -> None:
         self._rows = {assignment.row: AdaptedRow(assignment, models) for assignment in assignments}
+        if len(assignments) > 1 and all(assignment.config.is_light for assignment in assignments):
+            lengths = tuple(assignment.config.iterations for assignment in assignments)
+            for index, row in enumerate(self._rows.values()):
+                row.seat = Seat(index, lengths)
 
     def __iter__(self) -> Iterator[Step | RowError]:
+        if all(row.seat is not None for row in self._rows.values()):
+            yield from ride_together(self._rows)
+            return
         for name, row in self._rows.items():
             try:
                 yield from row.train()
@@ -55,7 +68,7 @@ class AdaptPass(Pass):
                 yield RowError(row=name, error=err)
 
     def state_dict(self, row: str) -> dict[str, Tensor]:
-        """The tensors of `nada.methods.adapt.state`, and those of early stopping under `choice.`."""
+        """The tensors of `nada.methods.adapt.state`, of early stopping under `choice.`, and of a seat under `ride.`."""
         return self._rows[row].state_dict()
 
     def load_state_dict(self, row: str, tensors: dict[str, Tensor]) -> int:
@@ -85,12 +98,14 @@ class AdaptedRow:
         self.rounding: Rounding | None = None
         self.is_over = False
         """Whether the target holds what the row keeps."""
+        self.seat: Seat | None = None
+        """Its place among the rows that it rides with."""
 
     @cached_property
     def source(self) -> Network | LightGenerator:
         """The frozen generator; a light one stays light where this row is light too."""
         source = self.models.source
-        is_light = self.assignment.config.parameters != "full" and isinstance(source, LightGenerator)
+        is_light = self.assignment.config.is_light and isinstance(source, LightGenerator)
         return source if is_light else self.models.source_generator  # type: ignore[return-value]
 
     @cached_property
@@ -105,9 +120,15 @@ class AdaptedRow:
         given, models = self.assignment, self.models
         frozen = models.base if given.config.frozen == "base" else self.source
         known = models.keep(("embeddings of", frozen), SourceEmbeddings)
-        return Adaptation(
-            frozen, self.target, models.guide, given.goal, given.config, given.seed, models.micro_batch, known
-        )
+        return Adaptation(frozen, self.target, models.guide, given.goal, given.config, given.seed, self._at_once, known)
+
+    @property
+    def _at_once(self) -> int | None:
+        """Pictures, at most: of all rows that ride together, or by default of one."""
+        config = self.assignment.config
+        if self.models.micro_batch is not None or self.seat is None:
+            return self.models.micro_batch
+        return max(config.batch_size * len(self.seat.lengths), config.most_pictures)
 
     @cached_property
     def stopping(self) -> EarlyStopping | None:
@@ -118,20 +139,32 @@ class AdaptedRow:
 
     def train(self) -> Iterator[Step]:
         """To the last step, or to where the judge stops it; after it the target holds what the row keeps."""
-        row, total = self.assignment.row, self.assignment.config.iterations
-        adaptation, stopping = self.adaptation, self.stopping
-        size = adaptation.micro_batch.size
-        for step in adaptation:
-            done = step.index + 1
-            stops = stopping is not None and stopping.after(done)
-            if adaptation.micro_batch.size < size:
-                size = adaptation.micro_batch.size
-                yield Step(row=row, done=done, total=total, note=f"out of memory; at most {size} at once from here on")
-            if stops or done == total:
-                self.end()
-                yield Step(row=row, done=done, total=total, loss=step.loss, is_last=True)
+        at_once = self.adaptation.micro_batch.size
+        for step in self.adaptation:
+            yield from self.after(step, at_once)
+            if self.is_over:
                 return
-            yield Step(row=row, done=done, total=total, loss=step.loss)
+            at_once = self.adaptation.micro_batch.size
+
+    def after(self, step: TrainingStep, at_once: int) -> list[Step]:
+        """News of a step that was taken; the judge looks, and the row may be over.
+
+        Args:
+            step: what happened.
+            at_once: pictures at once before it.
+
+        Raises:
+            NonFiniteLossError: the row is over, and what it would keep is not finite.
+        """
+        row, done, total = self.assignment.row, step.index + 1, self.assignment.config.iterations
+        stops = self.stopping is not None and self.stopping.after(done)
+        if stops or done == total:
+            self.end()
+        news = [Step(row=row, done=done, total=total, loss=step.loss, is_last=self.is_over)]
+        if (size := self.adaptation.micro_batch.size) < at_once:
+            note = f"out of memory; at most {size} at once from here on"
+            news.insert(0, Step(row=row, done=done, total=total, note=note))
+        return news
 
     def end(self) -> None:
         """Give the target the weights that the row keeps, as its file will give them back."""
@@ -201,15 +234,25 @@ class AdaptedRow:
     def state_dict(self) -> dict[str, Tensor]:
         """See `Pass.state_dict`."""
         chosen = {} if self.stopping is None else self.stopping.history.state_dict()
-        return self.adaptation.state_dict() | {f"{VALIDATION}{name}": tensor for name, tensor in chosen.items()}
+        place = {} if self.seat is None else self.seat.state_dict()
+        return (
+            self.adaptation.state_dict()
+            | {f"{VALIDATION}{name}": tensor for name, tensor in chosen.items()}
+            | {f"{RIDE}{name}": tensor for name, tensor in place.items()}
+        )
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> int:
         """See `Pass.load_state_dict`."""
-        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(VALIDATION)}
+        place = {name.removeprefix(RIDE): tensor for name, tensor in tensors.items() if name.startswith(RIDE)}
+        if place or self.seat is not None:  # it goes on in the company of then, whoever of it is left
+            self.seat = Seat.from_state_dict(place, self.assignment.config.iterations)
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith((VALIDATION, RIDE))}
         if self.stopping is None:
             self.adaptation.load_state_dict(own)
             return len(self.adaptation.trace)
-        chosen = {name.removeprefix(VALIDATION): tensor for name, tensor in tensors.items() if name not in own}
+        chosen = {
+            name.removeprefix(VALIDATION): tensor for name, tensor in tensors.items() if name.startswith(VALIDATION)
+        }
         names = [name for name, _ in self.adaptation.parameters.named()]
         history = ValidationHistory.from_state_dict(chosen, names)
         self.adaptation.load_state_dict(own)  # either both are changed or none

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,13 @@ from nada.methods.adapt import wording
 from nada.methods.adapt.config import FEW_PICTURES, AdaptConfig
 from nada.methods.adapt.record import AdaptRecord
 from nada.methods.base import Assignment, Method, Trouble
+
+SHAPE = (
+    "together", "batch_size", "parameters", "train", "style_mixing", "latent_bank", "precision", "frozen", "selection",
+)  # fmt: skip
+"""Options in which rows agree that take their steps together."""
+SEEN = ("patch_directional_weight", "texture_weight")
+"""Losses for which more is seen of each picture; rows that ride together all have them, or none."""
 
 if TYPE_CHECKING:
     from nada.generators.light.generator import LightGenerator
@@ -76,10 +84,23 @@ class Adapt(Method[AdaptConfig, AdaptRecord]):
     def graph_bytes(
         self, config: AdaptConfig, architecture: Architecture, picture_bytes: int, at_once: int | None
     ) -> int:
-        """Of the training batch, or of the layer selection's where that is larger."""
+        """Of the training batch of all that ride together, or of the layer selection's where that is larger."""
         selects = config.selection.k != "all" and config.train != "rgb"
-        pictures = config.most_pictures if selects else config.batch_size
+        riding = self.num_together(config) * config.batch_size
+        pictures = max(riding, config.most_pictures) if selects else riding
         return picture_bytes * (pictures if at_once is None else min(pictures, at_once))
+
+    def num_together(self, config: AdaptConfig) -> int:
+        """`together` of light rows; weights learn alone."""
+        return config.together if config.is_light else 1
+
+    def group(self, assignment: Assignment[AdaptConfig]) -> str:
+        """Light rows of one seed, which meet the same latents, and of equal shapes of step."""
+        config = assignment.config
+        if not config.is_light:
+            return assignment.row
+        shape = config.model_dump(mode="json", include=set(SHAPE))
+        return json.dumps([assignment.seed, shape, [getattr(config, loss) > 0 for loss in SEEN]])
 
     def begin(self, assignments: Sequence[Assignment[AdaptConfig]], models: Models) -> AdaptPass:
         """See `nada.methods.adapt.making`."""

@@ -10,6 +10,8 @@ from nada.methods.base import Assignment, Method, Place, Preparing, Trouble
 from nada.methods.directions.config import ChannelsConfig, DirectionsConfig
 from nada.methods.directions.record import DirectionsRecord
 
+MOST_TOGETHER = 64
+
 if TYPE_CHECKING:
     from nada.generators.protocol import Generator
     from nada.generators.registry import Architecture
@@ -27,7 +29,6 @@ class Directions(Method[DirectionsConfig, DirectionsRecord]):
     entry = "nada.methods.directions.making"
     preparing_entry = "nada.methods.directions.preparing"
     draws_by_seed = False
-    num_together = 64
 
     def check(self, config: DirectionsConfig, generator: Generator) -> None:
         """Settings by which no layer could move are refused."""
@@ -76,6 +77,10 @@ class Directions(Method[DirectionsConfig, DirectionsRecord]):
         from nada.methods.directions.preparing import prepare
 
         return prepare(config.channels, models, places)
+
+    def num_together(self, config: DirectionsConfig) -> int:
+        """As many as there may be: a row is a lookup."""
+        return MOST_TOGETHER
 
     def group(self, assignment: Assignment[DirectionsConfig]) -> str:
         """Rows that read the same statistics: one worker computes them, and none waits."""

@@ -22,7 +22,6 @@ class Shift(Method[ShiftConfig, ShiftRecord]):
     config_model = ShiftConfig
     record_model = ShiftRecord
     entry = "tests.methods.shift.making"
-    num_together = 4
 
     def num_steps(self, config: ShiftConfig) -> int:
         """`iterations`."""
@@ -39,6 +38,10 @@ class Shift(Method[ShiftConfig, ShiftRecord]):
     def pictures_per_step(self, config: ShiftConfig) -> int:
         """`batch_size`."""
         return config.batch_size
+
+    def num_together(self, config: ShiftConfig) -> int:
+        """Four."""
+        return 4
 
     def group(self, assignment: Assignment[ShiftConfig]) -> str:
         """Rows that draw the same latents."""

@@ -207,10 +207,10 @@ def test_all_mistakes_come_at_once_and_in_the_order_of_sections(tmp_path: Path, 
         "params.yaml: 4 invalid keys",
         "  night.device: expected a text, got 7",
         "  adapt.lr: unknown key; the keys are 'iterations', 'stop', 'probe_every', 'probe_images', 'give_up_after', "
-        "'checkpoints', 'batch_size', 'learning_rate', 'beta2', 'decay', 'ema', 'parameters', 'sparsity', "
-        "'sparse_from', 'train', 'style_mixing', 'latent_bank', 'precision', 'directional_weight', 'global_weight', "
-        "'moments_weight', 'patch_directional_weight', 'angle_weight', 'in_domain_angle_weight', 'feature_weight', "
-        "'texture_weight', 'elastic_weight', 'style_weight', 'frozen' and 'selection'",
+        "'checkpoints', 'batch_size', 'learning_rate', 'beta2', 'decay', 'ema', 'parameters', 'together', "
+        "'sparsity', 'sparse_from', 'train', 'style_mixing', 'latent_bank', 'precision', 'directional_weight', "
+        "'global_weight', 'moments_weight', 'patch_directional_weight', 'angle_weight', 'in_domain_angle_weight', "
+        "'feature_weight', 'texture_weight', 'elastic_weight', 'style_weight', 'frozen' and 'selection'",
         "  adapt.iteratons: unknown key; did you mean 'iterations'?",
         "  recipes.shape.ema: expected a number of 0 or more, below 1, got 1",
     ]

@@ -105,7 +105,9 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("samples",): SamplesConfig,
 }
 OPTIONS = [(*place, name) for place, model in SECTIONS.items() for name in option_names(model)]
-OF_MAKING = [option for option in OPTIONS if option[0] in ("adapt", "guide") and option[-1] != "config_dir"]
+OF_MAKING = [
+    option for option in OPTIONS if option[0] in ("adapt", "guide") and option[-1] not in ("config_dir", "together")
+]
 OF_JUDGING = [option for option in OPTIONS if option[0] in ("judge", "samples")]
 
 
@@ -132,6 +134,12 @@ def test_every_option_of_the_method_and_its_guides_changes_the_key_of_making(
     values: Values, option: tuple[str, ...]
 ) -> None:
     assert making(with_option(values, option)) != making(values)
+
+
+def test_how_many_rows_learn_in_one_batch_changes_no_key(values: Values) -> None:
+    several = with_option(values, ("adapt", "together"))
+    assert several["adapt"]["together"] > 1
+    assert (making(several), evaluation(several)) == (making(values), evaluation(values))
 
 
 @pytest.mark.parametrize("option", OF_JUDGING, ids=".".join)

@@ -31,7 +31,7 @@ def test_a_row_rides_alone_unless_its_method_says_otherwise() -> None:
     given: Assignment[DreamConfig] = Assignment(
         row="sketch", goal=PromptPair("photo", "sketch"), config=CONFIG, seed=0, storage="delta"
     )
-    assert (Dream.num_together, Dream().group(given)) == (1, "sketch")
+    assert (Dream().num_together(CONFIG), Dream().group(given)) == (1, "sketch")
     groups = {Shift().group(assignment()), Shift().group(assignment(seed=1)), Shift().group(assignment(batch_size=3))}
     assert len(groups) == 3
 

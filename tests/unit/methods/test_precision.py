@@ -46,7 +46,7 @@ def gradients(guide: Guide, config: AdaptConfig, make: Callable[[], Network]) ->
 def test_pictures_are_nearly_the_same_and_of_full_type(make: Callable[[], Network]) -> None:
     generator, rng = make(), seeded_rng(0)
     ws, noise = draw_ws(3, generator, rng), generator.draw_noise(3, rng)
-    exact, reduced = (draw_pictures(generator, ws, noise, precision) for precision in ("float32", "bfloat16"))
+    exact, reduced = (draw_pictures(generator.synthesis, ws, noise, precision) for precision in ("float32", "bfloat16"))
     assert torch.equal(exact, generator.synthesis(ws, noise=noise))
     assert reduced.dtype == torch.float32 and not torch.equal(exact, reduced)
     assert (reduced - exact).norm() < 0.02 * exact.norm()  # eight bits: 0.4% for each number

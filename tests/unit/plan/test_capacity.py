@@ -113,8 +113,11 @@ def test_layer_selection_ranks_with_a_batch_of_its_own(params: Params) -> None:
 
 def test_rows_that_ride_together_need_room_for_the_pictures_of_all() -> None:
     shift, config = Shift(), ShiftConfig(batch_size=2)
-    assert shift.graph_bytes(config, AT_256, 1, None) == shift.num_together * 2
+    assert shift.graph_bytes(config, AT_256, 1, None) == shift.num_together(config) * 2
     assert shift.graph_bytes(config, AT_256, 1, 3) == 3
+    light = AdaptConfig(batch_size=2, parameters="modulation", together=8)
+    assert [ADAPT.graph_bytes(light, AT_256, 1, at_once) for at_once in (None, 5)] == [16, 5]
+    assert ADAPT.graph_bytes(AdaptConfig(batch_size=2, together=8), AT_256, 1, None) == 2
 
 
 def test_what_a_gpu_has_measured_takes_the_place_of_the_estimate(params: Params) -> None:

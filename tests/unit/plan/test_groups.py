@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.tables import plan_summary
 from tasks.config.project import HERE
 from tasks.plan.estimate import earlier_samples
-from tasks.plan.groups import may_ride_along, together
+from tasks.plan.groups import foreseen, may_ride_along, together
 from tasks.plan.planning import make_plan
 from tasks.plan.queue import RowQueue
 from tasks.store.record import EVALUATION_NAME, MAKING_NAME, write_entry
@@ -85,6 +86,45 @@ def test_a_pass_takes_no_row_that_the_deadline_leaves_no_time_for() -> None:
     waiting = RowQueue(dict.fromkeys(plan.by_domain, each), deadline=100 + 2.5 * each)
     assert waiting.take(100.0) == "row-0"
     assert [planned.domain for planned in together(plan, "row-0", waiting, 100.0)] == ["row-0", "row-1"]
+
+
+def test_rows_that_may_ride_together_leave_no_worker_without_work() -> None:
+    write_prompts(*(f"row-{index},portrait,robot {index},shift" for index in range(4)))
+    plan = make_plan(PARAMS)
+    waiting = plan.waiting(datetime.now().astimezone())
+    for idle, expected in ((2, ["row-0", "row-1"]), (1, ["row-2", "row-3"])):
+        domain = waiting.take(0.0)
+        assert domain is not None
+        assert [planned.domain for planned in together(plan, domain, waiting, 0.0, idle)] == expected
+
+
+def test_a_worker_with_enough_other_rows_to_come_takes_as_many_as_may_ride() -> None:
+    rows = [f"row-{index},portrait,robot {index},shift" for index in range(4)]
+    write_prompts(*rows, "six,portrait,pencil,,style", "seven,portrait,chalk,,style")
+    plan = make_plan(PARAMS)
+    seconds = dict.fromkeys(plan.by_domain, 1.0) | {"six": 2.0, "seven": 2.0}
+    waiting = RowQueue(seconds)
+    waiting.take_these(["row-0"])
+    assert len(together(plan, "row-0", waiting, 0.0, idle=2)) == 4
+
+
+def test_rows_that_left_a_state_go_on_with_those_in_it_and_with_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_prompts(*(f"row-{index},portrait,robot {index},shift" for index in range(4)))
+    keys = {name: planned.keys.making for name, planned in make_plan(PARAMS).by_domain.items()}
+    saved = {(name, keys[name]): Path("state") for name in ("row-1", "row-3")} | {
+        ("row-2", "of another key"): Path("x")
+    }
+    monkeypatch.setattr("tasks.plan.groups.saved_rows", lambda: saved)
+    assert passes() == [["row-0", "row-2"], ["row-1", "row-3"]]
+
+
+def test_the_plan_tells_which_rows_ride_together() -> None:
+    write_prompts(*ROWS)
+    plan = make_plan(PARAMS)
+    assert foreseen(plan) == [["one", "two", "five"]]
+    assert "Made together: one, two, five." in plan_summary(plan)
+    write_prompts("six,portrait,pencil,,style", "seven,portrait,chalk,,style")
+    assert "Made together" not in plan_summary(make_plan(PARAMS))
 
 
 def test_rows_of_one_pass_share_its_seconds() -> None:

@@ -134,8 +134,9 @@ def test_a_state_of_another_row_or_set_up_is_ignored_and_removed(job: RowJob, ch
 
 def test_seconds_of_the_ended_process_count(job: RowJob) -> None:
     interrupt(job, 3)
-    left = resume_state.load([job])["sketch"]
-    resume_state.save([job], {"sketch": replace(left, seconds=1000.0)})
+    left = resume_state.load([job])
+    assert left is not None
+    resume_state.save(job, replace(left, rows={"sketch": replace(left.rows["sketch"], seconds=1000.0)}))
     assert make_well(job).seconds["make"] > 1000
 
 

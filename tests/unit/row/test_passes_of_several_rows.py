@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from nada.errors import CheckpointError
 from nada.methods.base import RowError
 from tasks.config.project import HERE
+from tasks.live.saved import forget, saved_rows
 from tasks.plan.planning import make_plan
 from tasks.row import make, resume_state
 from tasks.row.job import GroupJob
@@ -172,15 +173,32 @@ def test_the_last_row_of_a_pass_leaves_no_state_that_would_only_lead_to_nan_agai
     assert not HERE.unfinished.exists()
 
 
-def test_a_row_that_is_left_of_a_pass_is_made_alone() -> None:
+def test_a_row_that_is_left_of_a_pass_goes_on_alone() -> None:
     job = group_job(LEFT, RIGHT)
+    run(job)
+    undisturbed, record = load_file(HERE.adapted / "right" / OFFSET_NAME)["offset"], row_folder.read_making("right")
+    shutil.rmtree(HERE.adapted)
     with pytest.raises(ProcessEndedError):
         run(job, end_at("right", 5))
     assert [path.name for path in HERE.adapted.iterdir()] == ["left"]
+    assert saved_rows().keys() == {(row.domain, row.keys.making) for row in job.rows}
     ends, notes = run(replace(job, rows=job.rows[1:]))
-    assert (list(ends), notes) == (["right"], [])
-    assert list(row_folder.read_making("right").group) == ["right"]
+    assert (list(ends), notes) == (["right"], ["right: goes on after step 4 of 5"])
+    offset = load_file(HERE.adapted / "right" / OFFSET_NAME)["offset"]
+    assert torch.allclose(offset, undisturbed, atol=1e-4)  # of this method other bits: fewer pictures are drawn at once
+    assert list(row_folder.read_making("right").group) == list(record.group) == ["left", "right"]
     assert not HERE.unfinished.exists()
+
+
+def test_a_row_that_rode_in_another_pass_goes_on_from_none() -> None:
+    with pytest.raises(ProcessEndedError):
+        run(group_job(LEFT, RIGHT), end_at("right", 3))
+    third = "third,portrait,ink,shift"
+    ends, notes = run(group_job(RIGHT, third))
+    assert (sorted(ends), notes) == (["right", "third"], [])
+    assert [path.name for path in HERE.unfinished.iterdir()] == ["left.safetensors"]
+    forget("left")
+    assert not saved_rows()
 
 
 def test_a_state_of_a_pass_with_other_rows_is_of_no_use() -> None:
@@ -201,8 +219,9 @@ def test_a_damaged_state_makes_all_rows_of_its_pass_start_over() -> None:
     with pytest.raises(ProcessEndedError):
         run(job, end_at("left", 3))
     state = resume_state.load([replace(row, device="cpu") for row in job.rows])
-    del state["right"].tensors["losses"]
-    resume_state.save(job.rows, state)
+    assert state is not None
+    del state.rows["right"].tensors["losses"]
+    resume_state.save(job.rows[0], state)
     _, notes = run(job)
     reason = "starts over, for its saved state is of no use: state: no 'losses' in it; start over"
     assert notes[1:] == [f"{row}: {reason}" for row in ("left", "right")]

@@ -12,15 +12,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nada.generators.protocol import Generator, NoiseMaps
+from nada.generators.protocol import NoiseMaps, Synthesis
 from nada.methods.adapt.config import Precision
 
 
-def draw_pictures(generator: Generator, ws: Tensor, noise: NoiseMaps, precision: Precision) -> Tensor:
+def draw_pictures(synthesis: Synthesis, ws: Tensor, noise: NoiseMaps, precision: Precision) -> Tensor:
     """ws [N, L, W_DIM] -> img [N, 3, R, R], float32, differentiably."""
     if precision == "float32":
-        return generator.synthesis(ws, noise=noise)
-    styles = generator.synthesis.styles(ws)
+        return synthesis(ws, noise=noise)
+    styles = synthesis.styles(ws)
     with torch.autocast(ws.device.type, torch.bfloat16):
-        img = generator.synthesis.from_styles(styles, noise)
+        img = synthesis.from_styles(styles, noise)
     return img.float()
