@@ -13,10 +13,10 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo faces photographs avatars test lint type browser bench report ui clean
+.PHONY: help setup demo faces photographs avatars test test-gpu lint type browser bench report ui clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP) $(CLIPS)  ## install everything into .venv and unpack the bundled weights, once
 
@@ -37,6 +37,9 @@ avatars: setup  ## every domain of prompts.csv from the bundled generator of 64 
 
 test: lint type browser  ## ruff, mypy and every test, in two processes, the long ones first
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+test-gpu: setup  ## what a CPU cannot prove, on a card; NADA_TEST_DEVICE=cpu tries the tests without one
+	$(BIN)/python -m pytest -q -rs tests/gpu
 
 lint: setup  ## ruff: rules and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
@@ -13,9 +14,8 @@ from tasks.caches import cache_size
 from tasks.context import NightContext, night_name
 from tasks.live import pausing
 from tasks.make import RETRIES_OF_A_DEAD_WORKER
-from tasks.plan.devices import open_pool
 from tasks.plan.plan import Plan
-from tasks.record import leave_outbox, open_outbox
+from tasks.record import leave_outbox, open_outbox, prepare_outbox
 from tasks.report.files import check_reports_writable
 from tasks.status import webhook
 from tasks.status.summary import announce, summary_of
@@ -29,8 +29,13 @@ LOADING_SECONDS = 1800.0  # for all models, also where some come from the web: w
 
 
 @contextmanager
-def open_context(plan: Plan, display: Display) -> Iterator[tuple[NightContext, PrefectServer]]:
-    """Clean up, start the workers, and load every model once before any training; nobody else writes meanwhile.
+def open_context(plan: Plan, display: Display, pool: Pool) -> Iterator[tuple[NightContext, PrefectServer]]:
+    """Clean up, start Prefect, and load every model once before any training; nobody else writes meanwhile.
+
+    Args:
+        plan: what is to be done.
+        display: shows it.
+        pool: the night's workers, which end with it.
 
     Raises:
         InputError: the output cannot be written, the disk is too full, models cannot be loaded, MLflow's store refuses
@@ -49,11 +54,14 @@ def open_context(plan: Plan, display: Display) -> Iterator[tuple[NightContext, P
         stack.callback(pausing.resume)
         stack.callback(cache_size.prune)
         stack.callback(row_folder.sweep)  # of workers that were killed, when all have ended
-        server = PrefectServer()  # an embedded one starts while the models load
-        num_workers = max(len(plan.working), bool(plan.to_retrieve))
-        pool = stack.enter_context(open_pool(plan.params.night, plan.workers[:num_workers]))
-        if plan.working:
-            check_models(plan, pool)
+        server = PrefectServer()
+        beside = stack.enter_context(ThreadPoolExecutor(1))
+        stack.enter_context(pool)
+        # Three things take seconds, side by side: a worker loads the models, Prefect's server starts, and MLflow here.
+        checked = beside.submit(check_models, plan, pool) if plan.working else None
+        prepare_outbox(display)
+        if checked is not None:
+            checked.result()
         server.ready()
         for path in plan.rebuilt_from:
             base_models.keep(path)

@@ -29,6 +29,7 @@ from tasks.live.joining import join
 from tasks.live.pausing import is_paused
 from tasks.make import make_row
 from tasks.plan.beginning import only_writer, plan_to_run
+from tasks.plan.devices import open_pool
 from tasks.plan.groups import together
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
@@ -38,6 +39,7 @@ from tasks.status.live_page import page_path
 from tasks.status.prefect_errors import PREFECT_ERRORS
 from tasks.status.summary import announce, summary_of_refusal
 from tasks.store.record import Record
+from tasks.workers.pool import Pool
 
 LOOK_SECONDS = 1.0  # between two looks at the CSV and for a pause, while no row ends
 
@@ -69,7 +71,8 @@ def night(
             display = make_display()
             stack.enter_context(told(display))
             plan = stack.enter_context(planned_or_told(Path(params_path), display))
-            context, _ = stack.enter_context(open_context(plan, display))
+            pool = stack.enter_context(open_pool(plan.params.night, plan.needed_workers))
+            context, _ = stack.enter_context(open_context(plan, display, pool))
         stack.enter_context(context.pool)  # ends the workers before Prefect waits for the threads that use them
         for planned, result in work_through(context):
             record_row(context, planned, result)
@@ -182,7 +185,7 @@ def planned_or_told(params_path: Path, display: Display) -> Iterator[Plan]:
         yield plan
 
 
-def run_night(plan: Plan, display: Display) -> NightContext:
+def run_night(plan: Plan, display: Display, pool: Pool) -> NightContext:
     """Run the flow on a plan; lost rows are in the result, not raised.
 
     Raises:
@@ -191,7 +194,7 @@ def run_night(plan: Plan, display: Display) -> NightContext:
     """
     display.say(f"Live     {page_path().resolve().as_uri()}")
     display.say("Loading the models and starting Prefect", "dim")
-    with open_context(plan, display) as (context, server):
+    with open_context(plan, display, pool) as (context, server):
         try:
             with server.used(), suppress(RowsFailedError):  # the caller reads context.failures
                 night(str(plan.params_path), lambda: context, context.name)

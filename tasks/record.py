@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from nada.errors import NadaError, OutputError, one_line
 from tasks.config.project import HERE
 from tasks.config.prompts import columns_of
-from tasks.context import NightContext
+from tasks.context import Listener, NightContext
 from tasks.live.alike import kind_of
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.wording import count, listed, workers_in_words
@@ -100,6 +100,21 @@ def publish_taken(context: NightContext, domains: Sequence[str] | None = None) -
 
 def _judging(record: Record) -> float:
     return sum(record.evaluation.seconds.values())
+
+
+def prepare_outbox(listener: Listener) -> None:
+    """Import MLflow and make its database, which takes seconds, while models are loaded; `open_outbox` does the rest.
+
+    Raises:
+        StoreRefusedError: see there.
+    """
+    try:
+        for note in mlflow_store.make_ready():
+            listener.say(f"MLflow: {note}", "yellow")
+    except StoreRefusedError:
+        raise
+    except NadaError:
+        return  # it is tried again, and told of, when the run is opened
 
 
 def open_outbox(context: NightContext) -> None:

@@ -167,12 +167,14 @@ def _prune(display: Display, planned: Plan) -> None:
 
 def _run_night(planned: Plan, display: Display) -> Outcome:
     from flows.cli.telling import Outcome
-    from flows.night import run_night
+    from tasks.plan.devices import open_pool
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal was closed: nobody watches, the night goes on
     try:
-        with display:
-            context = run_night(planned, display)
+        with display, open_pool(planned.params.night, planned.needed_workers) as pool:
+            from flows.night import run_night  # workers load while Prefect is imported
+
+            context = run_night(planned, display, pool)
     except KeyboardInterrupt:
         display.say("\nStopped. Finished domains are kept; nada run goes on with the others.", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None

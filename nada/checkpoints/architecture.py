@@ -9,15 +9,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from nada.errors import CheckpointError, shown
 from nada.generators.registry import Architecture, Network, make_network, parse_architecture
 
 USUAL_CHANNEL_BASES = (32768, 16384, 65536)  # config-f, its half, StyleGAN3-R; where the shapes leave a choice
 FILTER_TOLERANCE = 1e-5
+SHAPED_LIKE: Mapping[Any, Any] = {
+    torch.randn: torch.empty,
+    torch.outer: lambda x, y: torch.empty(len(x), len(y)),
+    torch.Tensor.div: lambda x, _: x,
+}
+"""What networks draw and scale their weights by -> what gives a tensor of the same shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +152,20 @@ def tensors_of(generator: Network) -> dict[str, Tensor]:
     return {name: tensor.detach().contiguous().cpu() for name, tensor in generator.state_dict().items()}
 
 
+class Undrawn(TorchFunctionMode):
+    """Within it weights have shapes and are not computed, for which torch, on "meta", imports a compiler: a second."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return SHAPED_LIKE.get(func, func)(*args, **(kwargs or {}))
+
+
 def build(path: Path, config: Architecture, state: Mapping[str, Tensor]) -> Network:
     """The generator with these tensors, each checked, in evaluation mode and without gradients.
 
     Raises:
         CheckpointError: tensors are missing, unknown, of another shape, or not finite.
     """
-    with torch.device("meta"):  # shapes alone: no memory until the tensors are known to fit
+    with torch.device("meta"), Undrawn():  # shapes alone: no memory until the tensors are known to fit
         generator = make_network(config)
     expected = generator.state_dict()
     missing = [name for name in expected if name not in state]

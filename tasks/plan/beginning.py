@@ -51,16 +51,17 @@ def only_writer(params_path: Path, prompts: Path | None = None, here: bool = Tru
 
 def plan_to_run(params_path: Path, only: Sequence[str] = (), prompts: Path | None = None) -> Beginning:
     """`make_plan` for a night that begins now: what need not be made is fetched first, and what rows rebuild from kept.
+    That CLIPs can be loaded is left to the workers, which keep them.
 
     Raises:
         InputError: as for `make_plan`, a row cannot be written, or another night runs.
     """
     with only_night():
-        plan = make_plan(params_path, only, prompts=prompts)
+        plan = make_plan(params_path, only, prompts=prompts, loads_clips=False)
         restored = dvc_history.restore({planned.domain: planned.keys.making for planned in plan.to_train})
         taken = old_rows.take_over(plan.to_take_over)
         if restored or taken:
-            plan = make_plan(params_path, only, prompts=prompts)
+            plan = make_plan(params_path, only, prompts=prompts, loads_clips=False)
         plan = _arranged(plan, params_path, only, prompts)
         healed = [path for path in map(base_models.keep, plan.kept_for_rows) if path is not None]
         return Beginning(plan, restored, taken, healed)
@@ -78,6 +79,6 @@ def plan_arranged(params_path: Path) -> Plan:
 
 def _arranged(plan: Plan, params_path: Path, only: Sequence[str] = (), prompts: Path | None = None) -> Plan:
     if adopt(plan):
-        plan = make_plan(params_path, only, prompts=prompts)
+        plan = make_plan(params_path, only, prompts=prompts, loads_clips=False)
     publish_domains(plan)
     return plan

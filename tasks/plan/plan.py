@@ -100,6 +100,11 @@ class Plan:
         return [*self.to_train, *self.to_judge]
 
     @property
+    def needed_workers(self) -> tuple[WorkerSpec, ...]:
+        """As many workers as there are rows for."""
+        return self.workers[: max(len(self.working), bool(self.to_retrieve))]
+
+    @property
     def base_paths(self) -> list[Path]:
         """The pretrained generators of all rows, in the canonical format."""
         return [Path(path) for path in dict.fromkeys(planned.source.base_path for planned in self.rows)]

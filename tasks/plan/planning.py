@@ -48,7 +48,14 @@ from tasks.workers.environment import installed
 from tasks.workers.pool import WorkerSpec
 
 
-def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, prompts: Path | None = None) -> Plan:
+def make_plan(
+    params_path: Path,
+    only: Sequence[str] = (),
+    here: bool = False,
+    prompts: Path | None = None,
+    *,
+    loads_clips: bool = True,
+) -> Plan:
     """Read and check everything, and find out which rows are left to make and to judge.
 
     Args:
@@ -56,6 +63,8 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, p
         only: make and judge none but these domains.
         here: whatever is done with the plan is done on this machine, and no Ray is asked.
         prompts: the CSV, in place of `night.prompts`.
+        loads_clips: whether CLIPs are loaded, once, to see that they can be. It takes seconds, and a night's workers do
+            it before any training.
 
     Raises:
         InputError: params, prompts, weights or reference images cannot be used.
@@ -82,7 +91,7 @@ def make_plan(params_path: Path, only: Sequence[str] = (), here: bool = False, p
             with_state = replace(one, state=state, retrieves=found == "judged")
             planned.append(replace(with_state, estimate=prices.of(with_state)))
     check_followers(planned, missing, params)
-    if not here and any(one.state in ("train", "judge") for one in planned):
+    if loads_clips and not here and any(one.state in ("train", "judge") for one in planned):
         check_clips(params, resolver.keys.networks)
     return Plan(
         params_path=params_path,

@@ -53,6 +53,18 @@ class NightRun:
     """What happened to the store on the way."""
 
 
+def make_ready() -> tuple[str, ...]:
+    """Everything that takes seconds before a night's run is opened; what happened to the store on the way.
+
+    Raises:
+        StoreRefusedError, StoreError: as for `start_night`.
+    """
+    uri = tracking_uri()
+    notes = prepare_store(uri)
+    with opened_store(uri):
+        return notes
+
+
 def start_night(
     params: Params,
     rows: Sequence[Row],

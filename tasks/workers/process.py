@@ -49,12 +49,15 @@ def main() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # A debugging aid that costs time; the stubs do not know it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    from nada.micro_batch import give_back
+
     while True:
         try:
             function, job = pipe.recv()
         except (EOFError, ConnectionError):
             return
         answer(pipe, function, job)
+        give_back()  # what a job leaves free lies between what stays, and the next job, of other sizes, takes more
 
 
 if __name__ == "__main__":

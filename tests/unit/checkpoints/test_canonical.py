@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,13 @@ def test_a_newer_format_is_refused_by_number(saved: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_an_output_error(saved: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         save_generator(saved / "below-a-file.safetensors", tiny_generator())
+
+
+def test_opening_one_imports_no_compiler(saved: Path) -> None:
+    """Whoever draws some pictures would wait a second for it."""
+    code = (
+        "import sys; from pathlib import Path; from nada.checkpoints.canonical import load_generator; "
+        f"load_generator(Path({str(saved)!r})); print({'torch._dynamo', 'sympy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from nada.checkpoints import save_generator
+from tasks.config.project import HERE
+from tasks.status.status_file import load_status
 from tests.conftest import tiny_stylegan3
 from tests.project import PARAMS, SKETCH, Project, project
 
@@ -133,14 +135,16 @@ def test_a_truncated_generator_is_refused(project: Project) -> None:
     assert not (project.folder / "weights" / "adapted").exists()
 
 
-@pytest.mark.parametrize("command", ["plan", "run"])
-def test_damaged_clip_weights_are_found_before_the_plan(project: Project, command: str) -> None:
+@pytest.mark.parametrize(("command", "status"), [("plan", None), ("run", "broken")])
+def test_damaged_clip_weights_are_found_before_any_training(project: Project, command: str, status: str | None) -> None:
     path = project.folder / "world" / "tiny-judge.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     outcome = project.nada(command)
-    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.status == 2
     assert outcome.err.startswith("world/tiny-judge.safetensors: not a whole safetensors file")
-    assert len(outcome.err.splitlines()) == 1 and not (project.folder / "weights" / "adapted").exists()
+    assert len(outcome.err.splitlines()) == 1 and not list(HERE.adapted.glob("*"))
+    told = load_status()
+    assert (told and told.state) == status and ": loading" not in outcome.out
 
 
 def test_an_unwritable_output_is_refused(project: Project) -> None:

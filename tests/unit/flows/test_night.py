@@ -205,7 +205,7 @@ class Unseen:
 
 def test_prefect_does_not_write_down_the_rows_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def opened(plan: Any, display: Any) -> Iterator[tuple[NightContext, Any]]:
+    def opened(plan: Any, display: Any, pool: Any) -> Iterator[tuple[NightContext, Any]]:
         yield NightContext(plan, None, display, None, RowQueue({}), datetime(2026, 1, 1)), plan  # type: ignore[arg-type]
 
     written: list[dict[str, Any]] = []
@@ -216,7 +216,7 @@ def test_prefect_does_not_write_down_the_rows_of_the_plan(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(flows.night, "open_context", opened)
     monkeypatch.setattr(flows.night, "night", start)
-    run_night(Unseen(), make_display())  # type: ignore[arg-type]
+    run_night(Unseen(), make_display(), None)  # type: ignore[arg-type]
     assert [parameters[0] for parameters in written] == ["params.yaml"]
     assert not Unseen.walked
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 OF_NIGHTS = ["demo", "faces", "photographs", "avatars"]
-TARGETS = ["help", "setup", *OF_NIGHTS, "test", "lint", "type", "browser", "bench", "report", "ui", "clean"]
+TARGETS = ["help", "setup", *OF_NIGHTS, "test", "test-gpu", "lint", "type", "browser", "bench", "report", "ui", "clean"]
 
 
 def make(*arguments: str) -> list[str]:

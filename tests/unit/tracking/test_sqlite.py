@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from tasks.tracking.sqlite import check_database, make_database, move_artifacts, move_half_made
 
@@ -122,3 +123,13 @@ def test_artifacts_are_looked_for_and_kept_where_the_project_is_now(tmp_path: Pa
         assert [row for (row,) in run(path, "select * from runs")] == [
             f"{NEW}/1/artifacts", f"{OLD}-2/1/artifacts", f"{ELSEWHERE}/1/artifacts",
         ]  # fmt: skip
+
+
+def test_only_while_it_is_made_a_database_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    def waits(path: Path) -> list[int]:
+        with create_engine(f"sqlite:///{path}").connect() as connection:
+            return list(connection.execute(text("PRAGMA synchronous")).scalars())
+
+    found: list[list[int]] = []
+    make_database(tmp_path / "some.db", lambda partial: found.append(waits(partial)))
+    assert (found, waits(tmp_path / "some.db")) == ([[0]], [2])
