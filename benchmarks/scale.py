@@ -43,6 +43,8 @@ POLL_SECONDS = 0.05
 WORKERS = 2  # as tests/project.py asks for
 UNRECORDED = 20  # finished rows that MLflow does not know yet
 HEARD = ("making, step", ": loading models")
+SHARED: dict[Path, Path] = {}
+"""File -> its copy that is linked to from now on."""
 RECIPE = "  quick:\n    iterations: 2\n"
 
 
@@ -125,10 +127,21 @@ def publish_copy(model: Record, planned: PlannedRow) -> None:
     partial = row_folder.partial_dir(domain)
     for path in (HERE.adapted / model.domain).iterdir():
         if path.name not in own:
-            shutil.copy(path, partial)
+            share(path, partial / path.name)
     for name, entry in own.items():
         write_entry(partial / name, entry)
     row_folder.publish(partial, domain)
+
+
+def share(path: Path, copy: Path) -> None:
+    """Another name of a file, so that many rows take little of the disk; a file system sets a limit to names."""
+    source = SHARED.get(path, path)
+    try:
+        os.link(source, copy)
+    except OSError:
+        SHARED[path] = Path("made-world") / f"{len(list(Path('made-world').iterdir()))}-{path.name}"
+        shutil.copy(source, SHARED[path])
+        os.link(SHARED[path], copy)
 
 
 def name_of(index: int) -> str:

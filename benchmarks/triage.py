@@ -120,7 +120,7 @@ class Bench:
         scores = score_domain(self.judge, goal.source, goal.target, source, samples, references)
         retrieved = retrieve(self.judge.clip, goal, samples.emb, targets)
         assert retrieved.score is not None, "every row has a prompt"
-        entries = {name: ScoreEntry.model_validate(asdict(score)) for name, score in scores.items()}
+        entries = {name: ScoreEntry(**asdict(score)) for name, score in scores.items()}
         method = find_method("adapt")
         making = SimpleNamespace(method_object=method, method_config=method.config_model())
         record = SimpleNamespace(scores=entries, nearest=retrieved.nearest, row=goal, making=making)

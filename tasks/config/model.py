@@ -122,13 +122,16 @@ class Params(Section):
         """The project's recipes, then those of nada that it does not replace."""
         return {**self.recipes, **{name: one for name, one in default_recipes().items() if name not in self.recipes}}
 
+    def _recipe(self, name: str) -> Mapping[str, Any]:
+        return self.recipes[name] if name in self.recipes else default_recipes()[name]
+
     def recipe_method(self, name: str) -> str:
         """Whose section a recipe overrides.
 
         Raises:
             KeyError: no such recipe.
         """
-        method: str = self.known_recipes[name].get(METHOD_KEY, DEFAULT_METHOD)
+        method: str = self._recipe(name).get(METHOD_KEY, DEFAULT_METHOD)
         return method
 
     def recipe(self, name: str) -> Section:
@@ -139,7 +142,7 @@ class Params(Section):
             pydantic.ValidationError: an override is unknown or out of range.
         """
         base = self.methods[self.recipe_method(name)]
-        overrides = {key: value for key, value in self.known_recipes[name].items() if key != METHOD_KEY}
+        overrides = {key: value for key, value in self._recipe(name).items() if key != METHOD_KEY}
         return type(base).model_validate(merged(base.model_dump(), overrides))
 
     @model_validator(mode="before")

@@ -30,15 +30,21 @@ def together(plan: Plan, domain: str, waiting: RowQueue, now: float, idle: int =
     first = plan.by_domain[domain]
     rows, most = [first], 1 if first.checkpoint_of else first.method_object.num_together(first.config)
     ready = waiting.ready if most > 1 else ()
-    waits = sum(map(waiting.seconds, [domain, *ready]))
-    share = math.inf if first.prepared else ROUNDING * waits / idle  # what they share one worker prepares
+    share = math.inf
+    if idle > 1 and not first.prepared:  # what rows share that is prepared, one worker prepares
+        share = ROUNDING * sum(map(waiting.seconds, [domain, *ready])) / idle
     saved = saved_rows() if ready else {}
     state = saved.get((domain, first.keys.making))
     for name in ready:
-        other, taken = plan.by_domain[name], [*(row.domain for row in rows), name]
-        fits = len(taken) <= most and sum(map(waiting.seconds, taken)) <= share and waiting.in_time(taken, now)
-        goes_on = saved.get((name, other.keys.making)) == state
-        if goes_on and (fits or state) and other.state == first.state and may_ride_along(plan, first, other):
+        if len(rows) == most:
+            break
+        other = plan.by_domain[name]
+        is_alike = other.state == first.state and may_ride_along(plan, first, other)
+        if not is_alike or saved.get((name, other.keys.making)) != state:
+            continue
+        taken = [*(row.domain for row in rows), name]
+        fits = sum(map(waiting.seconds, taken)) <= share and waiting.in_time(taken, now)
+        if fits or state:
             rows.append(other)
     waiting.take_these([planned.domain for planned in rows])
     return sorted(rows, key=lambda planned: planned.row.line)  # so that the same rows are the same pass another time
@@ -60,5 +66,4 @@ def may_ride_along(plan: Plan, first: PlannedRow, other: PlannedRow) -> bool:
     """Whether a method could make both rows in one pass."""
     if (other.method, other.source) != (first.method, first.source) or other.checkpoint_of is not None:
         return False
-    method = first.method_object
-    return method.group(plan.job(other).assignment) == method.group(plan.job(first).assignment)
+    return plan.ride(other) == plan.ride(first)

@@ -198,6 +198,16 @@ class Plan:
         rows = tuple(self.job(planned) for planned in group)
         return GroupJob(rows=rows, folder=None if folder is None else str(folder), **self._worker())
 
+    def ride(self, planned: PlannedRow) -> str:
+        """What the method calls those of its rows that could be made in one pass with this one; asked once a row."""
+        if planned.domain not in self._rides:
+            self._rides[planned.domain] = planned.method_object.group(self.job(planned).assignment)
+        return self._rides[planned.domain]
+
+    @cached_property
+    def _rides(self) -> dict[str, str]:
+        return {}
+
     def evaluate_job(self, planned: PlannedRow, folder: Path | None = None) -> EvaluateJob:
         """A row to be judged, where its result lies, or in another folder."""
         return EvaluateJob(row=self.job(planned), folder=str(folder or HERE.adapted / planned.domain), **self._worker())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import heapq
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +34,9 @@ class RowQueue:
         """
         self.deadline = deadline
         self._expected = dict(seconds)
-        self._after = dict(after or {})
+        self._after: dict[str, str] = {}
+        self._followers: dict[str, list[str]] = {}
+        self._follow(after or {})
         self._first, self._priority = frozenset(first), _with_sources(dict(priority or {}), self._after)
         self._rows = sorted(seconds, key=self._place)
         self._lasted = self._foreseen = 0.0
@@ -46,16 +47,15 @@ class RowQueue:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def copy(self) -> RowQueue:
-        """One that can be played through while this one waits."""
-        other = copy.copy(self)
-        other._rows, other._after = list(self._rows), dict(self._after)
-        return other
+    def _follow(self, after: Mapping[str, str]) -> None:
+        self._after |= after
+        for follower, on in after.items():
+            self._followers.setdefault(on, []).append(follower)
 
     def add(self, seconds: Mapping[str, float], after: Mapping[str, str], priority: Mapping[str, int]) -> None:
         """Rows that joined the night; arguments as those of the others."""
         self._expected |= seconds
-        self._after |= after
+        self._follow(after)
         self._priority = _with_sources({**self._priority, **priority}, self._after)
         self._rows = sorted([*self._rows, *seconds], key=self._place)
 
@@ -108,15 +108,25 @@ class RowQueue:
         """Hand out rows that ride along with one that was taken."""
         self._rows = [domain for domain in self._rows if domain not in domains]
 
+    def followers(self, domain: str) -> Sequence[str]:
+        """Rows that wait for the result of this one."""
+        return self._followers.get(domain, ())
+
     def release(self, domain: str) -> None:
         """A row is there: those that start from its result may be taken."""
-        self._after = {follower: on for follower, on in self._after.items() if on != domain}
+        for follower in self._followers.pop(domain, ()):
+            del self._after[follower]
 
     def drop_followers(self, domain: str) -> list[str]:
         """A row is lost: so are those that wait for its result, and those that wait for theirs."""
-        followers = [follower for follower, on in self._after.items() if on == domain and follower in self._rows]
-        self._rows = [waiting for waiting in self._rows if waiting not in followers]
-        return [lost for follower in followers for lost in (follower, *self.drop_followers(follower))]
+        waiting, lost, found = set(self._rows), [], [*reversed(self.followers(domain))]
+        while found:
+            if (follower := found.pop()) in waiting:
+                lost.append(follower)
+                found += reversed(self.followers(follower))
+        gone = set(lost)
+        self._rows = [one for one in self._rows if one not in gone]
+        return lost
 
     def lasted(self, domain: str, seconds: float) -> None:
         """Learn from a row that ended how good the expectations are."""
@@ -146,7 +156,7 @@ class Forecast:
 
 
 def forecast(waiting: RowQueue, free_at: Sequence[float]) -> Forecast:
-    """Play the night through on a copy.
+    """Play the night through, in about the time that sorting its rows takes.
 
     Args:
         waiting: the rows that nobody has taken yet.
@@ -155,15 +165,22 @@ def forecast(waiting: RowQueue, free_at: Sequence[float]) -> Forecast:
     >>> forecast(RowQueue({"a": 1, "b": 1, "c": 2}), [0.0, 0.0]).seconds
     2.0
     """
-    waiting = waiting.copy()
+    rows = waiting.domains
+    place = {domain: position for position, domain in enumerate(rows)}
+    ready = [place[domain] for domain in waiting.ready]  # in order, so a heap
     events: list[tuple[float, str]] = [(at, "") for at in free_at]  # when a worker is free, and of which row
     heapq.heapify(events)
-    idle, now = 0, 0.0
+    idle, now, taken = 0, 0.0, set()
     while events:
         now, ended = heapq.heappop(events)
-        waiting.release(ended)
+        for follower in waiting.followers(ended):
+            if follower in place:
+                heapq.heappush(ready, place[follower])
         idle += 1
-        while idle and (domain := waiting.take(now)) is not None:
-            heapq.heappush(events, (now + waiting.seconds(domain), domain))
-            idle -= 1
-    return Forecast(seconds=now, left=waiting.domains)
+        while idle and ready:
+            domain = rows[heapq.heappop(ready)]
+            if waiting.in_time([domain], now):  # what comes too late now does so later
+                heapq.heappush(events, (now + waiting.seconds(domain), domain))
+                taken.add(domain)
+                idle -= 1
+    return Forecast(seconds=now, left=tuple(domain for domain in rows if domain not in taken))

@@ -152,4 +152,4 @@ def own_score(retrieved: Retrieved) -> ScoreEntry | None:
 
 def score_entry(score: Score) -> ScoreEntry:
     """A score as records hold it."""
-    return ScoreEntry.model_validate(asdict(score))
+    return ScoreEntry(**asdict(score))

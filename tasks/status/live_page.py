@@ -1,6 +1,6 @@
 """A page that shows the running night by itself: a file that loads what is new, so that no server is needed.
 
-It lies in reports/live, with the latest picture of each row of this night beside it. Browsers let a page that was
+It lies in reports/live, with the latest picture of each row that it shows beside it. Browsers let a page that was
 opened as a file load scripts and pictures, so what is new is a script; see `templates/live.html`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 from nada.atomic import replacing
@@ -20,6 +20,7 @@ from tasks.status.status_file import Status
 PAGE = Path(__file__).with_name("templates") / "live.html"
 PAGE_NAME, NEWS_NAME = "index.html", "night.js"
 ENDING = ".jpg"
+MOST = 200  # rows shown of those that are done, and of those that failed: more would keep a browser busy for good
 
 
 def page_path() -> Path:
@@ -61,13 +62,31 @@ def show(domain: str, jpeg: bytes) -> bool:
     return False
 
 
+def forget_earlier(done: dict[str, str]) -> None:
+    """Remove the picture of a row for which there is no place any more, as another one is done."""
+    for domain in islice(reversed(done), MOST, MOST + 1):
+        with suppress(OSError):
+            picture_path(domain).unlink(missing_ok=True)
+
+
 def tell(status: Status) -> None:
-    """The night's status as the page reads it.
+    """The night's status as the page reads it: of what is done and what failed the latest, and how many there are.
 
     Raises:
         OutputError: it cannot be written.
     """
     report = os.path.relpath(status.report, HERE.live.resolve()) if status.report else None
-    content = json.dumps({**asdict(status), "report_href": report}, ensure_ascii=True)
+    news = {
+        **status.plain(),
+        **{name: _latest(getattr(status, name)) for name in ("done", "verdicts", "failed")},
+        "waiting": status.waiting[:MOST],
+        "left": status.left[:MOST],
+        "numbers": {name: len(getattr(status, name)) for name in ("done", "failed", "waiting")},
+        "report_href": report,
+    }
     with replacing(HERE.live / NEWS_NAME) as partial:
-        partial.write_text(f"show({content});\n", encoding="utf-8")
+        partial.write_text(f"show({json.dumps(news, ensure_ascii=True)});\n", encoding="utf-8")
+
+
+def _latest(of: dict[str, str]) -> dict[str, str]:
+    return dict([*islice(reversed(of.items()), MOST)][::-1])

@@ -15,6 +15,7 @@ from nada.hashing import open_regular
 from nada.paths import read_bytes
 
 MOST_BYTES = 256 << 20  # a library of a hundred thousand rows has smaller files
+USUAL_BYTES = 32 << 10  # of a record, hardly ever more
 MOST_CSV_BYTES = 64 << 20  # a row is a hundred
 LATE_QUOTE = re.compile(r'[^\S ]\s*"')  # after a tab or the like: CSV's quotes are the first of a cell
 
@@ -27,7 +28,9 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> Any:
         ValueError: it is larger, or no JSON.
     """
     with open_regular(path) as file:
-        content = file.read(most_bytes + 1)
+        content = file.read(first := min(USUAL_BYTES, most_bytes + 1))  # more at once is a large buffer a small file
+        if len(content) == first:
+            content += file.read(most_bytes + 1 - first)
     if len(content) > most_bytes:
         raise ValueError(f"more than {most_bytes} bytes")
     return parse_json(content.decode("utf-8"))

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from nada.atomic import replacing
 from nada.config import Section
@@ -52,25 +54,29 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class FileEntry(Entry):
-    """A file as it was written."""
+Shared = Annotated[str, AfterValidator(sys.intern)]
+"""A text that thousands of rows have in common: it is in memory once."""
+
+
+@checked_dataclass(frozen=True, slots=True, config=ConfigDict(populate_by_name=True, serialize_by_alias=True))
+class FileEntry:
+    """A file as it was written. A row has a dozen, so that they are no models, which take three times the memory."""
 
     sha256: str
-    num_bytes: int = Field(alias="bytes", ge=0)
-
-    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
+    num_bytes: Annotated[int, Field(alias="bytes", ge=0)]
 
 
-class ScoreEntry(Entry):
+@checked_dataclass(frozen=True, slots=True)
+class ScoreEntry:
     """One figure and what it is measured against; see `nada.judge.scores.Score`."""
 
     value: float
     low: float
     high: float
-    reference: str
+    reference: Shared
     num_images: int
-    network: str
-    resizing: str
+    network: Shared
+    resizing: Shared
 
 
 class Making(Entry):
@@ -87,7 +93,7 @@ class Making(Entry):
     seed: int
     storage: Storage
     resolution: int
-    guides: list[str]
+    guides: list[Shared]
     group: dict[str, str]
     """Of the rows that began in one pass, this one among them, in their order: domain -> key of making."""
     on_key: str | None = None
@@ -95,22 +101,22 @@ class Making(Entry):
     trained_steps: int
     most_steps: int
     kept_step: int
-    bases: list[str]
+    bases: list[Shared]
     """sha256 of the base models that its files rebuild from."""
     part: dict[str, Any]
     """Of the method; see `method_part`."""
-    seconds: dict[str, float]
+    seconds: dict[Shared, float]
     """By phase: `load`, `make`, and `prepare` where the method has something to prepare."""
     device: str
     processor: str
     threads: int
     micro_batch: int
     gpu_bytes: int | None
-    provenance: dict[str, str]
+    provenance: dict[Shared, Shared]
     """Names -> hashes and versions."""
     finished: str
     """ISO 8601."""
-    files: dict[str, FileEntry] = Field(default_factory=dict)
+    files: dict[Shared, FileEntry] = Field(default_factory=dict)
 
     @property
     def weights(self) -> dict[str, FileEntry]:
@@ -168,19 +174,19 @@ class Evaluation(Entry):
     """Of evaluating."""
     making_key: str
     judge: str
-    absent: dict[str, str]
+    absent: dict[Shared, Shared]
     """Network -> why it did not judge."""
     left_out: str = ""
     """What was with the reference pictures and not read, in words; so the figures are not measured on it."""
-    scores: dict[str, ScoreEntry]
+    scores: dict[Shared, ScoreEntry]
     num_rendered: int
     """Pictures that were rendered for it; the others were known."""
     sheet_px: int | None = None
     """Of a picture on the sheet, a side; None where earlier versions drew them as large as they are."""
-    seconds: dict[str, float]
+    seconds: dict[Shared, float]
     device: str
     finished: str
-    files: dict[str, FileEntry] = Field(default_factory=dict)
+    files: dict[Shared, FileEntry] = Field(default_factory=dict)
 
 
 class Retrieval(Entry):
@@ -192,7 +198,7 @@ class Retrieval(Entry):
     """Of the evaluation and the prompts."""
     score: ScoreEntry | None
     """None for a row without a prompt of its own, which pictures alone lead."""
-    nearest: dict[str, int]
+    nearest: dict[Shared, int]
     """Prompt -> pictures nearest to it, where there are any."""
 
 

@@ -22,7 +22,7 @@ from tasks.config.project import HERE
 from tasks.tracking.address import SQLITE, is_own, sqlite_path
 from tasks.tracking.entities import Point, flat
 from tasks.tracking.refusals import deleted_experiment, refusal
-from tasks.tracking.sqlite import check_database, make_database, move_artifacts, move_half_made
+from tasks.tracking.sqlite import check_database, index_tags, make_database, move_artifacts, move_half_made
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -96,6 +96,7 @@ def prepare_store(uri: str) -> tuple[str, ...]:
         if not path.is_file():
             make_database(path, _create_database)
         if is_own():
+            index_tags(path)
             move_artifacts(path, artifact_location())
     return tuple(notes)
 

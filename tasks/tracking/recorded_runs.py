@@ -54,6 +54,11 @@ def forget(folder: Path, store: str, row: str) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    try:
+        if f"{store} {row}".encode() not in (folder / NAME).read_bytes():
+            return  # as of every new row: whatever else is there need not be taken apart
+    except OSError:
+        return
     known = known_rows(folder, store)
     if row in known:
         with replacing(folder / NAME) as partial:

@@ -96,6 +96,16 @@ def move_half_made(path: Path) -> Path | None:
     return aside
 
 
+def index_tags(path: Path) -> None:
+    """Let runs be found by a tag without reading those of all others, as MLflow's own tables make it do.
+
+    Raises:
+        sqlite3.Error: it cannot be written.
+    """
+    with closing(sqlite3.connect(path, timeout=LOCKED_SECONDS)) as database, database:
+        database.execute("CREATE INDEX IF NOT EXISTS nada_tags ON tags (key, value)")
+
+
 def move_artifacts(path: Path, location: str) -> None:
     """Let a store that came with a copied or moved project keep its artifacts here, where those that it has came too.
 

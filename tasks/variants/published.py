@@ -52,9 +52,8 @@ def publish_domains(
         OutputError: a folder cannot be written.
     """
     changed = {}
-    for domain, rows in plan.families.items():
-        if domains is not None and domain not in domains:
-            continue
+    for domain in plan.families if domains is None else [name for name in domains if name in plan.families]:
+        rows = plan.families[domain]
         found = finished(rows) if records is None else among(records, rows)
         if (choice := unpublished(domain, found, plan.picks.get(domain), len(rows))) is not None:
             copy_row(choice.name, domain)

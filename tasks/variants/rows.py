@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,12 +96,8 @@ def expanded(names: Sequence[str], rows: Iterable[str]) -> list[str]:
     >>> expanded(["sketch"], ["sketch_style-0", "sketch_style-1", "robot"])
     ['sketch_style-0', 'sketch_style-1']
     """
-    rows = list(rows)
-    return list(dict.fromkeys(found for name in names for found in _named_so(name, rows)))
-
-
-def _named_so(name: str, rows: Sequence[str]) -> Iterator[str]:
-    if name in rows:
-        yield name
-    else:
-        yield from (row for row in rows if domain_of(row) == name)
+    known: dict[str, list[str]] = {}
+    for row in rows:
+        known.setdefault(domain_of(row), []).append(row)
+    known |= {row: [row] for of in known.values() for row in of}
+    return list(dict.fromkeys(found for name in names for found in known.get(name, ())))

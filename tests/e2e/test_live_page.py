@@ -20,6 +20,7 @@ from tests.records import make_record
 __all__ = ["browser"]
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+SCORES = {"retrieval_accuracy": 0.75, "structure_ratio": 0.75, "directional_similarity": 0.5}
 WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 800}
 
 
@@ -72,8 +73,8 @@ def test_the_page_shows_what_runs_and_follows_it_by_itself(
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
     status_writer.progress(making("robot", 30, "blue"))
-    scores = {"retrieval_accuracy": 0.75, "structure_ratio": 0.75, "directional_similarity": 0.5}
-    status_writer.finished(make_record("sketch", scores=scores, nearest={"a pencil sketch": 16}))
+
+    status_writer.finished(make_record("sketch", scores=SCORES, nearest={"a pencil sketch": 16}))
     done = page.locator("#done [data-domain=sketch]")
     expect(done).to_contain_text("unproven")  # without being loaded anew
     expect(done).to_contain_text("75% find their prompt")
@@ -109,6 +110,22 @@ def test_the_page_tells_of_a_pause_of_added_rows_and_of_those_that_are_not_tried
     expect(page.locator("#counts")).to_contain_text("1 not tried")
     status_writer.paused(False)
     expect(page.locator("#paused")).to_have_text("")
+    assert complaints == []
+    page.close()
+
+
+def test_of_very_many_rows_the_page_shows_the_latest_and_says_how_many_there_are(
+    browser: Browser, status_writer: StatusWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.status.live_page.MOST", 2)
+    for name in ("one", "two", "three"):
+        status_writer.finished(make_record(name, scores=SCORES))
+    page, complaints = opened(browser, WIDE, "light")
+    expect(page.locator("#done h3")).to_have_text(["two", "three"])
+    expect(page.locator("h2", has_text="Finished")).to_have_text("Finished: the latest 2 of 3")
+    expect(page.locator("#counts")).to_contain_text("3 trained")
+    status_writer.finished(make_record("four", scores=SCORES))
+    expect(page.locator("#done h3")).to_have_text(["three", "four"])
     assert complaints == []
     page.close()
 

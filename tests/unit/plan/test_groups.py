@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.tables import plan_summary
+from nada.methods.base import Assignment
 from tasks.config.project import HERE
 from tasks.plan.estimate import earlier_samples
 from tasks.plan.groups import foreseen, may_ride_along, together
@@ -15,6 +16,8 @@ from tasks.plan.planning import make_plan
 from tasks.plan.queue import RowQueue
 from tasks.store.record import EVALUATION_NAME, MAKING_NAME, write_entry
 from tests.methods.project import OTHER, change, shift_project, write_prompts
+from tests.methods.shift.config import ShiftConfig
+from tests.methods.shift.method import Shift
 from tests.records import KEY, make_record
 
 __all__ = ["shift_project"]
@@ -135,3 +138,17 @@ def test_rows_of_one_pass_share_its_seconds() -> None:
         write_entry(HERE.adapted / "sketch" / name, entry)
     (sample,) = earlier_samples()
     assert sample.seconds_per_step == 30.0 / 2 / 3
+
+
+def test_a_method_says_once_of_each_row_with_whom_it_rides(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_prompts(*(f"row-{index},portrait,robot {index},shift,,,,{index}" for index in range(6)))
+    asked: list[str] = []
+    group = Shift.group
+
+    def noted(self: Shift, assignment: Assignment[ShiftConfig]) -> str:
+        asked.append(assignment.row)
+        return group(self, assignment)
+
+    monkeypatch.setattr(Shift, "group", noted)
+    assert sorted(passes()) == [[f"row-{index}"] for index in range(6)]
+    assert sorted(asked) == [f"row-{index}" for index in range(6)]

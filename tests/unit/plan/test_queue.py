@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -184,3 +186,21 @@ def test_rows_that_join_and_rows_that_made_way_take_their_places() -> None:
     assert (waiting.take(0.0), waiting.take(0.0)) == ("b", "a")
     waiting.put_back("a")
     assert waiting.ready == ("a", "c")
+
+
+def test_the_forecast_looks_at_every_row_once_however_many_are_too_long_or_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    in_time = RowQueue.in_time
+
+    def noted(self: RowQueue, domains: Collection[str], now: float) -> bool:
+        asked.extend(domains)
+        return in_time(self, domains, now)
+
+    monkeypatch.setattr(RowQueue, "in_time", noted)
+    seconds = {f"row-{index}": 1.0 + index % 50 for index in range(1000)}
+    after = {f"row-{index}": f"row-{index - 500}" for index in range(500, 1000)}
+    night = forecast(RowQueue(seconds, after=after, deadline=100.0), [0.0, 0.0])
+    assert len(night.left) > 900
+    assert len(asked) == len(set(asked))

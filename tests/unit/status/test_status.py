@@ -12,7 +12,8 @@ import pytest
 
 from tasks.config.project import HERE
 from tasks.plan.queue import RowQueue
-from tasks.status.status_file import last_night_is_closed, left_by_the_last_night, load_status
+from tasks.status import live_page
+from tasks.status.status_file import Status, last_night_is_closed, left_by_the_last_night, load_status
 from tasks.status.writer import StatusWriter
 from tasks.store.locks import only_night
 from tasks.store.record import Record
@@ -163,3 +164,38 @@ def test_a_disk_that_cannot_be_written_costs_the_status_alone(status_writer: Sta
     HERE.status.mkdir()
     status_writer.finished(record("runs"))
     assert status_writer.status.running == []
+
+
+def test_a_status_that_takes_long_to_write_is_written_less_often(
+    status_writer: StatusWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("tasks.status.writer.WRITE_SECONDS", 1.0)
+    monkeypatch.setattr("tasks.status.writer.time.monotonic", lambda: now)
+    written: list[float] = []
+
+    def slowly(_: Status) -> None:
+        nonlocal now
+        now += 0.5
+        written.append(now)
+
+    monkeypatch.setattr("tasks.status.writer.save_status", slowly)
+    status_writer.paused(True)  # told at once
+    for _ in range(240):
+        now += 0.25
+        status_writer.progress(Progress(domain="runs", step=60, total=200, loss=0.4, phase="make"))
+    assert len(written) == 7  # at once, and six times in a minute: each takes half a second, ten times what is light
+
+
+def test_the_live_page_is_told_of_the_latest_rows_and_of_how_many_there_are(
+    status_writer: StatusWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.status.live_page.MOST", 3)
+    for index in range(5):
+        live_page.show(f"row-{index}", b"a picture")
+        status_writer.finished(record(f"row-{index}"))
+    news = json.loads((HERE.live / "night.js").read_text().removeprefix("show(").removesuffix(");\n"))
+    assert list(news["done"]) == list(news["verdicts"]) == ["row-2", "row-3", "row-4"]
+    assert news["numbers"] == {"done": 6, "failed": 1, "waiting": 2}
+    assert [live_page.picture_path(f"row-{index}").exists() for index in range(5)] == [False] * 2 + [True] * 3
+    assert len(load_status().done) == 6  # type: ignore[union-attr]

@@ -19,7 +19,7 @@ from tasks.report.files import latest_night
 from tasks.status.status_file import last_night_is_closed, left_by_the_last_night
 from tasks.store.attempts import load_attempts
 from tasks.store.old_record import read_old
-from tasks.store.plain_data import read_json
+from tasks.store.plain_data import USUAL_BYTES, read_json
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +103,12 @@ def test_a_status_that_is_none_is_named() -> None:
     HERE.status.write_text("[" * 5_000_000)
     with pytest.raises(NadaError, match=r"^weights/\.night\.json: not the status of a night \("):
         load_status()
+
+
+@pytest.mark.parametrize("size", [10, USUAL_BYTES - 1, USUAL_BYTES, USUAL_BYTES + 1, 3 * USUAL_BYTES])
+def test_a_file_of_any_length_is_read_whole_or_refused(size: int) -> None:
+    path = Path("some.json")
+    path.write_text(f'"{"x" * (size - 2)}"')
+    assert len(read_json(path, size)) == size - 2
+    with pytest.raises(ValueError, match=f"more than {size - 1} bytes"):
+        read_json(path, size - 1)

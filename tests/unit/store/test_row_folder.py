@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import os
 import subprocess
 import sys
@@ -218,3 +219,13 @@ def test_what_stands_in_a_rows_place_and_is_no_folder_is_replaced(project: Path)
         assert state_of("sketch", KEYS) == "made"
         row_folder.prune(set())
     assert (project / "elsewhere").is_dir()
+
+
+def test_what_rows_have_in_common_is_in_memory_once() -> None:
+    publish_whole()
+    one, other = (row_folder.read_record("sketch") for _ in range(2))
+    for first, second in zip(one.scores.values(), other.scores.values(), strict=True):
+        assert first is not second
+        assert first.network is second.network
+        assert not hasattr(first, "__dict__")
+    assert all(map(operator.is_, one.scores, other.scores))

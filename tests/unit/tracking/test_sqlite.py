@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from tasks.tracking.sqlite import check_database, make_database, move_artifacts, move_half_made
+from tasks.tracking.sqlite import check_database, index_tags, make_database, move_artifacts, move_half_made
 
 
 @pytest.fixture
@@ -133,3 +133,12 @@ def test_only_while_it_is_made_a_database_does_not_wait_for_the_disk(tmp_path: P
     found: list[list[int]] = []
     make_database(tmp_path / "some.db", lambda partial: found.append(waits(partial)))
     assert (found, waits(tmp_path / "some.db")) == ([[0]], [2])
+
+
+def test_runs_are_found_by_a_tag_without_reading_all_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    run(path, "create table tags (key text, value text, run_uuid text, primary key (key, run_uuid))")
+    for _ in range(2):  # every night asks for it
+        index_tags(path)
+    plan = run(path, "explain query plan select run_uuid from tags where key = 'nada.key' and value = 'x'")
+    assert "USING INDEX nada_tags (key=? AND value=?)" in str(plan)
