@@ -25,8 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from baseline import in_process
+from ruamel.yaml import YAML
 
 from tasks.bench.case import Case
 from tasks.plan.devices import cores
@@ -97,10 +97,10 @@ def plain_rows(count: int, steps: int) -> None:
 
 def write_project(folder: Path, rows: int, steps: int, changes: dict[str, Any]) -> None:
     """The bundled world in a project of its own."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
     params["night"] |= {"prompts": "prompts.csv", "recipe": "timed"}
     params["recipes"] = {"timed": {"stop": "fixed", "iterations": steps, **changes}}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "params.yaml").write_text(json.dumps(params))
     (folder / "examples").symlink_to(ROOT / "examples")
     with (folder / "prompts.csv").open("w", newline="") as file:
         writer = csv.writer(file)

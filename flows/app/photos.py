@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -76,6 +77,7 @@ class Photos:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.folder = Path(tempfile.mkdtemp(prefix="nada-app-"))
+        self._forget = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.jobs: dict[str, PhotoJob] = {}
 
     def start(self, content: bytes, config: InversionConfig) -> str:
@@ -115,7 +117,7 @@ class Photos:
         """Stop, and forget what was uploaded."""
         for job in self.jobs.values():
             job.is_stopped = True
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._forget()
 
     def _run(self, job: PhotoJob) -> None:
         try:

@@ -135,7 +135,7 @@ def test_opening_one_imports_no_compiler(saved: Path) -> None:
     """Whoever draws some pictures would wait a second for it."""
     code = (
         "import sys; from pathlib import Path; from nada.checkpoints.canonical import load_generator; "
-        f"load_generator(Path({str(saved)!r})); print({'torch._dynamo', 'sympy'} & set(sys.modules))"
+        f"load_generator(Path({str(saved)!r})); print({{'torch._dynamo', 'sympy'}} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

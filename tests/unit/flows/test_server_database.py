@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,12 @@ def make_tables(path: Path, runs: int = 0) -> None:
         database.executemany("INSERT INTO flow_run VALUES (?)", [(index,) for index in range(runs)])
 
 
+def project_at(home: Path) -> AbstractContextManager[object]:
+    """Prefect's settings of a project, whatever those of the test session are."""
+    url = f"sqlite+aiosqlite:///{home / 'prefect.db'}"
+    return temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_DATABASE_CONNECTION_URL: url})
+
+
 def tables(path: Path) -> list[tuple[str, int]]:
     with closing(sqlite3.connect(path)) as database:
         revisions = database.execute("SELECT version_num, (SELECT count(*) FROM flow_run) FROM alembic_version")
@@ -35,11 +41,11 @@ def tables(path: Path) -> list[tuple[str, int]]:
 
 
 def test_the_second_project_begins_with_the_tables_of_the_first(tmp_path: Path) -> None:
-    with temporary_settings({PREFECT_HOME: tmp_path / "first"}):
+    with project_at(tmp_path / "first"):
         assert begin_database()
         make_tables(tmp_path / "first" / "prefect.db")
         keep_database()
-    with temporary_settings({PREFECT_HOME: tmp_path / "second"}):
+    with project_at(tmp_path / "second"):
         assert not begin_database()
         assert tables(tmp_path / "second" / "prefect.db") == [("abc", 0)]
         with closing(sqlite3.connect(tmp_path / "second" / "prefect.db")) as database, database:
@@ -54,7 +60,7 @@ def test_a_copy_that_is_not_whole_and_empty_is_left_alone(tmp_path: Path, damage
     make_tables(kept, runs=damage == "holds a run")
     content = {"cut": kept.read_bytes()[:5000], "no database": b"text"}.get(damage, kept.read_bytes())
     kept.write_bytes(content)
-    with temporary_settings({PREFECT_HOME: tmp_path / "home"}):
+    with project_at(tmp_path / "home"):
         assert begin_database()
     assert not (tmp_path / "home" / "prefect.db").exists()
 
