@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tempfile
 from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -22,15 +23,18 @@ from nada.errors import OutputError
 
 def begin_database() -> bool:
     """Copy an empty database to where the server will look for one, if none is there; whether one will be missed."""
-    path, empty = own_database(), empty_database()
+    path = own_database()
     if path is None or path.exists():
         return False
-    if not is_whole(empty):
-        return True
-    with suppress(OSError, OutputError):
+    if any(path.with_name(path.name + ending).exists() for ending in ("-wal", "-shm", "-journal")):
+        return True  # of a database that went: SQLite would take it for the copy's own
+    with suppress(OSError, RuntimeError):  # no home, no copy
+        if not is_whole(empty_database()):
+            return True
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # as Prefect makes it
-        with replacing(path) as partial:
-            shutil.copyfile(empty, partial)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            copy = shutil.copyfile(empty_database(), Path(folder) / path.name)
+            os.link(copy, path)  # unlike a rename it leaves alone what another server has made meanwhile
         return False
     return True
 
@@ -44,8 +48,12 @@ def keep_database() -> None:
         with replacing(empty_database()) as partial, closing(sqlite3.connect(partial)) as copy:
             with closing(sqlite3.connect(path)) as made:
                 made.backup(copy)
+            if copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'configuration'").fetchone():
+                copy.execute("DELETE FROM configuration")  # such as a key, which every project has to itself
+                copy.commit()
             copy.execute("PRAGMA journal_mode = DELETE")  # all of it in one file
-    except (OSError, OutputError, sqlite3.Error):
+        empty_database().chmod(0o600)
+    except (OSError, RuntimeError, OutputError, sqlite3.Error):
         return  # the next project makes its own
 
 

@@ -23,6 +23,7 @@ from tasks.workers.news import Progress
 
 WRITE_SECONDS = 1.0
 LIGHT_SECONDS = 0.05  # that one takes; where it takes longer, as with a hundred thousand rows, it comes as much later
+MOST_SECONDS = 30.0  # however slow a disk was once
 
 
 class StatusWriter:
@@ -162,7 +163,7 @@ class StatusWriter:
             save_status(status)
             live_page.tell(status)
         written = time.monotonic()
-        self._next = written + WRITE_SECONDS * max(1.0, (written - began) / LIGHT_SECONDS)
+        self._next = written + min(MOST_SECONDS, WRITE_SECONDS * max(1.0, (written - began) / LIGHT_SECONDS))
 
 
 def _iso(moment: datetime) -> str:

@@ -140,7 +140,7 @@ class LightWeights(Parametrisation):
     def __init__(self, generator: LightGenerator, config: AdaptConfig) -> None:
         self.kind: Kind = "multiplier" if config.parameters == "modulation" else "offset"
         self.sparsity = config.sparsity
-        self.sparse_from = math.floor(config.sparse_from * config.iterations)
+        self.sparse_from = max(1, math.floor(config.sparse_from * config.iterations))
         self.given_up: list[Tensor] = []
         """Of each weight, where it stays neutral from now on."""
         convs = [] if config.train == "rgb" else [layer.name for layer in eligible_layers(config.selection, generator)]

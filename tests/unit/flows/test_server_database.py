@@ -71,3 +71,20 @@ def test_a_database_that_the_settings_name_is_not_ours(tmp_path: Path) -> None:
         assert own_database() is None and not begin_database()
         keep_database()
     assert not empty_database().exists()
+
+
+def test_a_copy_brings_no_key_and_meets_no_log_of_another_database(tmp_path: Path) -> None:
+    with project_at(tmp_path / "first"):
+        make_tables(tmp_path / "first" / "prefect.db")
+        with closing(sqlite3.connect(tmp_path / "first" / "prefect.db")) as database, database:
+            database.execute("CREATE TABLE configuration (value)")
+            database.execute("INSERT INTO configuration VALUES ('key')")
+        keep_database()
+    assert empty_database().stat().st_mode & 0o077 == 0
+    with closing(sqlite3.connect(empty_database())) as database:
+        assert database.execute("SELECT count(*) FROM configuration").fetchone() == (0,)
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "prefect.db-wal").touch()
+    with project_at(tmp_path / "second"):
+        assert begin_database()
+    assert not (tmp_path / "second" / "prefect.db").exists()

@@ -137,6 +137,11 @@ def test_numbers_that_are_given_up_on_the_way_stay_neutral_while_the_others_make
     assert all(torch.equal(kept[name] != 0, largest[name] != 0) for name in kept)
 
 
+def test_nothing_is_given_up_before_a_first_step_has_told_what_moves(tiny_guide: Guide) -> None:
+    light = trained(tiny_guide, config("style-offset", sparsity=0.8, sparse_from=0.05, iterations=2))
+    assert torch.cat(list(light.moves.offset.values())).count_nonzero() > 0
+
+
 @pytest.mark.parametrize(
     "options",
     [
