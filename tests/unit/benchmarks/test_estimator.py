@@ -31,7 +31,7 @@ def test_a_part_of_a_section_keeps_its_other_keys(estimator: ModuleType) -> None
 
 def test_finished_runs_come_back_from_the_file_and_into_one_table(estimator: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
-    assert estimator.read(path) == []
+    assert estimator.RUNS.read(path) == []
     runs = [
         estimator.Run("neon", "exact", 0, 60, 0.3, 0.25, 0.8, 0.9, 20.0),
         estimator.Run("red", "exact", 0, 60, 0.5, 0.25, 0.6, 0.7, 40.0),
@@ -39,9 +39,9 @@ def test_finished_runs_come_back_from_the_file_and_into_one_table(estimator: Mod
         estimator.Run("neon", "bank 64", 1, 60, 0.25, 0.5, 0.75, 1.0, 25.0),
     ]
     for run in runs:
-        estimator.append(path, run)
-    assert estimator.read(path) == runs
-    assert list(estimator.table(runs)) == [
+        estimator.option_runs.append(path, run)
+    assert estimator.RUNS.read(path) == runs
+    assert list(estimator.RUNS.table(runs)) == [
         "| option | runs | left | paired | edges | variety | seconds |",
         "|---|---:|---:|---:|---:|---:|---:|",
         "| exact | 3 | 0.450 ±0.071 | 0.300 ±0.071 | 0.700 ±0.000 | 0.800 ±0.000 | 30.000 ±0.000 |",
