@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from tasks.live.saved import saved_rows
 from tasks.plan.plan import Plan
@@ -13,7 +15,14 @@ from tasks.plan.queue import RowQueue
 ROUNDING = 1 + 1e-9  # equal rows divide evenly, whatever the order in which their seconds are added up
 
 
-def together(plan: Plan, domain: str, waiting: RowQueue, now: float, idle: int = 1) -> list[PlannedRow]:
+def together(
+    plan: Plan,
+    domain: str,
+    waiting: RowQueue,
+    now: float,
+    idle: int = 1,
+    saved: Mapping[tuple[str, str], Path] | None = None,
+) -> list[PlannedRow]:
     """A row that was taken, and those that wait and may ride along; they are taken too.
 
     Rows ride together where their method says so and allows as many, where they start from the same source, and for
@@ -26,6 +35,7 @@ def together(plan: Plan, domain: str, waiting: RowQueue, now: float, idle: int =
         waiting: the others.
         now: seconds since the night began.
         idle: workers that have nothing to do, the one that takes this row among them.
+        saved: what `saved_rows` said, for whoever asks for many passes; read now by default.
     """
     first = plan.by_domain[domain]
     rows, most = [first], 1 if first.checkpoint_of else first.method_object.num_together(first.config)
@@ -33,7 +43,8 @@ def together(plan: Plan, domain: str, waiting: RowQueue, now: float, idle: int =
     share = math.inf
     if idle > 1 and not first.prepared:  # what rows share that is prepared, one worker prepares
         share = ROUNDING * sum(map(waiting.seconds, [domain, *ready])) / idle
-    saved = saved_rows() if ready else {}
+    if saved is None:
+        saved = saved_rows() if ready else {}
     state = saved.get((domain, first.keys.making))
     for name in ready:
         if len(rows) == most:
@@ -55,9 +66,10 @@ def foreseen(plan: Plan) -> list[list[str]]:
     if all(planned.method_object.num_together(planned.config) == 1 for planned in plan.to_train):
         return []
     waiting, idle, passes = plan.waiting(datetime.now().astimezone()), len(plan.workers), []
+    saved = saved_rows()
     while (domain := waiting.take(0.0)) is not None:
         if plan.by_domain[domain].state == "train":
-            passes.append([planned.domain for planned in together(plan, domain, waiting, 0.0, idle)])
+            passes.append([planned.domain for planned in together(plan, domain, waiting, 0.0, idle, saved)])
         idle = max(1, idle - 1)
     return [domains for domains in passes if len(domains) > 1]
 
