@@ -1,11 +1,13 @@
 """A whole night by the real command, beside a plain loop in a process a domain: domains an hour, all told.
 
-    python benchmarks/whole_night.py                     # 20 rows of the bundled world, 300 steps each: half an hour
+    python benchmarks/whole_night.py                     # 20 rows of the bundled world, 300 steps each: an hour
     python benchmarks/whole_night.py --rows 8 --steps 100 --plain-rows 4 --cases full light
+    python benchmarks/whole_night.py --steps 2 --plain-rows 2 --cases full     # what a night costs beside its steps
 
 The night plans, starts Prefect and its workers, trains, judges 400 pictures a row, writes the report and records. The
 plain loop is that of `baseline.py`: each domain in a process of its own, as many at once as there are workers, no
-judging and nothing kept. It runs for fewer domains, since all are alike. Ratios are of this run.
+judging and nothing kept. It runs for fewer domains, since all are alike; once with all layers, and where layers are
+chosen once with them. Ratios are of this run.
 """
 
 from __future__ import annotations
@@ -33,7 +35,13 @@ from tasks.plan.devices import cores
 
 ROOT = Path(__file__).parents[1]
 LIGHT = {"parameters": "modulation", "learning_rate": 0.06}
-CASES: dict[str, dict[str, Any]] = {"full": {}, "light": LIGHT, "light, together": {**LIGHT, "together": 8}}
+CASES: dict[str, dict[str, Any]] = {
+    "full": {},
+    "light": LIGHT,
+    "light, together": {**LIGHT, "together": 8},
+    "chosen layers": {"selection": {"k": "auto"}},
+    "chosen every 10 steps": {"selection": {"k": "auto", "every": 10}},
+}
 TARGETS = (
     "pencil sketch", "neon lights", "sepia portrait", "red portrait", "black and white portrait", "ink drawing",
     "negative", "pixel art", "robot", "blue portrait", "green portrait", "watercolor painting", "oil painting",
@@ -63,14 +71,16 @@ def main() -> None:
     args = parser.parse_args()
     print("| | domains | clock, s | processor, s | domains/h | times | by the processor, times |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    plain = measured(partial(plain_rows, args.plain_rows, args.steps))
-    by_clock, by_processor = plain.per_hour(args.plain_rows)
-    print(line("plain loop", args.plain_rows, plain, by_clock, by_processor), flush=True)
+    plain: dict[str, tuple[float, float]] = {}
     for name in args.cases:
+        if (like := "adapt, k auto" if "selection" in CASES[name] else "adapt, full") not in plain:
+            cost = measured(partial(plain_rows, args.plain_rows, args.steps, like))
+            plain[like] = cost.per_hour(args.plain_rows)
+            print(line(f"plain loop, `{like}`", args.plain_rows, cost, *plain[like]), flush=True)
         with tempfile.TemporaryDirectory() as folder:
             write_project(Path(folder), args.rows, args.steps, CASES[name])
             cost = measured(partial(night, Path(folder)))
-        print(line(name, args.rows, cost, by_clock, by_processor), flush=True)
+        print(line(name, args.rows, cost, *plain[like]), flush=True)
 
 
 def line(name: str, domains: int, cost: Cost, by_clock: float, by_processor: float) -> str:
@@ -88,9 +98,9 @@ def measured(run: Callable[[], None]) -> Cost:
     return Cost(time.monotonic() - begun, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def plain_rows(count: int, steps: int) -> None:
-    """Domains in the plain loop, as many at once as there are cores."""
-    case = Case(name="adapt, full", params=str(ROOT / "params.yaml"), steps=steps - 1)  # and one to warm up
+def plain_rows(count: int, steps: int, like: str) -> None:
+    """Domains in the plain loop, as many at once as there are cores; `like` one of `nada bench`'s cases."""
+    case = Case(name=like, params=str(ROOT / "params.yaml"), steps=steps - 1)  # and one to warm up
     with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(lambda _: in_process(case), range(count)))
 

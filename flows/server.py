@@ -42,7 +42,6 @@ from prefect.settings import (
 )
 from prefect.states import Crashed
 
-from flows.server_database import begin_database, keep_database
 from nada.errors import NadaError, one_line
 from tasks.status.prefect_errors import PREFECT_ERRORS
 from tasks.tracking.address import without_secrets
@@ -98,7 +97,6 @@ class EmbeddedServer:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as this object)
         self._ending = threading.Event()
         self._given_up = threading.Event()
-        self._makes_tables = begin_database()
         self._process = self._start()
         threading.Thread(target=self._keep, daemon=True).start()
         atexit.register(self.stop)  # after Prefect has sent the last events, which it does earlier at exit
@@ -135,8 +133,6 @@ class EmbeddedServer:
         deadline = time.monotonic() + limit
         while not self._given_up.is_set() and time.monotonic() < deadline:
             if answers(self.url):
-                if self._makes_tables:
-                    keep_database()
                 return
         reason = "its process ends at once" if self._given_up.is_set() else f"no answer within {limit} s"
         raise ServerError(

@@ -1,12 +1,14 @@
-"""The database of an embedded Prefect server, begun as a copy of an empty one.
+"""The database of an embedded Prefect server: whole from the moment that it is there.
 
-Prefect makes its tables by a hundred migrations: four seconds of the processor, in each new project. The first one on a
-machine pays them; an empty database is then kept in `~/.cache/nada` (`XDG_CACHE_HOME` moves that), which may be removed
-at any time.
+Prefect makes its tables by a hundred migrations, four seconds of the processor in each new project. They run in a
+folder beside the database's place, which it then takes at once: a server that is killed amid them leaves nothing half
+made. The first project on a machine pays them; an empty database is kept in `~/.cache/nada` (`XDG_CACHE_HOME` moves
+that), which may be removed at any time, and later projects begin with a copy.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -17,44 +19,61 @@ from pathlib import Path
 
 from prefect.settings import get_current_settings
 
-from nada.atomic import replacing
+from nada.atomic import process_lives, replacing
 from nada.errors import OutputError
 
 
-def begin_database() -> bool:
-    """Copy an empty database to where the server will look for one, if none is there; whether one will be missed."""
+def begin_database() -> None:
+    """Put an empty database where the server will look for one, if none is there."""
     path = own_database()
     if path is None or path.exists():
-        return False
-    if any(path.with_name(path.name + ending).exists() for ending in ("-wal", "-shm", "-journal")):
-        return True  # of a database that went: SQLite would take it for the copy's own
-    with suppress(OSError, RuntimeError):  # no home, no copy
-        if not is_whole(empty_database()):
-            return True
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # as Prefect makes it
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            copy = shutil.copyfile(empty_database(), Path(folder) / path.name)
-            os.link(copy, path)  # unlike a rename it leaves alone what another server has made meanwhile
-        return False
-    return True
-
-
-def keep_database() -> None:
-    """Keep the database of a server that has just made it, before anything is recorded there."""
-    path = own_database()
-    if path is None or not path.is_file():
         return
-    try:
-        with replacing(empty_database()) as partial, closing(sqlite3.connect(partial)) as copy:
-            with closing(sqlite3.connect(path)) as made:
-                made.backup(copy)
-            if copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'configuration'").fetchone():
-                copy.execute("DELETE FROM configuration")  # such as a key, which every project has to itself
-                copy.commit()
-            copy.execute("PRAGMA journal_mode = DELETE")  # all of it in one file
-        empty_database().chmod(0o600)
-    except (OSError, RuntimeError, OutputError, sqlite3.Error):
-        return  # the next project makes its own
+    if any(path.with_name(path.name + ending).exists() for ending in ("-wal", "-shm", "-journal")):
+        return  # of a database that went: SQLite would take it for the new one's own
+    with suppress(OSError):  # the server tries for itself, and says what is wrong
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # as Prefect makes it
+        sweep_unfinished(path.parent)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"unfinished-{os.getpid()}-") as folder:
+            fresh = Path(folder) / path.name
+            kept = empty_database()
+            if kept is not None and is_whole(kept):
+                shutil.copyfile(kept, fresh)
+            else:
+                asyncio.run(make_tables(fresh))
+                in_one_file(fresh)
+                if kept is not None:
+                    keep(fresh, kept)
+            os.link(fresh, path)  # unlike a rename it leaves alone what another server has made meanwhile
+
+
+async def make_tables(path: Path) -> None:
+    """Let Prefect migrate a database from nothing."""
+    from prefect.server.database.configurations import AioSqliteConfiguration  # takes a second to import
+    from prefect.server.database.dependencies import provide_database_interface, temporary_database_config
+
+    with temporary_database_config(AioSqliteConfiguration(url_of(path))):
+        interface = provide_database_interface()
+        await interface.create_db()
+        await (await interface.engine()).dispose()
+
+
+def in_one_file(path: Path) -> None:
+    """Fold a database's log into it."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+
+
+def keep(made: Path, kept: Path) -> None:
+    """Keep a copy for later projects."""
+    with suppress(OSError, OutputError), replacing(kept) as partial:
+        shutil.copyfile(made, partial)
+
+
+def sweep_unfinished(folder: Path) -> None:
+    """Remove what servers that were killed left of their attempts."""
+    for left in folder.glob("unfinished-*-*"):
+        if not process_lives(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def own_database() -> Path | None:
@@ -62,12 +81,20 @@ def own_database() -> Path | None:
     settings = get_current_settings()
     path = settings.home / "prefect.db"
     url = settings.server.database.connection_url
-    return path if url is not None and url.get_secret_value() == f"sqlite+aiosqlite:///{path}" else None
+    return path if url is not None and url.get_secret_value() == url_of(path) else None
 
 
-def empty_database() -> Path:
-    """The one that projects of this Prefect begin with."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+def url_of(path: Path) -> str:
+    """As Prefect names a database of SQLite."""
+    return f"sqlite+aiosqlite:///{path}"
+
+
+def empty_database() -> Path | None:
+    """The one that projects of this Prefect begin with; None where there is no home to keep it in."""
+    try:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        return None
     return Path(cache) / "nada" / f"prefect-{version('prefect')}.db"
 
 

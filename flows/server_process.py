@@ -19,6 +19,10 @@ def main() -> None:
 
     import uvicorn  # after the watchdog: the application takes seconds to import
 
+    from flows.server_database import begin_database
+
+    begin_database()
+
     config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, lifespan="on", log_level="error")
     uvicorn.Server(config).run(sockets=[listening])
 

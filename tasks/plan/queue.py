@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -71,17 +71,16 @@ class RowQueue:
 
     def would_take(self, now: float) -> bool:
         """Whether a row could be handed out now."""
-        return any(self.in_time([domain], now) for domain in self.ready)
+        return any(self.in_time([domain], now) for domain in self.ready())
 
     @property
     def domains(self) -> tuple[str, ...]:
         """What waits, in the order in which it would be taken."""
         return tuple(self._rows)
 
-    @property
-    def ready(self) -> tuple[str, ...]:
-        """What waits for no other row, in that order."""
-        return tuple(domain for domain in self._rows if domain not in self._after)
+    def ready(self) -> Iterator[str]:
+        """What waits for no other row, in that order; found as far as it is asked for."""
+        return (domain for domain in self._rows if domain not in self._after)
 
     @property
     def pace(self) -> float:
@@ -106,7 +105,8 @@ class RowQueue:
 
     def take_these(self, domains: Collection[str]) -> None:
         """Hand out rows that ride along with one that was taken."""
-        self._rows = [domain for domain in self._rows if domain not in domains]
+        for domain in domains:
+            self._rows.remove(domain)  # near the front: cheaper than to look at all
 
     def followers(self, domain: str) -> Sequence[str]:
         """Rows that wait for the result of this one."""
@@ -167,7 +167,7 @@ def forecast(waiting: RowQueue, free_at: Sequence[float]) -> Forecast:
     """
     rows = waiting.domains
     place = {domain: position for position, domain in enumerate(rows)}
-    ready = [place[domain] for domain in waiting.ready]  # in order, so a heap
+    ready = [place[domain] for domain in waiting.ready()]  # in order, so a heap
     events: list[tuple[float, str]] = [(at, "") for at in free_at]  # when a worker is free, and of which row
     heapq.heapify(events)
     idle, now, taken = 0, 0.0, set()

@@ -21,12 +21,13 @@ from nada.methods.base import Pass, RowError, Step
 from nada.methods.picture_goal import PictureGoal
 from nada.methods.sheets import save_webp
 from tasks.live.pausing import makes_way
+from tasks.live.saved import forget
 from tasks.row import resume_state
 from tasks.row.glimpses import NOTHING, Glimpses, Shown
 from tasks.row.job import GroupJob, RowJob
 from tasks.row.models import WarmModels, warm_models
 from tasks.row.prepare import prepare
-from tasks.row.resume_state import Left, Unfinished, processor
+from tasks.row.resume_state import Unfinished, processor
 from tasks.store import row_folder
 from tasks.store.record import STYLE_NAME, Making
 from tasks.workers.gpus import forget_peak, peak_bytes
@@ -120,8 +121,8 @@ class Maker:
                 continue  # it could not be saved, and was told of
             if isinstance(news, RowError):
                 self.fail(news.row, news.error)
-                if isinstance(news.error, NonFiniteLossError) and self.resumes and not self.rows:
-                    resume_state.remove(self.group)  # it would only lead there again
+                if isinstance(news.error, NonFiniteLossError) and self.resumes:
+                    forget(news.row)  # it would only lead there again
             else:
                 self.after(making, news, warm)
                 if makes_way() and self.make_way(making, news):
@@ -151,7 +152,8 @@ class Maker:
             for row in rows:
                 self.clocks[row.domain].earlier_seconds = 0.0
                 self.progress(row, 0, "make", note=f"starts over, for its saved state is of no use: {err}")
-        resume_state.remove(self.group)
+        for row in rows:
+            forget(row.domain)
         return making
 
     def go_on(self, making: Pass, row: RowJob, left: Unfinished) -> None:
@@ -203,8 +205,8 @@ class Maker:
             raise
         warm.made = row.keys.making, making.domain(row.domain)
         del self.rows[row.domain]
-        if self.folder is None and not self.rows:
-            resume_state.remove(self.group)
+        if self.folder is None:
+            forget(row.domain)
         self.tell(RowEnded(domain=row.domain, result=record))
 
     def write(self, making: Pass, row: RowJob, warm: WarmModels, folder: Path) -> Making:
@@ -253,10 +255,9 @@ class Maker:
     def save_state(self, making: Pass, row: RowJob, done: int) -> bool:
         """Save the state of every row of the pass, and whether that went well; it costs no row where it did not."""
         try:
-            states = {
-                domain: Unfinished(making.state_dict(domain), self.clocks[domain].made_seconds) for domain in self.rows
-            }
-            resume_state.save(row, Left(self.group, states))
+            for domain, each in self.rows.items():
+                state = Unfinished(making.state_dict(domain), self.clocks[domain].made_seconds)
+                resume_state.save(each, self.group, state)
         except OutputError as err:
             self.progress(row, done, "make", note=f"its state is not saved: {err}")
             return False

@@ -1,23 +1,25 @@
-"""States of passes in the making, so that rows whose process ended go on where they were, to the same bytes.
+"""States of rows in the making, so that those whose process ended go on where they were, to the same bytes.
 
-`weights/.unfinished/<domain>.safetensors`, named after the first row of the pass, holds `<row>/<name>` for each tensor
-of `nada.methods.base.Pass.state_dict`, of all rows at one moment that had not ended: rows that learn side by side may
-decide each other's last bits. Its metadata says what the bytes of the rest depend on beside them; a state of anything
-else is of no use. `group` are the rows that began together, `seconds` those that are in it:
+`weights/.unfinished/<domain>.safetensors` holds `<domain>/<name>` for each tensor of
+`nada.methods.base.Pass.state_dict`. Its metadata says what the bytes of the rest depend on beside them; a state of
+anything else is of no use. `group` are the rows that began together, which may decide each other's last bits:
 
-    metadata["nada"] = {"origin": {"group": [[<row>, <key>], ...], "processor": "AVX512", "threads": 2, "torch": ...},
-                        "seconds": {<row>: 310.2}, "sha256": ...}
+    metadata["nada"] = {
+        "origin": {"group": [[<domain>, <key>], ...], "processor": "AVX512", "threads": 2, "torch": ...},
+        "seconds": {<domain>: 310.2},
+        "sha256": ...,
+    }
 
-It is written whole or not at all, and lies outside of `weights/adapted`, which DVC versions.
+Each row has a file of its own, and no row touches another one's, so that whoever fails, ends, is left out of a night or
+starts over leaves the others their states. A file is written whole or not at all, and lies outside of
+`weights/adapted`, which DVC versions.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,18 +27,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nada.atomic import replacing, sweep_partials
+from nada.atomic import replacing
 from nada.checkpoints.canonical import METADATA_KEY
 from nada.errors import OutputError, StateError
 from nada.hashing import sha256_tensors
-from tasks.live.saved import saved_passes
 from tasks.row.job import RowJob
 from tasks.store.row_folder import state_path
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """What one row had come to."""
+    """What a row had come to."""
 
     tensors: dict[str, Tensor]
     seconds: float
@@ -50,26 +51,27 @@ class Left:
     group: Mapping[str, str]
     """Rows that began in it: domain -> key of making."""
     rows: Mapping[str, Unfinished]
-    """Those that had not ended, by domain."""
+    """Those that left a state, by domain."""
 
 
-def save(job: RowJob, left: Left) -> None:
-    """Replace the state of a pass.
+def save(job: RowJob, group: Mapping[str, str], unfinished: Unfinished) -> None:
+    """Replace the state of a row.
 
     Args:
-        job: of one of its rows; says with what it is made.
-        left: what it has come to.
+        job: of the row.
+        group: see `Left`.
+        unfinished: what it has come to.
 
     Raises:
         OutputError: it cannot be written; the one before is kept.
     """
-    tensors = {f"{domain}/{name}": one for domain, row in left.rows.items() for name, one in row.tensors.items()}
+    tensors = {f"{job.domain}/{name}": tensor for name, tensor in unfinished.tensors.items()}
     header = {
-        "origin": {"group": list(map(list, left.group.items())), **_circumstances(job)},
-        "seconds": {domain: row.seconds for domain, row in left.rows.items()},
+        "origin": {"group": list(map(list, group.items())), **_circumstances(job)},
+        "seconds": {job.domain: unfinished.seconds},
         "sha256": sha256_tensors(tensors),
     }
-    path = state_path(next(iter(left.group)))
+    path = state_path(job.domain)
     with replacing(path) as partial:
         try:
             save_file(tensors, partial, {METADATA_KEY: json.dumps(header, sort_keys=True)})
@@ -78,54 +80,41 @@ def save(job: RowJob, left: Left) -> None:
 
 
 def load(rows: Sequence[RowJob]) -> Left | None:
-    """What a pass on this kind of machine left in which these rows were, with others that ended since or with none; or
-    in which these very rows began, some of which failed.
+    """What these rows left on this kind of machine, if all of them rode together, with others or with none; or some of
+    them, if they are all that rode.
 
     Raises:
-        StateError: it is torn or damaged.
+        StateError: one is torn or damaged.
     """
-    wanted = [(row.domain, row.keys.making) for row in rows]
-    for path in _places(rows[0]):
-        try:
-            with safe_open(path, framework="pt") as file:
-                header: Mapping[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
-                group, seconds = dict(header["origin"].pop("group")), dict(header["seconds"])
-                are_there = all(key == group.get(domain) and domain in seconds for domain, key in wanted)
-                if header["origin"] != _circumstances(rows[0]) or not (are_there or wanted == list(group.items())):
-                    continue
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            unfinished = {
-                domain: Unfinished(_under(f"{domain}/", tensors), float(seconds[domain]))
-                for domain, _ in wanted
-                if domain in seconds
-            }
-            is_whole = header["sha256"] == sha256_tensors(tensors)
-        except (SafetensorError, OSError, ValueError, TypeError, KeyError) as err:
-            raise StateError(f"{path}: not a whole state ({type(err).__name__}: {err})") from err
-        if not is_whole:
-            raise StateError(f"{path}: damaged; its sha256 is not the one that it was written with")
-        return Left(group, unfinished)
-    return None
+    found = {row.domain: left for row in rows if (left := _load_row(row)) is not None}
+    groups = [group for group, _ in found.values()]
+    if not groups or any(group != groups[0] for group in groups):
+        return None
+    is_whole_group = {row.domain: row.keys.making for row in rows} == groups[0]
+    if len(found) < len(rows) and not is_whole_group:
+        return None
+    return Left(groups[0], {domain: unfinished for domain, (_, unfinished) in found.items()})
 
 
-def _places(first: RowJob) -> Iterator[Path]:
-    """Where it may lie: under the row's own name, or that of a row that ended."""
-    if (own := state_path(first.domain)).is_file():
-        yield own
-    yield from (path for path, _ in saved_passes() if path != own)
-
-
-def remove(group: Mapping[str, str]) -> None:
-    """Forget the state of a pass, if there is one.
-
-    Args:
-        group: see `Left`.
-    """
-    path = state_path(next(iter(group)))
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-        sweep_partials(path)
-        path.parent.rmdir()  # the last one takes the folder along
+def _load_row(row: RowJob) -> tuple[dict[str, str], Unfinished] | None:
+    """A row's group and state, if that is of any use to it."""
+    path, prefix = state_path(row.domain), f"{row.domain}/"
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: Mapping[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
+            group = dict(header["origin"].pop("group"))
+            if header["origin"] != _circumstances(row) or group.get(row.domain) != row.keys.making:
+                return None
+            tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        seconds = float(header["seconds"][row.domain])
+        is_whole = header["sha256"] == sha256_tensors({prefix + name: tensor for name, tensor in tensors.items()})
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as err:
+        raise StateError(f"{path}: not a whole state ({type(err).__name__}: {err})") from err
+    if not is_whole:
+        raise StateError(f"{path}: damaged; its sha256 is not the one that it was written with")
+    return group, Unfinished(tensors, seconds)
 
 
 def processor(device: str) -> str:
@@ -140,7 +129,3 @@ def _circumstances(job: RowJob) -> dict[str, Any]:
         "threads": job.threads,
         "torch": torch.__version__,
     }
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

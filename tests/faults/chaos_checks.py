@@ -90,7 +90,10 @@ def wrong_in_mlflow(folder: Path, uri: str, undisturbed: Rows, num_cut_off: int)
 
 def wrong_in_reports(folder: Path, undisturbed: Rows) -> Iterator[str]:
     """The metrics tell of every row, and the night's status of its end."""
-    metrics = json.loads((folder / "reports" / "metrics.json").read_text())
+    if not (path := folder / "reports" / "metrics.json").is_file():
+        yield "metrics: there are none"
+        return
+    metrics = json.loads(path.read_text())
     if set(metrics["domains"]) != set(undisturbed) or metrics["num_failed"]:
         yield f"metrics: {sorted(metrics['domains'])}, {metrics['num_failed']} failed"
     status = json.loads((folder / "weights" / ".night.json").read_text())

@@ -7,7 +7,10 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -126,6 +129,25 @@ class Idlers(contextlib.nullcontext[Any]):
 
     def __enter__(self) -> Idlers:
         return self
+
+
+def test_a_server_that_is_killed_amid_its_first_tables_hinders_no_later_one(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    environment = {**os.environ, "PREFECT_HOME": str(home), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{home / 'prefect.db'}"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        fd, url = listening.fileno(), f"http://127.0.0.1:{listening.getsockname()[1]}/api/health"
+        command = [sys.executable, "-m", SERVER, str(fd), str(os.getpid())]
+        with subprocess.Popen(command, env=environment, pass_fds=[fd]) as first:
+            while not any(path.stat().st_size for path in home.glob("unfinished-*/prefect.db")):
+                assert first.poll() is None
+                time.sleep(0.01)
+            first.kill()
+        assert not (home / "prefect.db").exists()
+        with subprocess.Popen(command, env=environment, pass_fds=[fd]) as second:
+            assert httpx.get(url, timeout=300).status_code == 200
+            second.kill()
+    assert not [*home.glob("unfinished-*")]
 
 
 def test_a_server_that_goes_for_good_costs_its_own_entries_alone(

@@ -118,7 +118,7 @@ def test_a_follower_that_is_only_to_be_judged_waits_for_what_it_starts_from(proj
     assert {one.domain: one.state for one in plan.working} == {
         "base": "train", "follower": "judge", "own": "judge", "left": "judge"
     }  # fmt: skip
-    assert "follower" not in plan.waiting(datetime.now().astimezone()).ready
+    assert "follower" not in plan.waiting(datetime.now().astimezone()).ready()
     with pytest.raises(PromptsError, match="'follower' starts from 'base', which is not finished; add --only base"):
         make_plan(PARAMS, ["follower"])
 

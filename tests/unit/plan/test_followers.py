@@ -52,7 +52,7 @@ def test_a_follower_is_made_anew_with_what_it_starts_from_and_waits_for_it(proje
     prompts(LAST, FOLLOWER, BASE, "other,portrait,star")
     keys = making_keys()
     waiting = plan().waiting(NOW)
-    assert set(waiting.ready) == {"base", "other"}
+    assert set(waiting.ready()) == {"base", "other"}
     assert waiting.drop_followers("base") == ["follower", "last"]
     finish()
     prompts(LAST, FOLLOWER, f"{BASE},,,5", "other,portrait,star")
@@ -65,7 +65,7 @@ def test_a_follower_of_what_is_only_judged_waits_for_nothing(project: Project) -
     publish_made("base", plan().by_domain["base"].keys)
     found = plan()
     assert {planned.domain: planned.state for planned in found.rows} == {"base": "judge", "follower": "train"}
-    assert set(found.waiting(NOW).ready) == {"base", "follower"}
+    assert set(found.waiting(NOW).ready()) == {"base", "follower"}
 
 
 def test_a_follower_starts_from_the_generator_behind_its_base(project: Project) -> None:

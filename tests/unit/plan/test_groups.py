@@ -114,9 +114,8 @@ def test_a_worker_with_enough_other_rows_to_come_takes_as_many_as_may_ride() -> 
 def test_rows_that_left_a_state_go_on_with_those_in_it_and_with_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     write_prompts(*(f"row-{index},portrait,robot {index},shift" for index in range(4)))
     keys = {name: planned.keys.making for name, planned in make_plan(PARAMS).by_domain.items()}
-    saved = {(name, keys[name]): Path("state") for name in ("row-1", "row-3")} | {
-        ("row-2", "of another key"): Path("x")
-    }
+    saved = {(name, keys[name]): (("row-1", keys["row-1"]), ("row-3", keys["row-3"])) for name in ("row-1", "row-3")}
+    saved |= {("row-2", "of another key"): (("row-2", "of another key"),)}
     monkeypatch.setattr("tasks.plan.groups.saved_rows", lambda: saved)
     assert passes() == [["row-0", "row-2"], ["row-1", "row-3"]]
 

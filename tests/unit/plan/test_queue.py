@@ -77,12 +77,12 @@ def test_rows_that_take_twice_as_long_as_expected_make_the_rest_twice_as_long() 
 def test_a_follower_waits_until_what_it_starts_from_is_there() -> None:
     waiting = RowQueue({"base": 10.0, "long": 90.0, "follower": 60.0, "last": 1.0}, after=ON)
     assert waiting.domains == ("long", "follower", "base", "last")
-    assert waiting.ready == ("long", "base")
+    assert tuple(waiting.ready()) == ("long", "base")
     assert [waiting.take(0.0) for _ in range(3)] == ["long", "base", None]
     waiting.release("long")
     assert waiting.take(0.0) is None
     waiting.release("base")
-    assert waiting.ready == ("follower",)
+    assert tuple(waiting.ready()) == ("follower",)
     assert [waiting.take(0.0), waiting.take(0.0)] == ["follower", None]
     waiting.release("follower")
     assert waiting.take(0.0) == "last"
@@ -109,7 +109,7 @@ def test_a_follower_that_was_taken_is_not_dropped() -> None:
 def test_rows_that_ride_along_are_taken_with_the_one_that_was() -> None:
     waiting = RowQueue({"a": 3.0, "b": 2.0, "c": 1.0})
     assert waiting.take(0.0) == "a"
-    waiting.take_these(["a", "c"])
+    waiting.take_these(["c"])
     assert waiting.domains == ("b",)
 
 
@@ -135,7 +135,7 @@ def test_the_forecast_leaves_the_queue_as_it_is() -> None:
     waiting = RowQueue({"base": 10.0, "follower": 20.0}, after=ON)
     forecast(waiting, [0.0])
     assert waiting.domains == ("follower", "base")
-    assert waiting.ready == ("base",)
+    assert tuple(waiting.ready()) == ("base",)
 
 
 @given(
@@ -185,7 +185,7 @@ def test_rows_that_join_and_rows_that_made_way_take_their_places() -> None:
     assert waiting.domains == ("b", "d", "a", "c")
     assert (waiting.take(0.0), waiting.take(0.0)) == ("b", "a")
     waiting.put_back("a")
-    assert waiting.ready == ("a", "c")
+    assert tuple(waiting.ready()) == ("a", "c")
 
 
 def test_the_forecast_looks_at_every_row_once_however_many_are_too_long_or_wait(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,12 +182,35 @@ def test_a_row_that_is_left_of_a_pass_goes_on_alone() -> None:
     with pytest.raises(ProcessEndedError):
         run(job, end_at("right", 5))
     assert [path.name for path in HERE.adapted.iterdir()] == ["left"]
-    assert saved_rows().keys() == {(row.domain, row.keys.making) for row in job.rows}
+    assert saved_rows() == {
+        ("right", job.rows[1].keys.making): tuple((row.domain, row.keys.making) for row in job.rows)
+    }
     ends, notes = run(replace(job, rows=job.rows[1:]))
     assert (list(ends), notes) == (["right"], ["right: goes on after step 4 of 5"])
     offset = load_file(HERE.adapted / "right" / OFFSET_NAME)["offset"]
     assert torch.allclose(offset, undisturbed, atol=1e-4)  # of this method other bits: fewer pictures are drawn at once
     assert list(row_folder.read_making("right").group) == list(record.group) == ["left", "right"]
+    assert not HERE.unfinished.exists()
+
+
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_rows_that_are_left_out_of_a_night_keep_their_states(is_cut_off: bool) -> None:
+    job = group_job(LEFT, RIGHT)
+    run(job)
+    undisturbed = load_file(HERE.adapted / "right" / OFFSET_NAME)["offset"]
+    shutil.rmtree(HERE.adapted)
+    with pytest.raises(ProcessEndedError):
+        run(job, end_at("left", 3))
+    state = (HERE.unfinished / "right.safetensors").read_bytes()
+    alone = replace(job, rows=job.rows[:1])
+    with pytest.raises(ProcessEndedError) if is_cut_off else nullcontext():
+        run(alone, end_at("left", 5) if is_cut_off else lambda _: None)
+    assert (HERE.unfinished / "right.safetensors").read_bytes() == state
+    ends, notes = run(job if is_cut_off else replace(job, rows=job.rows[1:]))
+    assert notes == [*(["left: goes on after step 4 of 5"] if is_cut_off else []), "right: goes on after step 2 of 5"]
+    assert ends["right"].error is None
+    offset = load_file(HERE.adapted / "right" / OFFSET_NAME)["offset"]
+    assert torch.allclose(offset, undisturbed, atol=1e-4)  # of this method other bits: fewer pictures are drawn at once
     assert not HERE.unfinished.exists()
 
 
@@ -204,7 +228,7 @@ def test_a_row_that_rode_in_another_pass_goes_on_from_none() -> None:
 def test_a_state_of_a_pass_with_other_rows_is_of_no_use() -> None:
     with pytest.raises(ProcessEndedError):
         run(group_job(LEFT, RIGHT), end_at("left", 3))
-    assert [path.name for path in HERE.unfinished.iterdir()] == ["left.safetensors"]
+    assert sorted(path.name for path in HERE.unfinished.iterdir()) == ["left.safetensors", "right.safetensors"]
     change("learning_rate: 0.2", "learning_rate: 0.1")  # of `right`
     ends, notes = run(group_job(LEFT, RIGHT))
     assert (sorted(ends), notes) == (["left", "right"], [])
@@ -221,7 +245,7 @@ def test_a_damaged_state_makes_all_rows_of_its_pass_start_over() -> None:
     state = resume_state.load([replace(row, device="cpu") for row in job.rows])
     assert state is not None
     del state.rows["right"].tensors["losses"]
-    resume_state.save(job.rows[0], state)
+    resume_state.save(replace(job.rows[1], device="cpu"), state.group, state.rows["right"])
     _, notes = run(job)
     reason = "starts over, for its saved state is of no use: state: no 'losses' in it; start over"
     assert notes[1:] == [f"{row}: {reason}" for row in ("left", "right")]
