@@ -27,7 +27,7 @@ from tasks.row.glimpses import NOTHING, Glimpses, Shown
 from tasks.row.job import GroupJob, RowJob
 from tasks.row.models import WarmModels, warm_models
 from tasks.row.prepare import prepare
-from tasks.row.resume_state import Unfinished, processor
+from tasks.row.resume_state import Left, Unfinished, processor
 from tasks.store import row_folder
 from tasks.store.record import STYLE_NAME, Making
 from tasks.workers.gpus import forget_peak, peak_bytes
@@ -255,9 +255,10 @@ class Maker:
     def save_state(self, making: Pass, row: RowJob, done: int) -> bool:
         """Save the state of every row of the pass, and whether that went well; it costs no row where it did not."""
         try:
-            for domain, each in self.rows.items():
-                state = Unfinished(making.state_dict(domain), self.clocks[domain].made_seconds)
-                resume_state.save(each, self.group, state)
+            states = {
+                domain: Unfinished(making.state_dict(domain), self.clocks[domain].made_seconds) for domain in self.rows
+            }
+            resume_state.save(list(self.rows.values()), Left(self.group, states))
         except OutputError as err:
             self.progress(row, done, "make", note=f"its state is not saved: {err}")
             return False

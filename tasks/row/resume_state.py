@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,29 +56,35 @@ class Left:
     """Those that left a state, by domain."""
 
 
-def save(job: RowJob, group: Mapping[str, str], unfinished: Unfinished) -> None:
-    """Replace the state of a row.
+def save(rows: Sequence[RowJob], left: Left) -> None:
+    """Replace the states of rows of a pass. All are written before the first takes its name, so that they are of one
+    moment, unless the process ends amid these names.
 
     Args:
-        job: of the row.
-        group: see `Left`.
-        unfinished: what it has come to.
+        rows: those whose states these are.
+        left: what the pass has come to.
 
     Raises:
-        OutputError: it cannot be written; the one before is kept.
+        OutputError: one cannot be written; those before are kept.
     """
-    tensors = {f"{job.domain}/{name}": tensor for name, tensor in unfinished.tensors.items()}
+    with ExitStack() as stack:
+        for row in rows:
+            partial = stack.enter_context(replacing(state_path(row.domain)))
+            _write(partial, row, left)
+
+
+def _write(path: Path, row: RowJob, left: Left) -> None:
+    unfinished = left.rows[row.domain]
+    tensors = {f"{row.domain}/{name}": tensor for name, tensor in unfinished.tensors.items()}
     header = {
-        "origin": {"group": list(map(list, group.items())), **_circumstances(job)},
-        "seconds": {job.domain: unfinished.seconds},
+        "origin": {"group": list(map(list, left.group.items())), **_circumstances(row)},
+        "seconds": {row.domain: unfinished.seconds},
         "sha256": sha256_tensors(tensors),
     }
-    path = state_path(job.domain)
-    with replacing(path) as partial:
-        try:
-            save_file(tensors, partial, {METADATA_KEY: json.dumps(header, sort_keys=True)})
-        except SafetensorError as err:
-            raise OutputError(f"{path}: cannot be written ({err})") from err
+    try:
+        save_file(tensors, path, {METADATA_KEY: json.dumps(header, sort_keys=True)})
+    except SafetensorError as err:
+        raise OutputError(f"{state_path(row.domain)}: cannot be written ({err})") from err
 
 
 def load(rows: Sequence[RowJob]) -> Left | None:

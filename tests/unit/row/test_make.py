@@ -136,7 +136,7 @@ def test_seconds_of_the_ended_process_count(job: RowJob) -> None:
     interrupt(job, 3)
     left = resume_state.load([job])
     assert left is not None
-    resume_state.save(job, left.group, replace(left.rows["sketch"], seconds=1000.0))
+    resume_state.save([job], replace(left, rows={"sketch": replace(left.rows["sketch"], seconds=1000.0)}))
     assert make_well(job).seconds["make"] > 1000
 
 

@@ -193,6 +193,21 @@ def test_a_row_that_is_left_of_a_pass_goes_on_alone() -> None:
     assert not HERE.unfinished.exists()
 
 
+def test_states_of_a_pass_are_replaced_together_or_not_at_all() -> None:
+    job = group_job(LEFT, RIGHT)
+    with pytest.raises(ProcessEndedError):
+        run(job, end_at("left", 3))
+    rows = [replace(row, device="cpu") for row in job.rows]
+    before = {path.name: path.read_bytes() for path in HERE.unfinished.iterdir()}
+    state = resume_state.load(rows)
+    assert state is not None
+    state.rows["left"].tensors["losses"].zero_()
+    del state.rows["right"]
+    with pytest.raises(KeyError):
+        resume_state.save(rows, state)
+    assert {path.name: path.read_bytes() for path in HERE.unfinished.iterdir()} == before
+
+
 @pytest.mark.parametrize("is_cut_off", [False, True])
 def test_rows_that_are_left_out_of_a_night_keep_their_states(is_cut_off: bool) -> None:
     job = group_job(LEFT, RIGHT)
@@ -245,7 +260,7 @@ def test_a_damaged_state_makes_all_rows_of_its_pass_start_over() -> None:
     state = resume_state.load([replace(row, device="cpu") for row in job.rows])
     assert state is not None
     del state.rows["right"].tensors["losses"]
-    resume_state.save(replace(job.rows[1], device="cpu"), state.group, state.rows["right"])
+    resume_state.save([replace(row, device="cpu") for row in job.rows], state)
     _, notes = run(job)
     reason = "starts over, for its saved state is of no use: state: no 'losses' in it; start over"
     assert notes[1:] == [f"{row}: {reason}" for row in ("left", "right")]
