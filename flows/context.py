@@ -13,6 +13,7 @@ from nada.errors import WorkerError
 from tasks.caches import cache_size
 from tasks.context import NightContext, night_name
 from tasks.live import pausing
+from tasks.live.saved import forget_finished
 from tasks.make import RETRIES_OF_A_DEAD_WORKER
 from tasks.plan.plan import Plan
 from tasks.record import leave_outbox, open_outbox, prepare_outbox
@@ -51,6 +52,7 @@ def open_context(plan: Plan, display: Display, pool: Pool) -> Iterator[tuple[Nig
         check_reports_writable()
         plan.check_disk(plan.to_train)
         row_folder.sweep()
+        forget_finished()
         stack.callback(pausing.resume)
         stack.callback(cache_size.prune)
         stack.callback(row_folder.sweep)  # of workers that were killed, when all have ended

@@ -22,28 +22,34 @@ from prefect.settings import get_current_settings
 from nada.atomic import process_lives, replacing
 from nada.errors import OutputError
 
+UNFINISHED = "unfinished-"
+
 
 def begin_database() -> None:
     """Put an empty database where the server will look for one, if none is there."""
-    path = own_database()
-    if path is None or path.exists():
+    if (path := own_database()) is None:
         return
-    if any(path.with_name(path.name + ending).exists() for ending in ("-wal", "-shm", "-journal")):
-        return  # of a database that went: SQLite would take it for the new one's own
-    with suppress(OSError):  # the server tries for itself, and says what is wrong
+    with suppress(Exception):  # the server then makes its own, or says why it cannot
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # as Prefect makes it
         sweep_unfinished(path.parent)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"unfinished-{os.getpid()}-") as folder:
-            fresh = Path(folder) / path.name
-            kept = empty_database()
-            if kept is not None and is_whole(kept):
-                shutil.copyfile(kept, fresh)
-            else:
-                asyncio.run(make_tables(fresh))
-                in_one_file(fresh)
-                if kept is not None:
-                    keep(fresh, kept)
-            os.link(fresh, path)  # unlike a rename it leaves alone what another server has made meanwhile
+        # SQLite would take the log of a database that went for the new one's own.
+        if not any(path.with_name(path.name + ending).exists() for ending in ("", "-wal", "-shm", "-journal")):
+            put_empty(path)
+
+
+def put_empty(path: Path) -> None:
+    """Copy the empty database that is kept, or make and keep one, and give it its place at once."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{UNFINISHED}{os.getpid()}-") as folder:
+        fresh = Path(folder) / path.name
+        kept = empty_database()
+        if kept is not None and is_whole(kept):
+            shutil.copyfile(kept, fresh)
+        else:
+            asyncio.run(make_tables(fresh))
+            in_one_file(fresh)
+            if kept is not None:
+                keep(fresh, kept)
+        os.link(fresh, path)  # unlike a rename it leaves alone what another server has made meanwhile
 
 
 async def make_tables(path: Path) -> None:
@@ -71,8 +77,9 @@ def keep(made: Path, kept: Path) -> None:
 
 def sweep_unfinished(folder: Path) -> None:
     """Remove what servers that were killed left of their attempts."""
-    for left in folder.glob("unfinished-*-*"):
-        if not process_lives(int(left.name.split("-")[1])):
+    for left in folder.glob(f"{UNFINISHED}*"):
+        pid = left.name.removeprefix(UNFINISHED).partition("-")[0]
+        if pid.isdecimal() and not process_lives(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -30,10 +30,10 @@ CASES: dict[str, dict[str, Any]] = {
     "adapt, k auto": {"selection": {"k": "auto"}},
     "adapt, modulation": {"parameters": "modulation"},
     "adapt, style-offset": {"parameters": "style-offset"},
-    "mapper": {},
+    "mapper": {"keep": "last"},  # a whole row looks back every fifty steps; a short one would after its last
     "optimise": {},
 }
-"""Method, and the name of a variant -> what differs from its section of params.yaml. Directions take none."""
+"""Method, and the name of a variant -> what differs from its section of params.yaml. Directions take no steps."""
 WARM_STEPS = 1
 
 

@@ -7,24 +7,32 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 
 from safetensors import SafetensorError, safe_open
 
 from nada.atomic import sweep_partials
 from tasks.config.project import HERE
 from tasks.store.pretrained import METADATA_KEY
-from tasks.store.row_folder import state_path
-
-Group = tuple[tuple[str, str], ...]
-"""Rows that began together: domain and key of making of each."""
+from tasks.store.row_folder import is_made, state_path
 
 
-def saved_rows() -> dict[tuple[str, str], Group]:
-    """Rows that would go on from a state, by domain and key of making -> the rows with which they go on.
+@dataclass(frozen=True)
+class Together:
+    """Rows whose states were taken together go on together, and with no others."""
+
+    group: tuple[tuple[str, str], ...]
+    """Rows that began together: domain and key of making of each."""
+    moment: str
+    """When the states were taken."""
+
+
+def saved_rows() -> dict[tuple[str, str], Together]:
+    """Rows that would go on from a state, by domain and key of making -> what is equal for those that go on together.
 
     What cannot be read is left out.
     """
-    found: dict[tuple[str, str], Group] = {}
+    found: dict[tuple[str, str], Together] = {}
     for path in HERE.unfinished.glob("*.safetensors"):
         with (
             suppress(SafetensorError, OSError, ValueError, TypeError, KeyError),
@@ -32,8 +40,15 @@ def saved_rows() -> dict[tuple[str, str], Group]:
         ):
             header = json.loads(file.metadata()[METADATA_KEY])
             group = tuple((domain, key) for domain, key in header["origin"]["group"])
-            found[path.stem, dict(group)[path.stem]] = group
+            found[path.stem, dict(group)[path.stem]] = Together(group, str(header.get("moment")))
     return found
+
+
+def forget_finished() -> None:
+    """Forget what rows had come to that were published since, by a process that was killed before it did so."""
+    for domain, key in saved_rows():
+        if is_made(HERE.adapted / domain, domain, key):
+            forget(domain)
 
 
 def forget(domain: str) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from tasks.live.saved import Group, saved_rows
+from tasks.live.saved import Together, saved_rows
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
 from tasks.plan.queue import RowQueue
@@ -20,13 +20,13 @@ def together(
     waiting: RowQueue,
     now: float,
     idle: int = 1,
-    saved: Mapping[tuple[str, str], Group] | None = None,
+    saved: Mapping[tuple[str, str], Together] | None = None,
 ) -> list[PlannedRow]:
     """A row that was taken, and those that wait and may ride along; they are taken too.
 
     Rows ride together where their method says so and allows as many, where they start from the same source, and for
     as long as their pass would end by the deadline, and takes no more than a worker's share of what waits, where
-    several have nothing to do. Rows that left a state go on with those, and no others, that rode with them.
+    several have nothing to do. Rows that left a state go on with those, and no others, whose states were taken at once.
 
     Args:
         plan: of the night.
@@ -45,17 +45,17 @@ def together(
         share = ROUNDING * sum(map(waiting.seconds, [domain, *waiting.ready()])) / idle
     if saved is None:
         saved = saved_rows()
-    rode_with = saved.get((domain, first.keys.making))
+    state = saved.get((domain, first.keys.making))
     for name in waiting.ready():
         if len(rows) == most:
             break
         other = plan.by_domain[name]
         is_alike = other.state == first.state and may_ride_along(plan, first, other)
-        if not is_alike or saved.get((name, other.keys.making)) != rode_with:
+        if not is_alike or saved.get((name, other.keys.making)) != state:
             continue
         taken = [*(row.domain for row in rows), name]
         fits = sum(map(waiting.seconds, taken)) <= share and waiting.in_time(taken, now)
-        if fits or rode_with:
+        if fits or state:
             rows.append(other)
     waiting.take_these([planned.domain for planned in rows[1:]])
     return sorted(rows, key=lambda planned: planned.row.line)  # so that the same rows are the same pass another time

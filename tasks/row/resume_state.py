@@ -2,22 +2,25 @@
 
 `weights/.unfinished/<domain>.safetensors` holds `<domain>/<name>` for each tensor of
 `nada.methods.base.Pass.state_dict`. Its metadata says what the bytes of the rest depend on beside them; a state of
-anything else is of no use. `group` are the rows that began together, which may decide each other's last bits:
+anything else is of no use. `group` are the rows that began together, which may decide each other's last bits, and
+`moment` is the same for the states that were taken together, which go on together:
 
     metadata["nada"] = {
         "origin": {"group": [[<domain>, <key>], ...], "processor": "AVX512", "threads": 2, "torch": ...},
+        "moment": "1764170000000000000",
         "seconds": {<domain>: 310.2},
         "sha256": ...,
     }
 
-Each row has a file of its own, and no row touches another one's, so that whoever fails, ends, is left out of a night or
-starts over leaves the others their states. A file is written whole or not at all, and lies outside of
-`weights/adapted`, which DVC versions.
+Each row has a file of its own, and no pass touches those of rows that are not in it: whoever is left out of a night
+keeps what it had come to. A file is written whole or not at all, and lies outside of `weights/adapted`, which DVC
+versions.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,6 +36,7 @@ from nada.atomic import replacing
 from nada.checkpoints.canonical import METADATA_KEY
 from nada.errors import OutputError, StateError
 from nada.hashing import sha256_tensors
+from tasks.live.saved import Together
 from tasks.row.job import RowJob
 from tasks.store.row_folder import state_path
 
@@ -57,8 +61,8 @@ class Left:
 
 
 def save(rows: Sequence[RowJob], left: Left) -> None:
-    """Replace the states of rows of a pass. All are written before the first takes its name, so that they are of one
-    moment, unless the process ends amid these names.
+    """Replace the states of rows of a pass. All are written before the first takes its name: a process that ends amid
+    these names, microseconds, leaves states of two moments, which do not go on together.
 
     Args:
         rows: those whose states these are.
@@ -67,17 +71,19 @@ def save(rows: Sequence[RowJob], left: Left) -> None:
     Raises:
         OutputError: one cannot be written; those before are kept.
     """
+    moment = str(time.time_ns())
     with ExitStack() as stack:
         for row in rows:
             partial = stack.enter_context(replacing(state_path(row.domain)))
-            _write(partial, row, left)
+            _write(partial, row, left, moment)
 
 
-def _write(path: Path, row: RowJob, left: Left) -> None:
+def _write(path: Path, row: RowJob, left: Left, moment: str) -> None:
     unfinished = left.rows[row.domain]
     tensors = {f"{row.domain}/{name}": tensor for name, tensor in unfinished.tensors.items()}
     header = {
         "origin": {"group": list(map(list, left.group.items())), **_circumstances(row)},
+        "moment": moment,
         "seconds": {row.domain: unfinished.seconds},
         "sha256": sha256_tensors(tensors),
     }
@@ -88,41 +94,43 @@ def _write(path: Path, row: RowJob, left: Left) -> None:
 
 
 def load(rows: Sequence[RowJob]) -> Left | None:
-    """What these rows left on this kind of machine, if all of them rode together, with others or with none; or some of
-    them, if they are all that rode.
+    """What these rows left on this kind of machine, if it was taken at once. Rows that left nothing are among them only
+    where these are all that began.
 
     Raises:
         StateError: one is torn or damaged.
     """
     found = {row.domain: left for row in rows if (left := _load_row(row)) is not None}
-    groups = [group for group, _ in found.values()]
-    if not groups or any(group != groups[0] for group in groups):
+    passes = {together for together, _ in found.values()}
+    if len(passes) != 1:
         return None
-    is_whole_group = {row.domain: row.keys.making for row in rows} == groups[0]
-    if len(found) < len(rows) and not is_whole_group:
+    group = dict(passes.pop().group)
+    if len(found) < len(rows) and group != {row.domain: row.keys.making for row in rows}:
         return None
-    return Left(groups[0], {domain: unfinished for domain, (_, unfinished) in found.items()})
+    return Left(group, {domain: unfinished for domain, (_, unfinished) in found.items()})
 
 
-def _load_row(row: RowJob) -> tuple[dict[str, str], Unfinished] | None:
-    """A row's group and state, if that is of any use to it."""
+def _load_row(row: RowJob) -> tuple[Together, Unfinished] | None:
+    """What a row left, if it is of any use to it."""
     path, prefix = state_path(row.domain), f"{row.domain}/"
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="pt") as file:
             header: Mapping[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
-            group = dict(header["origin"].pop("group"))
-            if header["origin"] != _circumstances(row) or group.get(row.domain) != row.keys.making:
+            group, names = dict(header["origin"].pop("group")), list(file.keys())
+            is_own = group.get(row.domain) == row.keys.making and all(name.startswith(prefix) for name in names)
+            if header["origin"] != _circumstances(row) or not is_own:
                 return None
-            tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in names}
+        together = Together(tuple(group.items()), str(header.get("moment")))
         seconds = float(header["seconds"][row.domain])
-        is_whole = header["sha256"] == sha256_tensors({prefix + name: tensor for name, tensor in tensors.items()})
+        is_whole = header["sha256"] == sha256_tensors(tensors)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError) as err:
         raise StateError(f"{path}: not a whole state ({type(err).__name__}: {err})") from err
     if not is_whole:
         raise StateError(f"{path}: damaged; its sha256 is not the one that it was written with")
-    return group, Unfinished(tensors, seconds)
+    return together, Unfinished({name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, seconds)
 
 
 def processor(device: str) -> str:

@@ -203,9 +203,10 @@ def prune(domains: set[str]) -> list[str]:
     for name in removed:
         with writing(HERE.adapted / name):
             shutil.rmtree(HERE.adapted / name)
-    for path in set(HERE.unfinished.glob("*.safetensors")) - {state_path(domain) for domain in domains}:
-        with writing(path):
-            path.unlink()
+    for path in HERE.unfinished.glob("*.safetensors*"):  # and what a kill left of one
+        if path.name.partition(".safetensors")[0] not in domains:
+            with writing(path):
+                path.unlink()
     return removed
 
 

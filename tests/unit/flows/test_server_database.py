@@ -99,11 +99,33 @@ def test_a_server_that_is_killed_amid_the_tables_leaves_no_database(
     gone.mkdir(parents=True)
     alive = tmp_path / "home" / f"unfinished-{os.getppid()}-abc"
     alive.mkdir()
+    foreign = tmp_path / "home" / "unfinished-business"
+    foreign.mkdir()
     migrate_by(monkeypatch, begin)
     with project_at(tmp_path / "home"), pytest.raises(KilledError):
         begin_database()
-    assert [path.name for path in (tmp_path / "home").iterdir()] == [alive.name]
+    assert {path.name for path in (tmp_path / "home").iterdir()} == {alive.name, foreign.name}
     assert not kept().exists()
+
+
+def test_what_a_killed_server_left_is_removed_when_the_database_is_there_too(tmp_path: Path) -> None:
+    with project_at(tmp_path / "home"):
+        begin_database()
+        (tmp_path / "home" / "unfinished-999999999-abc").mkdir()
+        begin_database()
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["prefect.db"]
+
+
+def test_tables_that_cannot_be_made_beside_are_left_to_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    migrate_by(monkeypatch, refuse)
+    with project_at(tmp_path / "home"):
+        begin_database()
+    assert not [*(tmp_path / "home").iterdir()]
 
 
 def test_a_database_that_another_server_made_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from flows.cli.tables import plan_summary
 from nada.methods.base import Assignment
 from tasks.config.project import HERE
+from tasks.live.saved import Together
 from tasks.plan.estimate import earlier_samples
 from tasks.plan.groups import foreseen, may_ride_along, together
 from tasks.plan.planning import make_plan
@@ -114,10 +115,12 @@ def test_a_worker_with_enough_other_rows_to_come_takes_as_many_as_may_ride() -> 
 def test_rows_that_left_a_state_go_on_with_those_in_it_and_with_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     write_prompts(*(f"row-{index},portrait,robot {index},shift" for index in range(4)))
     keys = {name: planned.keys.making for name, planned in make_plan(PARAMS).by_domain.items()}
-    saved = {(name, keys[name]): (("row-1", keys["row-1"]), ("row-3", keys["row-3"])) for name in ("row-1", "row-3")}
-    saved |= {("row-2", "of another key"): (("row-2", "of another key"),)}
+    group = tuple(keys.items())
+    moments = {"row-0": "late", "row-1": "early", "row-3": "early"}
+    saved = {(name, keys[name]): Together(group, moment) for name, moment in moments.items()}
+    saved |= {("row-2", "of another key"): Together(group, "early")}
     monkeypatch.setattr("tasks.plan.groups.saved_rows", lambda: saved)
-    assert passes() == [["row-0", "row-2"], ["row-1", "row-3"]]
+    assert passes() == [["row-0"], ["row-1", "row-3"], ["row-2"]]
 
 
 def test_the_plan_tells_which_rows_ride_together() -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from nada.errors import CheckpointError
 from nada.methods.base import RowError
 from tasks.config.project import HERE
-from tasks.live.saved import forget, saved_rows
+from tasks.live.saved import forget, forget_finished, saved_rows
 from tasks.plan.planning import make_plan
 from tasks.row import make, resume_state
 from tasks.row.job import GroupJob
@@ -182,9 +183,8 @@ def test_a_row_that_is_left_of_a_pass_goes_on_alone() -> None:
     with pytest.raises(ProcessEndedError):
         run(job, end_at("right", 5))
     assert [path.name for path in HERE.adapted.iterdir()] == ["left"]
-    assert saved_rows() == {
-        ("right", job.rows[1].keys.making): tuple((row.domain, row.keys.making) for row in job.rows)
-    }
+    (together,) = saved_rows().values()
+    assert together.group == tuple((row.domain, row.keys.making) for row in job.rows)
     ends, notes = run(replace(job, rows=job.rows[1:]))
     assert (list(ends), notes) == (["right"], ["right: goes on after step 4 of 5"])
     offset = load_file(HERE.adapted / "right" / OFFSET_NAME)["offset"]
@@ -221,12 +221,38 @@ def test_rows_that_are_left_out_of_a_night_keep_their_states(is_cut_off: bool) -
     with pytest.raises(ProcessEndedError) if is_cut_off else nullcontext():
         run(alone, end_at("left", 5) if is_cut_off else lambda _: None)
     assert (HERE.unfinished / "right.safetensors").read_bytes() == state
-    ends, notes = run(job if is_cut_off else replace(job, rows=job.rows[1:]))
-    assert notes == [*(["left: goes on after step 4 of 5"] if is_cut_off else []), "right: goes on after step 2 of 5"]
-    assert ends["right"].error is None
+    if is_cut_off:
+        assert resume_state.load([replace(row, device="cpu") for row in job.rows]) is None, "they are of two moments"
+        assert len(set(saved_rows().values())) == 2
+        assert run(alone)[1] == ["left: goes on after step 4 of 5"]
+    ends, notes = run(replace(job, rows=job.rows[1:]))
+    assert (notes, ends["right"].error) == (["right: goes on after step 2 of 5"], None)
     offset = load_file(HERE.adapted / "right" / OFFSET_NAME)["offset"]
     assert torch.allclose(offset, undisturbed, atol=1e-4)  # of this method other bits: fewer pictures are drawn at once
     assert not HERE.unfinished.exists()
+
+
+def test_a_state_of_a_row_that_was_published_since_is_forgotten() -> None:
+    job = group_job(LEFT, RIGHT)
+    with pytest.raises(ProcessEndedError):
+        run(job, end_at("left", 3))
+    state = (HERE.unfinished / "left.safetensors").read_bytes()
+    run(replace(job, rows=job.rows[:1]))
+    (HERE.unfinished / "left.safetensors").write_bytes(state)  # its process was killed just before
+    forget_finished()
+    assert [path.name for path in HERE.unfinished.iterdir()] == ["right.safetensors"]
+
+
+def test_a_state_of_several_rows_of_an_earlier_version_is_of_no_use() -> None:
+    job = group_job(LEFT, RIGHT)
+    with pytest.raises(ProcessEndedError):
+        run(job, end_at("left", 3))
+    path = HERE.unfinished / "left.safetensors"
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    save_file(load_file(path) | load_file(HERE.unfinished / "right.safetensors"), path, header)
+    ends, notes = run(replace(job, rows=job.rows[:1]))
+    assert (notes, ends["left"].error) == ([], None)
 
 
 def test_a_row_that_rode_in_another_pass_goes_on_from_none() -> None:

@@ -151,6 +151,7 @@ def test_prune_removes_states_of_rows_that_left_the_csv() -> None:
     for domain in ("sketch", "robot"):
         row_folder.state_path(domain).parent.mkdir(parents=True, exist_ok=True)
         row_folder.state_path(domain).touch()
+    HERE.unfinished.joinpath("robot.safetensors.999999999-0.partial").touch()
     assert row_folder.prune({"sketch"}) == []
     assert names(HERE.unfinished) == ["sketch.safetensors"]
 
