@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import shutil
 import socket
@@ -17,6 +18,7 @@ from tasks.tracking.address import is_own, tracking_uri, without_secrets
 
 ANSWER_SECONDS = 1.0
 PORTS = {"http": 80, "https": 443}
+DVC_LOCK = ".dvc/tmp/rwlock"  # which process reads and writes what; DVC writes it in place
 BEGIN = "nada init .    # adds what is not there, and touches nothing that is"
 
 
@@ -35,10 +37,24 @@ def _dvc() -> Finding:
     if absent:
         says = f"{' and '.join(absent)} not on the PATH, where dvc repro looks"
         return note("DVC", says, "activate the environment in which nada is: source .venv/bin/activate")
+    if _is_torn(DVC_LOCK):
+        says = f"{DVC_LOCK} is torn, as a power cut or a kill leaves it at times; DVC does nothing while it is there"
+        return missing("DVC", says, f"rm {DVC_LOCK}    # once no dvc runs here")
     remote = _remote()
     if remote is None:
         return note("DVC", "there is no remote to push to", "dvc remote add --default local ../.dvc-remote")
     return ok("DVC", f"remote {remote}")
+
+
+def _is_torn(path: str) -> bool:
+    """Whether a file of JSON is there that nobody can read."""
+    try:
+        json.loads(Path(path).read_bytes())
+    except ValueError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _remote() -> str | None:

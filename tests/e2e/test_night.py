@@ -132,12 +132,14 @@ def test_the_report_shows_pictures_and_the_lost_row(night: tuple[Path, Outcome])
 def test_prefect_names_its_tasks_by_domain_and_keeps_what_workers_tell(night: tuple[Path, Outcome]) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import LogFilter, LogFilterTaskRunId
+    from prefect.logging.handlers import APILogWorker
 
     def told_by(name: str) -> list[str]:
         """Asked for by task, since the server answers with 200 lines at most, of all nights that it knows."""
         ids = [run for run, its_name in runs.items() if its_name == name]
         return [log.message for log in client.read_logs(LogFilter(task_run_id=LogFilterTaskRunId(any_=ids)))]
 
+    APILogWorker.drain_all(timeout=60, at_exit=False)  # as at a night's exit: every other second, what is there goes off
     with get_client(sync_client=True) as client:
         runs = {run.id: run.name for run in client.read_task_runs()}
         sketch, broken = told_by("make sketch"), told_by("make broken")

@@ -120,7 +120,9 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 def running_in_prefect(home: Path) -> list[str]:
     """Runs that seem to run in the database of an embedded server whose nights are over."""
-    with closing(sqlite3.connect(home / "prefect.db")) as database:
+    if not (path := home / "prefect.db").is_file():
+        return ["Prefect: there is no database"]
+    with closing(sqlite3.connect(path)) as database:
         states = {
             kind: database.execute(f"select name from {kind} where state_type = 'RUNNING'").fetchall()
             for kind in ("flow_run", "task_run")

@@ -90,11 +90,18 @@ class Strike(threading.Thread):
         return kinds.get(self.target.name, [self.service.process.pid] if self.service and flow else [])
 
     def kill(self) -> list[str]:
-        """Send the signal; who dies of it within seconds."""
+        """Send the signal; who dies of it within seconds.
+
+        Those that are killed together are frozen first: otherwise one notices that another is gone, and is killed at
+        what it does then, as no power cut would do. A `dvc` that was so killed amid the file of its locks left it
+        empty, and no later one began.
+        """
         victims = {pid: f"{pid} {kind_of(pid)}" for pid in self.victims()}
-        for pid in victims:
-            with suppress(ProcessLookupError):  # it ended meanwhile
-                os.killpg(pid, self.target.number) if self.service else os.kill(pid, self.target.number)
+        at_once = len(victims) > 1 and self.target.number == signal.SIGKILL
+        for number in [signal.SIGSTOP, self.target.number] if at_once else [self.target.number]:
+            for pid in victims:
+                with suppress(ProcessLookupError):  # it ended meanwhile
+                    os.killpg(pid, number) if self.service else os.kill(pid, number)
         deadline = time.monotonic() + DYING_SECONDS
         while any(is_alive(pid) for pid in victims) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)

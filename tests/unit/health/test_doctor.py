@@ -60,6 +60,19 @@ def test_what_is_missing_comes_with_what_brings_it(
     assert outcome.out.endswith("No night can run yet: 1 thing missing.\n")
 
 
+@pytest.mark.parametrize(("lock", "state"), [("", "MISSING"), ('{"write": {"we', "MISSING"), ('{"read": {}}', "note")])
+def test_a_lock_file_that_a_killed_dvc_left_torn_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, lock: str, state: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    for name, text in {".dvc/config": "", "dvc.yaml": "", ".dvc/tmp/rwlock": lock}.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+    out = project.nada("doctor").out
+    assert states(out)["DVC"] == state
+    assert ("rm .dvc/tmp/rwlock" in out) == (state == "MISSING")
+
+
 def test_what_fetches_a_published_tag_works_beside_any_torch(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     from nada.clip.open_clip_import import open_clip
 
