@@ -139,9 +139,7 @@ def test_prefect_names_its_tasks_by_domain_and_keeps_what_workers_tell(night: tu
         ids = [run for run, its_name in runs.items() if its_name == name]
         return [log.message for log in client.read_logs(LogFilter(task_run_id=LogFilterTaskRunId(any_=ids)))]
 
-    APILogWorker.drain_all(
-        timeout=60, at_exit=False
-    )  # as at a night's exit: every other second, what is there goes off
+    APILogWorker.drain_all(timeout=60, at_exit=False)  # as at exit: the last lines go off with a delay
     with get_client(sync_client=True) as client:
         runs = {run.id: run.name for run in client.read_task_runs()}
         sketch, broken = told_by("make sketch"), told_by("make broken")
