@@ -6,8 +6,10 @@ The format is that of `tasks.row.resume_state`.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -26,6 +28,16 @@ class Together:
     moment: str
     """When the states were taken."""
 
+    @classmethod
+    def of(cls, header: Mapping[str, Any]) -> Together:
+        """As a state's header tells it.
+
+        Raises:
+            KeyError, TypeError, ValueError: it does not.
+        """
+        group = tuple((domain, key) for domain, key in header["origin"]["group"])
+        return cls(group, str(header.get("moment")))
+
 
 def saved_rows() -> dict[tuple[str, str], Together]:
     """Rows that would go on from a state, by domain and key of making -> what is equal for those that go on together.
@@ -39,8 +51,8 @@ def saved_rows() -> dict[tuple[str, str], Together]:
             safe_open(path, framework="np") as file,
         ):
             header = json.loads(file.metadata()[METADATA_KEY])
-            group = tuple((domain, key) for domain, key in header["origin"]["group"])
-            found[path.stem, dict(group)[path.stem]] = Together(group, str(header.get("moment")))
+            together = Together.of(header)
+            found[path.stem, dict(together.group)[path.stem]] = together
     return found
 
 

@@ -118,12 +118,11 @@ def _load_row(row: RowJob) -> tuple[Together, Unfinished] | None:
     try:
         with safe_open(path, framework="pt") as file:
             header: Mapping[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
-            group, names = dict(header["origin"].pop("group")), list(file.keys())
-            is_own = group.get(row.domain) == row.keys.making and all(name.startswith(prefix) for name in names)
-            if header["origin"] != _circumstances(row) or not is_own:
+            together, names = Together.of(header), list(file.keys())
+            is_own = (row.domain, row.keys.making) in together.group and all(name.startswith(prefix) for name in names)
+            if header["origin"] != {"group": header["origin"]["group"], **_circumstances(row)} or not is_own:
                 return None
             tensors = {name: file.get_tensor(name) for name in names}
-        together = Together(tuple(group.items()), str(header.get("moment")))
         seconds = float(header["seconds"][row.domain])
         is_whole = header["sha256"] == sha256_tensors(tensors)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError) as err:
