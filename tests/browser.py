@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -20,3 +23,10 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         yield chromium
         chromium.close()
+
+
+def violations(page: Page) -> list[Any]:
+    """What axe finds."""
+    session = page.context.new_cdp_session(page)  # by the debugger, whatever the page's policy
+    session.send("Runtime.evaluate", {"expression": AXE})
+    return list(page.evaluate("axe.run().then(all => all.violations.map(one => [one.id, one.nodes[0].html]))"))

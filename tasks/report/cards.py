@@ -26,6 +26,7 @@ from tasks.report.thumbnails import (
     read_sheet,
     row_of,
     sheet_shown,
+    side_of,
     strips_shown,
 )
 from tasks.report.triage import CONTENT, KINDS, Triage, triage
@@ -80,7 +81,7 @@ def make_card(
     card["probes"] = probe_curves(folder / PROBES_NAME, making.kept_step)
     card["own_pictures"] = own_pictures(making, folder, num_cards)
     if (sheet := read_sheet(sheet_path(folder))) is not None:
-        side = record.evaluation.sheet_px or making.resolution
+        side = side_of(record)
         card["picture"] = sheet_shown(sheet, num_cards)
         card["strips"] = strips_shown(sheet, side, num_cards)
         card["references"] = references(path, side, columns_of(sheet, side), num_cards)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tasks.store.record import Record
 
 CURVE_SIZE = (560, 120)
 CURVE_POINTS = 140
+LABEL_COLUMNS = 28  # of a name or prompt beside the heat map
 SMOOTHING = 0.05  # of the curve's length is averaged around each point
 MISTAKES_SHOWN = 10
 MISTAKE_SHARE = 0.05  # of a domain's pictures; rarer mistakes are not worth a line
@@ -109,8 +111,8 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
 
     Returns:
         `domains`, `prompts`, `own` (each domain's column, empty where it has none), `cells` (row, column, share,
-        whether it is the domain's own), and `mistakes`: the most frequent ones as (domain, prompt, share), largest
-        first.
+        whether it is the domain's own), `mistakes`: the most frequent ones as (domain, prompt, share), largest first,
+        and `widest_domain` and `widest_prompt`, in columns as `in_columns` shows them.
     """
     if not records:
         return None
@@ -126,10 +128,33 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
                 cells.append((row, column[prompt], count / total, prompt == own[row]))
     wrong = [(records[row].domain, prompts[at], share) for row, at, share, found in cells if own[row] and not found]
     mistakes = sorted((mistake for mistake in wrong if mistake[2] >= MISTAKE_SHARE), key=lambda mistake: -mistake[2])
+    domains = [record.domain for record in records]
     return {
-        "domains": [record.domain for record in records],
+        "domains": domains,
         "prompts": prompts,
+        "widest_domain": max(width_of(in_columns(domain)) for domain in domains),
+        "widest_prompt": max((width_of(in_columns(prompt)) for prompt in prompts), default=0),
         "own": [column.get(prompt, "") for prompt in own],
         "cells": cells,
         "mistakes": mistakes[:MISTAKES_SHOWN],
     }
+
+
+def in_columns(text: str, most: int = LABEL_COLUMNS) -> str:
+    """A text cut to so many columns.
+
+    >>> in_columns("a pencil sketch", 9), in_columns("\u4e00\u5e45\u7d20\u63cf", 7), in_columns("sepia", 5)
+    ('a pencil\u2026', '\u4e00\u5e45\u7d20\u2026', 'sepia')
+    """
+    if width_of(text) <= most:
+        return text
+    while width_of(text) > most - 1:
+        text = text[:-1]
+    return f"{text}\N{HORIZONTAL ELLIPSIS}"
+
+
+def width_of(text: str) -> int:
+    """Columns of a text: a Chinese character or a picture has the width of two letters, a mark on a letter none."""
+    return sum(
+        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text
+    )

@@ -12,9 +12,9 @@ from nada.atomic import replacing
 from nada.errors import NadaError
 from tasks.config.project import HERE
 from tasks.config.row import COLUMNS
-from tasks.plan.wording import listed
+from tasks.plan.wording import count, listed
 from tasks.report.cards import distinct_sources, make_card, worst_first
-from tasks.report.charts import confusion
+from tasks.report.charts import confusion, in_columns
 from tasks.report.metrics import leaderboard
 from tasks.report.score_catalogue import SCORES, at_a_glance
 from tasks.report.triage import CONTENT, KINDS
@@ -122,11 +122,12 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["in_columns"] = in_columns
     by_domain = {record.domain: record for record in records}
     ranked = [by_domain[entry["domain"]] for entry in leaderboard(records)]
     pictured = pictured_domains([record.domain for record in ranked], night)
-    listed = [record for place, record in enumerate(ranked) if place < LINES or record.domain in pictured]
-    num_cards = {record.domain: len(pictured) if record.domain in pictured else 0 for record in listed}
+    in_table = [record for place, record in enumerate(ranked) if place < LINES or record.domain in pictured]
+    num_cards = {record.domain: len(pictured) if record.domain in pictured else 0 for record in in_table}
     cards = worst_first(
         [
             make_card(
@@ -137,7 +138,7 @@ def write_report(
                 columns=night.columns,
                 variants=variants_shown((families or {}).get(record.domain), adapted_dir, num_cards[record.domain]),
             )
-            for record in listed
+            for record in in_table
         ]
     )
     verdicts = Counter(["failed"] * len(night.failures) + [card["triage"].kind for card in cards])
@@ -150,8 +151,10 @@ def write_report(
         lasted=lasted(night.seconds),
         summary=summary(night, len(records)),
         undecided=undecided(verdicts),
+        num_shown=count(len(cards) + len(night.failures), "domain"),
+        left=listed(night.left),
         notes=[*absent(records), *left_out(records)],
-        cut="" if len(pictured) == len(records) else cut(len(records), len(listed), len(pictured)),
+        cut="" if len(pictured) == len(records) else cut(len(records), len(in_table), len(pictured)),
         verdicts={kind: verdicts[kind] for kind in reversed(KINDS) if verdicts[kind]},
         confusion=confusion([card["record"] for card in cards if card["is_pictured"]]),
     )
@@ -190,7 +193,7 @@ def summary(night: Night, num_records: int) -> str:
     """The night in one line."""
     missing = {domain_of(name) for name in (*(failure.domain for failure in night.failures), *night.left, *night.held)}
     missing -= {*night.trained, *night.current}  # some variants of a domain are enough
-    parts = [f"{num_records} of {num_records + len(missing)} domains ready"]
+    parts = [f"{num_records} of {count(num_records + len(missing), 'domain')} ready"]
     parts += [f"{len(night.trained)} trained in this night"] if night.trained else []
     parts += [f"{len(night.current)} kept from before"] if night.current else []
     parts += [f"{len(night.failures)} failed"] if night.failures else []

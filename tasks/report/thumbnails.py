@@ -21,6 +21,7 @@ from nada.errors import OutputError
 from nada.images import BACKGROUND, GAP_PX
 from nada.methods.sheets import UNREADABLE
 from tasks.config.project import HERE
+from tasks.store.record import Record
 
 PAGE_BYTES = 5_200_000  # of all pictures of a page; in base64 they are a third more, beside text and curves
 SHEET_SHARE, STRIP_SHARE, TRUTH_SHARE = 0.6, 0.2, 0.1  # of a card's bytes; a little more where it has all
@@ -51,6 +52,11 @@ def read_sheet(path: Path) -> Image.Image | None:
             return sheet.convert("RGB")
     except UNREADABLE:
         return None
+
+
+def side_of(record: Record) -> int:
+    """Of each picture of a row's sheet, in pixels."""
+    return record.evaluation.sheet_px or record.making.resolution
 
 
 def sheet_shown(sheet: Image.Image, num_cards: int, share: float = SHEET_SHARE) -> Shown:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.report.score_catalogue import SCORES, at_a_glance
-from tasks.report.thumbnails import read_sheet, strips_shown
+from tasks.report.thumbnails import read_sheet, side_of, strips_shown
 from tasks.report.triage import triage
 from tasks.store.row_folder import sheet_path
 from tasks.variants.choice import unpicked
@@ -29,7 +29,7 @@ def variants_shown(family: Family | None, adapted_dir: Path, num_cards: int) -> 
     lines = []
     for name, record in family.records.items():
         sheet = read_sheet(sheet_path(adapted_dir / name)) if num_cards else None
-        strips = [] if sheet is None else strips_shown(sheet, record.making.resolution, num_cards * len(family.records))
+        strips = [] if sheet is None else strips_shown(sheet, side_of(record), num_cards * len(family.records))
         figures = [
             (meaning.label, meaning.pattern.format(record.scores[meaning.name].value))
             for meaning in glance

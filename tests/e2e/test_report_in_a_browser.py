@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
+from tasks.config.row import Row
 from tasks.report.page import Failure, write_report
-from tests.browser import browser
+from tests.browser import browser, violations
 from tests.unit.report.test_page import HOSTILE, adapted, night, record
 
 __all__ = ["adapted", "browser"]
@@ -114,6 +115,48 @@ def test_all_of_the_page_filters_and_the_address_tells_how(opened: Opened) -> No
     assert page.locator(".board th[aria-sort]").inner_text().startswith("domain")
 
 
+@pytest.mark.parametrize("address", ["sketch", "?sort=-time", "100%", "of nothing"])
+def test_whatever_address_the_page_is_opened_by_it_lives(browser: Browser, report: Path, address: str) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{report.as_uri()}#{address}")
+    if address == "sketch":
+        page.wait_for_function(LANDED, arg="sketch")
+    page.click("#sketch .zoom")
+    assert page.locator(".lightbox").is_visible()
+    assert complaints == []
+    page.close()
+
+
+def test_prompts_of_every_script_are_read_from_source_to_target_and_beside_the_heat_map_whole(
+    browser: Browser, adapted: Path
+) -> None:
+    rows = {
+        "sketch": ("\u0648\u062c\u0647", "\u0648\u062c\u0647 \u0645\u0628\u062a\u0633\u0645"),
+        "a-domain-of-very-many-letters-that-somebody-has-called-so": ("a face", "\u7d20\u63cf" * 20),
+        "sepia": ("a face", "a comic book page of somebody who smiles"),
+    }
+    records = [
+        record(name, target, making={"row": Row(line=2, domain=name, source=source, target=target, recipe="style")})
+        for name, (source, target) in rows.items()
+    ]
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(write_report(records, night(), adapted.parent / "scripts.html", adapted).as_uri())
+    source, target = (page.locator("#sketch .prompts b").nth(at).bounding_box() for at in (0, 1))
+    assert source is not None and target is not None
+    assert source["x"] + source["width"] < target["x"]
+    assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate("document.querySelector('.heat rect').getBoundingClientRect().right") < 390
+    page.close()
+
+
+OUTSIDE = """Array.from(document.querySelectorAll(".heat text")).filter(one => {
+  const is = one.getBoundingClientRect(), whole = one.ownerSVGElement.getBoundingClientRect();
+  return is.left < whole.left || is.top < whole.top || is.right > whole.right;
+}).map(one => one.textContent)"""
+
+
 def test_pictures_enlarge_by_keyboard_and_only_small_ones_show_their_pixels(opened: Opened) -> None:
     page = opened.page
     page.focus("#sepia .zoom")
@@ -146,6 +189,11 @@ def test_a_finger_opens_every_explanation_and_copies_the_line(opened: Opened) ->
         assert words in page.locator(".explained:popover-open").inner_text()
         page.keyboard.press("Escape")
     assert page.locator("[title]").count() == 0
+    page.focus("#sketch .told dt button")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.className") == "explained"  # what a screen reader reads
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.matches('#sketch .told dt button')")
     page.click("#sepia .copy >> nth=0")
     page.wait_for_selector("#sepia .copy >> text=copied")
     assert page.evaluate("navigator.clipboard.readText()") == "sepia,a portrait,sepia,1"
@@ -161,7 +209,19 @@ def test_a_phone_shows_all_of_its_page_and_the_dark_is_dark(browser: Browser, re
         assert (red < 64) == is_dark
         assert page.evaluate(FAINT) == []
         assert page.evaluate(NAMELESS) == []
+        assert violations(page) == []
         page.close()
+
+
+def test_it_prints_dark_on_white_without_what_paper_cannot_do(browser: Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 760, "height": 1000}, color_scheme="dark")
+    page.goto(report.as_uri())
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("parseInt(getComputedStyle(document.body).color.match(/\\d+/)[0])") < 64
+    for query in (".bar", ".copy >> nth=0", "summary >> text=what verdicts and figures say"):
+        assert page.locator(query).is_hidden(), query
+    assert page.locator("#sepia h3").is_visible()
+    page.close()
 
 
 BEYOND = """Array.from(document.querySelectorAll("main *:not(.heat *, pre *, legend)"))

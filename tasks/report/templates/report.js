@@ -9,8 +9,16 @@
     const rows = all("tr", body);
     const cardOf = new Map(all("article").map(card => [card.dataset.domain, card]));
     const search = one("input[type=search]", bar), sort = one("select", bar), boxes = all("input[type=checkbox]", bar);
+    sort.dataset.by = "";
     const valueOf = (row, name) => (one(`[data-sort="${name}"]`, row) || { dataset: {} }).dataset.value;
 
+    const named = hash => {
+      try {
+        return decodeURIComponent(hash);
+      } catch (broken) {  // a lone percent sign
+        return "";
+      }
+    };
     const state = () => {
       const asked = new URLSearchParams();
       if (search.value.trim()) asked.set("q", search.value.trim());
@@ -54,7 +62,8 @@
       one(".nothing").hidden = one(".board").hidden = false;
       one(".nothing").hidden = shown.length > 0;
       one(".board").hidden = shown.length === 0;
-      one(".count").value = shown.length < rows.length ? `${shown.length} of ${rows.length} domains` : `${rows.length} domains`;
+      const domains = `${rows.length} domain${rows.length === 1 ? "" : "s"}`;
+      one(".count").value = shown.length < rows.length ? `${shown.length} of ${domains}` : domains;
       drawHeat(shown.map(row => row.dataset.domain));
     };
     const keep = replaces => {
@@ -65,8 +74,8 @@
       }
     };
     const read = () => {
-      const hash = decodeURIComponent(location.hash.slice(1)), card = cardOf.get(hash);
-      if (!card) restore(new URLSearchParams(hash[0] === "?" ? location.hash.slice(2) : ""));
+      const hash = location.hash.slice(1), card = cardOf.get(named(hash));
+      if (!card) restore(new URLSearchParams(hash[0] === "?" ? hash.slice(1) : ""));
       if (card && card.hidden) restore(new URLSearchParams());
       show();
       if (card) land(card);
@@ -112,7 +121,7 @@
   function drawHeat(domains) {
     const svg = one(".heat svg");
     if (!svg) return;
-    const [cell, left, top] = ["cell", "left", "top"].map(name => Number(svg.dataset[name]));
+    const [cell, left, top, right] = ["cell", "left", "top", "right"].map(name => Number(svg.dataset[name]));
     const rowOf = new Map(all("g", svg).map(row => [row.dataset.of, row]));
     const shown = domains.map(domain => rowOf.get(domain)).filter(Boolean);
     const found = shown.flatMap(row => all("rect", row).map(rect => rect.dataset.column));
@@ -128,7 +137,7 @@
       prompt.toggleAttribute("hidden", at === undefined);
       if (at !== undefined) prompt.setAttribute("transform", `translate(${left + cell * (at + 0.5) + 4} ${top - 5}) rotate(-60)`);
     }
-    svg.setAttribute("width", left + cell * columns.size + 60);
+    svg.setAttribute("width", left + cell * columns.size + right);
     svg.setAttribute("height", top + cell * shown.length + 2);
     for (const line of all(".mistakes li")) line.hidden = !domains.includes(line.dataset.of);
     one(".confusion").hidden = shown.length === 0;
@@ -141,7 +150,8 @@
     const text = asked ? asked.dataset.explain : cell ? one("title", cell).textContent : "";
     if (!text) return;
     explained.textContent = text;
-    explained.showPopover();
+    explained.showPopover(asked ? { source: asked } : {});
+    explained.focus({ preventScroll: true });  // so that it is read aloud; Esc goes back to what was tapped
     const at = (asked || cell).getBoundingClientRect(), size = explained.getBoundingClientRect();
     const below = at.bottom + 6 + size.height < innerHeight;
     explained.style.left = `${Math.max(12, Math.min(at.left, document.documentElement.clientWidth - size.width - 12))}px`;

@@ -20,7 +20,10 @@ from tasks.report.charts import confusion, loss_curve, polyline, probe_curves
 from tasks.report.page import Failure, Night, load_night, save_night, write_report
 from tasks.report.score_catalogue import SCORES
 from tasks.report.thumbnails import PAGE_BYTES, read_sheet, sheet_shown
+from tasks.report.variants import variants_shown
 from tasks.store.record import FileEntry, Record, ScoreEntry
+from tasks.variants.choice import Choice
+from tasks.variants.told import Family
 from tests.records import PART, make_record, make_score
 
 HOSTILE = """<script>alert("x")</script>' onmouseover='alert(1)" {{ 7 * 7 }} </article>"""
@@ -167,6 +170,16 @@ def test_a_lost_row_is_shown_with_its_reason_and_the_command(adapted: Path) -> N
     assert '<code>nada run --only lost</code><button type="button" class="copy"' in html
 
 
+def test_what_a_night_left_undone_is_told_before_its_rows(adapted: Path) -> None:
+    many = tuple(f"domain-{index}" for index in range(30))
+    told = replace(night(), stopped="3 rows are not tried, for 3 failed alike", held=("a", "b", "c"), left=many)
+    html = write_report([record("sketch")], told, adapted.parent / "index.html", adapted).read_text()
+    top = html[html.index("<h1>") : html.index('<form class="bar"')]
+    assert "3 rows are not tried, for 3 failed alike" in top
+    assert "The deadline left no time for domain-0, " in top and "domain-9 and 20 more." in top
+    assert '<output class="count" aria-live="polite">1 domain</output>' in html
+
+
 def order_of(html: str) -> list[str]:
     return re.findall(r'<tr (?:class="failed" )?data-domain="([^"]+)"', html)
 
@@ -282,6 +295,25 @@ def test_the_line_that_changes_a_row_is_ready_to_copy(adapted: Path) -> None:
     assert "whose header needs the column <code>seed</code> at its end" in good
     assert '<details class="change">' in good and '<details class="change" open>' in collapsed
     assert 'data-copy="sketch,pencil sketch,a portrait,1"' in collapsed  # as its verdict advises
+
+
+def test_strips_of_variants_are_cut_by_their_sheets(adapted: Path) -> None:
+    found = {}
+    for name, colour in (("sketch_style-0", "red"), ("sketch_style-1", "blue")):
+        sheet = Image.new("RGB", (18, 18), "gray")
+        sheet.paste(colour, (0, 10, 18, 18))
+        (adapted / name).mkdir()
+        sheet.save(adapted / name / "samples.webp", lossless=True)
+        found[name] = record(name, making={"resolution": 1024}, evaluation={"sheet_px": 8})
+    family = Family(
+        domain="sketch", choice=Choice(name="sketch_style-0", why="it is the best", is_picked=False), records=found
+    )
+    shown = variants_shown(family, adapted, 1)
+    assert shown is not None
+    for line, colour in zip(shown["lines"], ((255, 0, 0), (0, 0, 255)), strict=True):
+        picture = Image.open(io.BytesIO(base64.b64decode(line["strip"].uri.partition(",")[2]))).convert("RGB")
+        assert picture.size == (18, 8)
+        assert picture.getpixel((9, 4)) == pytest.approx(colour, abs=12)
 
 
 def test_what_was_trained_tonight_is_marked_where_not_all_was(adapted: Path) -> None:
