@@ -14,7 +14,7 @@ from tasks.plan.queue import RowQueue
 from tasks.status.live_page import page_path
 from tasks.status.writer import StatusWriter
 from tasks.workers.news import Progress
-from tests.browser import browser
+from tests.browser import browser, violations
 from tests.records import make_record
 
 __all__ = ["browser"]
@@ -87,6 +87,7 @@ def test_the_page_shows_what_runs_and_follows_it_by_itself(
     status_writer.state("finished", report=str(Path("reports/2026/index.html").resolve()))
     expect(page.locator("#end a")).to_have_attribute("href", "../2026/index.html")
     expect(page.locator("h1")).to_have_text("Night 1: finished")
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert complaints == []
     page.close()

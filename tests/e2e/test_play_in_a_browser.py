@@ -12,9 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -23,7 +21,7 @@ from playwright.sync_api import Browser, Page
 from nada.checkpoints import load_generator
 from nada.images import grid, to_u8
 from nada.latents import draw_ws, seeded_rng
-from tests.browser import browser
+from tests.browser import browser, violations
 from tests.conftest import tiny_generator
 from tests.project import make_project, run_alone
 from tests.records import publish_made
@@ -31,7 +29,6 @@ from tests.records import publish_made
 __all__ = ["browser"]
 
 ROOT = Path(__file__).parents[2]
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 DRAWN = "document.querySelectorAll('#stage img.there').length * Number(!document.querySelector('#stage .old'))"
 
 
@@ -101,13 +98,6 @@ class Opened:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
 
-    def violations(self) -> list[Any]:
-        """What axe finds."""
-        session = self.page.context.new_cdp_session(self.page)  # by the debugger, whatever the page's policy
-        session.send("Runtime.evaluate", {"expression": AXE})
-        found = self.page.evaluate("axe.run().then(all => all.violations.map(one => [one.id, one.nodes[0].html]))")
-        return list(found)
-
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Opened]:
@@ -138,7 +128,7 @@ def test_the_app_draws_mixes_and_keeps(running: Running, opened: Opened) -> None
     page.goto(running.address)
     drawn(page, 9)  # the first domain, at once
     assert page.inner_text("#shares label") == "sepia"
-    assert opened.violations() == []
+    assert violations(opened.page) == []
     page.click("[data-adds=sketch]")
     drawn(page, 9)
     assert page.locator("#shares label").all_inner_texts() == ["sepia", "sketch"]
@@ -176,6 +166,28 @@ def test_my_photo_is_drawn_in_every_domain(running: Running, opened: Opened) -> 
     page.set_input_files("#file", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": b"GIF89a, or nearly"})
     until(page, "document.getElementById('photo-said').textContent.includes('not a readable image')")
     assert page.inner_text("#photo-said").startswith("your photo: ")
+
+
+def test_the_app_says_what_came_of_a_photo_that_another_window_replaced_and_of_a_wrong_seed(
+    running: Running, opened: Opened
+) -> None:
+    page = opened.page
+    page.goto(running.address)
+    drawn(page, 9)
+    until(page, "document.getElementById('drawn').textContent", "Drawn: sepia.")  # what a screen reader says
+    page.fill("#seed", "-5")
+    page.press("#seed", "Tab")
+    assert page.input_value("#seed") == "0"
+    page.select_option("#steps", "full")
+    page.set_input_files("#file", running.folder / "me.png")
+    until(page, "document.getElementById('photo-said').textContent.startsWith('Looking')")
+    assert running.ask("/api/photo", "POST", b"no photo", X_Nada_App="1")[0] == 200
+    until(page, "document.getElementById('photo-said').textContent.startsWith('Given up for another photo')")
+    assert page.locator("#progress").is_hidden()
+    page.route("**/api/picture*", lambda route: route.abort())
+    page.click("#another")
+    until(page, "document.getElementById('message').textContent.startsWith('No answer: start nada app again')")
+    opened.complaints.clear()  # Chromium's own word on the address that was cut
 
 
 def test_the_app_draws_the_same_as_the_command(running: Running) -> None:
@@ -233,17 +245,21 @@ def test_the_gallery_opens_from_disk_and_goes_by_keys(running: Running, opened: 
         assert run_alone(running.folder, "gallery", "--count", "3").status == 0
     page, address = opened.page, (running.folder / "site/index.html").as_uri()
     page.goto(address)
-    assert opened.violations() == []
+    assert violations(opened.page) == []
     page.focus(".cards li:first-child .card")
     page.keyboard.press("Enter")
     assert page.inner_text("#large-name") == "sepia"
+    assert page.locator("dialog .prompt bdi").count() == 2  # a prompt from right to left keeps to its side
     page.keyboard.press("ArrowRight")
     assert page.inner_text("#large-name") == "sketch"
     page.keyboard.press("ArrowDown")
     assert "pictures/sketch-1.webp" in (page.get_attribute(".large-after", "src") or "")
-    assert opened.violations() == []
+    assert violations(opened.page) == []
     page.keyboard.press("Escape")
     until(page, "document.activeElement.closest('li')?.dataset.name === 'sketch'")
+    page.evaluate("location.hash = 'sepia'")
+    until(page, "document.querySelector('dialog').open")
+    page.keyboard.press("Escape")
     page.fill("input[type=search]", "sep")
     assert page.locator(".cards li:visible").count() == 1
     page.set_viewport_size({"width": 390, "height": 844})

@@ -18,7 +18,9 @@ function say(text) {
 }
 
 async function ask(address, options = {}) {
-  const answer = await fetch(address, options);
+  const answer = await fetch(address, options).catch(error => {
+    throw error.name === "AbortError" ? error : new Error("No answer: start nada app again where it ran, and load this page anew.");
+  });
   if (answer.ok) return answer;
   let said = `${answer.status}`;
   try { said = (await answer.json()).error; } catch { /* not ours */ }
@@ -61,6 +63,7 @@ async function draw() {
       }
       $("stage").children[index].classList.remove("old");
     }
+    $("drawn").textContent = state.every ? `${cells.length} looks are drawn.` : `Drawn: ${named(parts)}.`;
     for (const image of document.querySelectorAll("#looks img:not([src])")) {
       if (image.closest("li").hidden) continue;
       await fill(image, `/api/picture?look=${encodeURIComponent(image.dataset.name)}&seed=0&psi=0.7&at=0&of=${image.dataset.key}`, mine.signal).catch(error => { if (mine.signal.aborted) throw error; });
@@ -237,6 +240,7 @@ async function upload(file) {
     state.job = id;
     while (state.job === id) {
       const told = await (await ask(`/api/photo/${id}`)).json();
+      if (state.job !== id) return;
       await follow(id, told);
       if (!["waiting", "working"].includes(told.state)) return;
       await new Promise(done => setTimeout(done, 700));
@@ -253,6 +257,7 @@ async function follow(id, told) {
     $("progress").value = told.done / told.total;
     $("photo-said").textContent = `Looking for you: ${told.done} of ${told.total}` + (told.seconds_left > 0 ? `, ${told.seconds_left} s left` : "");
   } else if (told.state === "failed") failed(told.said);
+  else if (told.state === "stopped") failed("Given up for another photo, of another window: one is read at a time.");
   else if (told.state === "done") {
     $("progress").hidden = true;
     $("photo-said").textContent = ["Found", told.said].filter(Boolean).join(", ") + "." + (told.notes.length ? ` ${told.notes.join(" ")}` : "");
@@ -264,6 +269,7 @@ async function follow(id, told) {
 function failed(text) {
   $("progress").hidden = true;
   $("photo-said").textContent = text;
+  $("file").value = "";  // so that the same photo can be chosen again
 }
 
 function forget() {
@@ -317,6 +323,7 @@ function wire() {
   $("all").addEventListener("click", () => { state.every = true; refresh(); });
   $("another").addEventListener("click", () => { state.seed = Math.floor(Math.random() * 100000); modes(); redraw(); });
   $("seed").addEventListener("input", event => { const value = Number(event.target.value); if (Number.isInteger(value) && value >= 0 && value < 2 ** 31) { state.seed = value; redraw(); } });
+  $("seed").addEventListener("change", modes);  // what is no seed goes back to the one that is drawn
   $("psi").addEventListener("input", event => { state.psi = Number(event.target.value); modes(); redraw(); });
   $("before").addEventListener("change", event => { state.before = event.target.checked; state.every = false; refresh(); });
   $("format").addEventListener("change", keepsakes);

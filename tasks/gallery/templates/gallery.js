@@ -20,7 +20,7 @@ function show(card) {
   open = card;
   const before = one(card, ".before"), after = one(card, ".after");
   one(dialog, "h2").textContent = card.dataset.name;
-  one(dialog, ".prompt").textContent = one(card, ".prompt").textContent;
+  one(dialog, ".prompt").replaceChildren(...one(card, ".prompt").cloneNode(true).childNodes);
   one(dialog, ".large-before").src = files(before, "large")[face];
   one(dialog, ".large-after").src = files(after, "large")[face];
   one(dialog, ".large-after").alt = after.alt;
@@ -91,4 +91,5 @@ function asked() {
   const card = cards.find(card => card.dataset.name === name);
   if (card) show(card);
 }
+addEventListener("hashchange", asked);
 asked();
