@@ -71,7 +71,7 @@ def open_context(plan: Plan, display: Display, pool: Pool) -> Iterator[tuple[Nig
         context = NightContext(plan, pool, display, status_writer, waiting, started)
         stack.callback(leave_outbox, context)
         open_outbox(context)
-        status_writer.running(waiting, len(pool.workers), len(plan.rows) - len(plan.working))
+        status_writer.running(waiting, len(pool.workers), len(plan.asked_for) - len(plan.working))
         yield context, server
 
 
@@ -98,7 +98,7 @@ def check_models(plan: Plan, pool: Pool) -> None:
 @contextmanager
 def written_status(plan: Plan, started: datetime, display: Display) -> Iterator[StatusWriter]:
     """The night's status, which says in the end how the night ended, as does the one summary that is then sent."""
-    status_writer = StatusWriter(night_name(started), started, len(plan.rows), plan.deadline(started))
+    status_writer = StatusWriter(night_name(started), started, len(plan.asked_for), plan.deadline(started))
     try:
         yield status_writer
     except KeyboardInterrupt:

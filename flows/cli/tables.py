@@ -149,6 +149,8 @@ def leaderboard_table(
         taken = [_taken(entry)] if several else []
         sheet.add(domain, verdicts.get(domain, ""), *scores, lasted(entry["seconds"]), *taken)
     lost = [Text(f"{domain}: {reason}", style="bold red") for domain, reason in failures.items()]
+    if not board:
+        return Group(*lost)
     return Group(sheet, *_more(len(board), ", in the report and in reports/leaderboard.csv"), *lost)
 
 

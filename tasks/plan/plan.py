@@ -85,6 +85,11 @@ class Plan:
         return [planned for planned in self.rows if planned.retrieves]
 
     @property
+    def asked_for(self) -> list[PlannedRow]:
+        """Rows that are finished, or to be: all but those that `--only` leaves out."""
+        return [planned for planned in self.rows if planned.state != "left out"]
+
+    @property
     def to_take_over(self) -> list[OldRow]:
         """Rows of an older version, as far as they are to be judged."""
         return [row for row in self.old if self.by_domain[row.making.domain].state == "judge"]

@@ -264,6 +264,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_workers(after
     shutil.rmtree(after_night.folder / "weights" / "adapted" / "sketch")
     assert after_night.nada("run", "--only", "sketch").status == 0
     assert after_night.row_bytes("sketch") == before
+    assert "2 domains: 1 trained, 1 kept from before" in after_night.nada("status").out  # broken was not asked for
 
 
 SMALL_DEVICE = """

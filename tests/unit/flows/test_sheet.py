@@ -57,6 +57,10 @@ def test_a_leaderboard_squeezes_no_figure_and_tells_failures_below(width: int) -
     assert " ".join(" ".join(lines[start:]).split()) == f"robot: {reason}".strip()
 
 
+def test_where_all_rows_failed_no_table_stands_above_them() -> None:
+    assert drawn(leaderboard_table([], {"robot": "the loss is nan"}, {}), 80) == ["robot: the loss is nan"]
+
+
 def test_columns_without_room_follow_below_with_the_name_again() -> None:
     sheet = Sheet(Column("name"), *(Column(f"title {num}", is_number=True) for num in range(3)))
     sheet.add("a", *(f"{num} is a figure" for num in range(3)))

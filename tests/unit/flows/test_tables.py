@@ -53,6 +53,11 @@ def plan(*rows: PlannedRow) -> Plan:
     return Plan(params_path=Path("params.yaml"), params=PARAMS, rows=rows, workers=(worker, worker), provenance={})
 
 
+def test_rows_that_only_leaves_out_are_not_asked_for() -> None:
+    asked = plan(planned("sketch", "train", CHOSEN), planned("robot", "left out", FIXED), ROWS[2]).asked_for
+    assert [row.domain for row in asked] == ["sketch", "sepia"]
+
+
 FIXED, CHOSEN = AdaptConfig(iterations=150), AdaptConfig(iterations=300, stop="auto")
 ROWS = (
     planned("sketch", "train", CHOSEN),
