@@ -27,6 +27,8 @@ from nada.hashing import open_regular
 
 NAMES = ("ws", "w_plus", "wplus", "w", "latents", "latent", "latent_code", "dlatents", "projected_w")
 """Of arrays that are taken for latents, in this order; a single array may have any name."""
+OF_W_PLUS = ("ws", "w_plus", "wplus")
+"""Of these, those whose rows are a generator's layers, and not so many latents in W."""
 ABOUT = "about"
 """The array of our own files that is a text: JSON that says where the latents are from."""
 MAX_BYTES = 64 << 20  # of a file and of its array: 1,800 latents in W+ of 18 rows of 512
@@ -51,6 +53,8 @@ class LatentFile:
     path: Path
     array: NDArray[np.float32]
     """Of one to three dimensions, finite."""
+    is_w_plus: bool = False
+    """Whether its name says that rows are those of one W+, however many."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Of our own files: `generator`, the sha256 of the one that draws them, and how they were found."""
 
@@ -64,7 +68,8 @@ class LatentFile:
         """The latents as a generator takes them, [N, L, W_DIM], not to be written to.
 
         [W_DIM] is one w, [N, W_DIM] and [N, 1, W_DIM] are many; [L, W_DIM] is one w+, and [N, L, W_DIM] are many. So
-        L rows without a dimension ahead are always one w+.
+        L rows without a dimension ahead are always one w+. So are those of an array that is named for W+, however many:
+        where they are not L, they are another generator's.
 
         Args:
             num_ws: L.
@@ -78,7 +83,7 @@ class LatentFile:
         if array.ndim == 1:
             array = array[None]
         if array.ndim == 2:
-            array = array[None] if len(array) == num_ws else array[:, None]
+            array = array[None] if len(array) == num_ws or self.is_w_plus else array[:, None]
         if array.shape[2] != w_dim or array.shape[1] not in (1, num_ws):
             raise LatentsError(
                 f"{self.path}: latents {list(self.array.shape)}; {whose} takes W, [N, {w_dim}], or W+, [{num_ws}, "
@@ -115,13 +120,14 @@ def read_latents(path: Path) -> LatentFile:
             return LatentFile(path, _latents(path, content))
         if content.startswith(MAGIC_ZIP):
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                about, array = _about(archive), _latents(path, _member(path, archive, _name(path, archive)))
-            return LatentFile(path, array, about)
+                name = _name(path, archive)
+                about, array = _about(archive), _latents(path, _member(path, archive, name))
+            return LatentFile(path, array, name.removesuffix(".npy") in OF_W_PLUS, about)
     except LatentsError:
         raise
     except UNREADABLE as err:
         raise LatentsError(f"{path}: damaged ({one_line(err) or type(err).__name__}); {EXPECTED}") from err
-    raise LatentsError(f"{path}: neither .npz nor .npy by its content; {EXPECTED}")
+    raise LatentsError(f"{path}: neither .npz nor .npy by its content; {EXPECTED}; nada invert makes one of a photo")
 
 
 def write_latents(path: Path, ws: NDArray[np.float32], about: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nada.errors import NonFiniteLossError
 from nada.generators.domain import Domain
+from nada.generators.light.generator import LightGenerator
 from nada.generators.protocol import Noise
 from nada.generators.registry import Network
 from nada.images import from_u8, levels_apart, to_u8
@@ -168,7 +169,7 @@ def noise_correlation(maps: Sequence[Tensor]) -> Tensor:
 
 def _noise_maps(domain: Domain, rng: torch.Generator) -> list[Tensor]:
     """Fresh maps to learn, of a generator that adds such noise to its pictures."""
-    if not isinstance(domain, Network):
+    if not isinstance(domain, Network | LightGenerator):
         return []
     strengths = [weight for name, weight in domain.named_parameters() if name.endswith("noise_strength")]
     if not any(bool(strength.any()) for strength in strengths):

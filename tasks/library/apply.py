@@ -42,6 +42,27 @@ def check_spares(what: Path, folder: Path) -> None:
         raise OutputError(f"--out: {folder}: {what}, or its own picture, would be written over; choose another")
 
 
+def check_names(names: Sequence[str], generator: str | None, what: Path, params_path: Path) -> None:
+    """Refuse domains that cannot draw latents, or a photo before it is inverted.
+
+    Args:
+        names: domains; all finished ones where there are none.
+        generator: sha256 of the one that the latents belong to, where that is known.
+        what: the latents or the photo, for messages.
+        params_path: params.yaml.
+
+    Raises:
+        LatentsError: a domain is of another generator; names both.
+        CheckpointError: there is no such domain, or none at all.
+    """
+    if not names and not finished_domains():
+        raise CheckpointError("no domain is finished; nada run makes them")
+    for name in names:
+        if generator not in (None, made_from(name, load_params(params_path))):
+            where = f"found in another generator than {name}'s"
+            raise LatentsError(f"{what}: {where}; invert the photo anew with that one")
+
+
 @dataclass
 class Application:
     """Latents drawn in domain after domain.
@@ -84,10 +105,7 @@ class Application:
         return sheet_of(self.folder)
 
     def __iter__(self) -> Iterator[str]:
-        if not self.names and not finished_domains():
-            raise CheckpointError("no domain is finished; nada run makes them")
-        for name in self.names:
-            self._check(name)
+        check_names(self.names, self.latents.generator, self.latents.path, self.params_path)
         pictures: dict[str, Tensor] = {}
         for name in self.shown:
             try:
@@ -106,21 +124,9 @@ class Application:
             raise LatentsError(next((f"{name}: {why}" for name, why in self.left_out.items()), "nothing to draw"))
         save_picture(self._sheet(pictures), self.sheet)
 
-    def _check(self, name: str) -> None:
-        """Refuse a domain of another generator than the latents'.
-
-        Raises:
-            LatentsError: names both.
-            CheckpointError: there is no such domain.
-        """
-        origin = made_from(name, load_params(self.params_path))
-        if self.latents.generator not in (None, origin):
-            where = f"found in another generator than {name}'s"
-            raise LatentsError(f"{self.latents.path}: {where}; invert the photo anew with that one")
-
     def _draw(self, name: str) -> Tensor:
         """[N, 3, R, R] bytes."""
-        self._check(name)
+        check_names([name], self.latents.generator, self.latents.path, self.params_path)
         domain = open_domain(name, self.params_path, self.device)
         if (side := domain.resolution) != self._side:
             if self._side:

@@ -109,7 +109,7 @@ def apply(
     from rich.progress import track
 
     from nada.latent_files import is_latents, read_latents
-    from tasks.library.apply import Application, check_spares
+    from tasks.library.apply import Application, check_names, check_spares
     from tasks.plan.wording import count
 
     folder = out or Path(f"{what.stem}-domains")
@@ -119,6 +119,7 @@ def apply(
         latents = read_latents(what)
     else:
         inversion = _prepared(what, params, SOURCE, steps, plus_steps, device)
+        check_names(domains or [], inversion.generator, what, params)  # it takes minutes
         _run(inversion)
         latents = read_latents(inversion.kept)
         first.append(inversion.cell)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from nada.clip.guide import Guide
 from nada.errors import NonFiniteLossError
+from nada.generators.light.generator import LightGenerator
+from nada.generators.light.moves import StyleMoves
 from nada.generators.registry import Network
 from nada.images import to_u8
 from nada.inversion import perceptual
@@ -156,6 +158,17 @@ def test_noise_maps_stay_noise() -> None:
     for noise in inversion.maps:
         assert noise.mean().item() == pytest.approx(0, abs=1e-5)
         assert noise.square().mean().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_domain_in_kilobytes_has_the_noise_of_its_base() -> None:
+    base = tiny_generator()
+    light, shift = LightGenerator(base, StyleMoves()), StyleMoves(offset={"b8.conv1": torch.full((16,), 0.5)})
+    config = InversionConfig(w_steps=4, plus_steps=2)
+    runs = [Inversion(domain, Pixels(), own_picture(3), config) for domain in (base, light)]
+    for run in runs:
+        list(run)
+    assert torch.equal(runs[0].result().ws, runs[1].result().ws)
+    assert len(Inversion(LightGenerator(base, shift), Pixels(), own_picture(3), config).maps) == 5
 
 
 def test_a_distance_that_is_no_number_ends_it() -> None:

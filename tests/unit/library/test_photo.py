@@ -164,6 +164,19 @@ def test_a_photo_is_inverted_on_the_way_and_not_twice(domains: Project) -> None:
     assert Path("again.png").read_bytes() == Path("me-domains.png").read_bytes()
 
 
+def test_domains_that_cannot_be_drawn_are_told_before_minutes_are_spent_on_the_photo(domains: Project) -> None:
+    publish_made("foreign", tiny_generator(5), provenance={GENERATOR: "f" * 64})
+    photo().transpose(Image.Transpose.ROTATE_90).save("other.png")
+    kept = sorted(HERE.inversion_cache.iterdir())
+    for name, told in {
+        "skech": "did you mean 'sketch'?",
+        "foreign": "found in another generator than foreign's",
+    }.items():
+        outcome = domains.nada("apply", "other.png", "sketch", name, *STEPS)
+        assert outcome.status == 2 and told in outcome.err and "Off by" not in outcome.err
+    assert sorted(HERE.inversion_cache.iterdir()) == kept
+
+
 def test_many_latents_of_another_tool_are_drawn_row_by_row(domains: Project) -> None:
     np.save("w.npy", np.random.default_rng(0).normal(size=(3, TINY.w_dim)))
     done(domains, "apply", "w.npy", "sketch")

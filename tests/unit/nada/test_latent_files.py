@@ -62,6 +62,15 @@ def test_arrays_of_other_tools_are_found_by_name_or_because_they_are_alone(
     assert np.array_equal(ws(tmp_path / "other.npz"), PLUS[None])
 
 
+@pytest.mark.parametrize(("name", "is_refused"), [("w_plus", True), ("ws", True), ("w", False), ("latents", False)])
+def test_layers_of_another_generator_are_no_latents_in_w(tmp_path: Path, name: str, is_refused: bool) -> None:
+    np.savez(tmp_path / "a.npz", **{name: np.zeros((L + 2, W_DIM), np.float32)})
+    if is_refused:
+        assert refusal(tmp_path / "a.npz") == "latents [6, 3]; sketch takes W, [N, 3], or W+, [4, 3] or [N, 4, 3]"
+    else:
+        assert ws(tmp_path / "a.npz").shape == (L + 2, L, W_DIM)
+
+
 def test_among_several_arrays_the_known_name_is_taken(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", noise=np.ones(7), w=PLUS[0])
     assert np.array_equal(ws(tmp_path / "a.npz")[0, 2], PLUS[0])
