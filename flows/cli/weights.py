@@ -250,13 +250,15 @@ def export(
       nada weights export source source.safetensors     whole, for nada elsewhere
       nada weights export --all exported/               every finished domain
       nada weights export sketch --onto dogs.pkl        a kilobyte domain's styles on a relative of its generator
+
+    Exit status: 0 all are written, 1 of --all some were left out, 2 bad input.
     """
     if (all_ is None) == (not domain):
         raise typer.BadParameter("name a domain, or give --all FOLDER")
     if to is Target.ONNX or (to is None and out is not None and out.suffix == onnx_export.SUFFIX):
         return onnx_export.export_as_onnx(domain, out, all_, onto, force, params)
     from flows.cli.display import make_display
-    from flows.cli.weights_display import converted_lines
+    from flows.cli.weights_display import converted_lines, export_each
     from nada.errors import InputError
     from tasks.config.project import HERE
     from tasks.download.registry import SUFFIXES
@@ -276,10 +278,13 @@ def export(
             display.say(f"Left no generator, so not exported: {', '.join(others)}.", "yellow")
         if not files:
             raise InputError(f"{HERE.adapted}: no finished domain to export; nada run makes them")
-    for name, file in files.items():
-        display.say(
-            converted_lines(convert_file(find_weights(name, params), file, _format(tool), force=force, onto=other))
-        )
+
+    def write(name: str, file: Path) -> str:
+        source = find_weights(name, params)
+        return converted_lines(convert_file(source, file, _format(tool), force=force, onto=other))
+
+    if not export_each(files, write, display):
+        raise typer.Exit(onnx_export.EXIT_LEFT_OUT)
 
 
 def _format(tool: Tool | None) -> Format | None:

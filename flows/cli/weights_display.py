@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
+from flows.cli.display import Display
 from flows.sheet import Column, Sheet
 from nada.checkpoints.base_model import Parent
+from nada.errors import InputError
 from tasks.download.registry import Entry
 from tasks.download.transfer import News
 
@@ -33,6 +36,31 @@ OPENED_BY = {
     "openvino": "nada, and OpenVINO once it is unpacked",
     "rosinality": "nada, rosinality's stylegan2-pytorch, StyleGAN-NADA, and what is built on them",
 }
+
+
+def export_each(files: Mapping[str, Path], write: Callable[[str, Path], str], display: Display) -> bool:
+    """Write domains one by one, and say of each what became of it; whether all are written.
+
+    Of several, one that is damaged, or that the format cannot hold, keeps no other from being written.
+
+    Args:
+        files: by domain.
+        write: writes one, and says so.
+        display: tells.
+
+    Raises:
+        InputError: there is but one, and it cannot be written.
+    """
+    left_out = 0
+    for name, file in files.items():
+        try:
+            display.say(write(name, file))
+        except InputError as err:
+            if len(files) == 1:
+                raise
+            display.say(f"{name}: left out; {err}", "yellow")
+            left_out += 1
+    return not left_out
 
 
 def registry_table(registry: Mapping[str, Entry]) -> Sheet:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from nada.checkpoints.onnx.export import OnnxFile
 
 SUFFIX = ".onnx"
+EXIT_LEFT_OUT = 1
+"""Of several domains some were not exported."""
 
 
 def export_as_onnx(
@@ -18,6 +20,7 @@ def export_as_onnx(
 ) -> None:
     """One domain, or every finished one into a folder; they may be of any method."""
     from flows.cli.display import make_display
+    from flows.cli.weights_display import export_each
     from nada.errors import InputError
     from tasks.config.project import HERE
     from tasks.library.domains import finished_domains
@@ -31,8 +34,8 @@ def export_as_onnx(
         if not files:
             raise InputError(f"{HERE.adapted}: no finished domain to export; nada run makes them")
     display = make_display()
-    for name, file in files.items():
-        display.say(_lines(export_onnx(name, file, params, force)))
+    if not export_each(files, lambda name, file: _lines(export_onnx(name, file, params, force)), display):
+        raise typer.Exit(EXIT_LEFT_OUT)
 
 
 def convert_to_onnx(source: Path, out: Path, force: bool) -> None:

@@ -316,6 +316,27 @@ def test_every_finished_domain_is_exported_at_once(project: Project) -> None:
     assert sorted(path.name for path in Path("out").iterdir()) == ["robot.pt", "sketch.pt"]
 
 
+@pytest.mark.parametrize("to", ["nvidia", "onnx"])
+def test_a_domain_that_cannot_be_exported_keeps_no_other_from_it(to: str, project: Project) -> None:
+    for domain in ("a", "b", "c"):
+        finish(domain)
+    Path("weights/adapted/b/generator.safetensors").write_bytes(b"")
+    outcome = project.nada("weights", "export", "--all", "out", "--to", to)
+    assert outcome.status == 1
+    assert "\nb: left out; weights/adapted/b/generator.safetensors: " in outcome.out
+    assert [path.stem for path in sorted(Path("out").iterdir())] == ["a", "c"]
+
+
+def test_a_family_that_a_format_cannot_hold_is_left_out(project: Project) -> None:
+    finish("sketch")
+    publish_made("small", tiny_mobilestylegan())
+    outcome = project.nada("weights", "export", "--all", "out")
+    assert outcome.status == 1
+    held = "NVIDIA's format holds StyleGAN2 and StyleGAN3 alone; write .safetensors"
+    assert f"small: left out; out/small.pkl: {held}\n" in outcome.out
+    assert [path.name for path in Path("out").iterdir()] == ["sketch.pkl"]
+
+
 @pytest.mark.parametrize("arguments", [[], ["sketch", "--all", "out"]])
 def test_a_domain_or_all_must_be_named(arguments: list[str], project: Project) -> None:
     outcome = project.nada("weights", "export", *arguments)
