@@ -5,7 +5,7 @@ Legend: T templates, D CLIP width, P pairs of a night.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,18 +58,19 @@ class Finding:
     """What is the matter, with the figure that says so, and what to try."""
 
 
-def preflight(model: Reader, pairs: Sequence[Pair]) -> list[Finding]:
+def preflight(model: Reader, pairs: Sequence[Pair], ways: Sequence[Hashable] = ()) -> list[Finding]:
     """Pairs that a guide hardly sees, confuses with others, or reads by their spelling; in the order of the pairs.
 
     Args:
         model: one guide.
         pairs: of the rows that are to be trained, P of them.
+        ways: how each row comes to its edit: different ways may ask for the same. Without any, all go one.
     """
     prompts = dict.fromkeys(prompt for pair in pairs for prompt in (pair.source, pair.target))
     sentences = {prompt: _embed(model, prompt) for prompt in prompts}
     edits = torch.stack([(sentences[pair.target] - sentences[pair.source]).mean(dim=0) for pair in pairs])  # [P, D]
     targets = list(dict.fromkeys(pair.target for pair in pairs))
-    twins = same_edits(edits)
+    twins = same_edits(edits, ways)
     mistaken = confusions(torch.stack([sentences[target] for target in targets]))
     told = {frozenset((pairs[index].target, pairs[other].target)) for index, other in twins.items()}
     findings: list[Finding] = []
@@ -93,14 +94,17 @@ def preflight(model: Reader, pairs: Sequence[Pair]) -> list[Finding]:
     return findings
 
 
-def same_edits(edits: Tensor) -> dict[int, int]:
-    """Index of a pair -> an earlier pair whose text direction is nearly the same.
+def same_edits(edits: Tensor, ways: Sequence[Hashable] = ()) -> dict[int, int]:
+    """Index of a pair -> an earlier pair that goes the same way, and whose text direction is nearly the same.
 
     Args:
         edits: [P, D], of any length.
+        ways: P of them, or none.
     """
     cosines = F.normalize(edits, dim=1) @ F.normalize(edits, dim=1).T
-    same = (cosines > SAME_EDIT).tril(diagonal=-1)
+    numbers = {way: number for number, way in enumerate(dict.fromkeys(ways))}
+    way = torch.tensor([numbers[one] for one in ways] or [0] * len(edits))
+    same = ((cosines > SAME_EDIT) & (way[:, None] == way)).tril(diagonal=-1)
     return {index: int(row.nonzero()[0]) for index, row in enumerate(same) if row.any()}
 
 

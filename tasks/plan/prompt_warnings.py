@@ -62,7 +62,9 @@ def prompt_warnings(rows: Sequence[Row], params: Params) -> list[str]:
 def _findings(clip: GuideClipConfig, params: Params, identity: str, rows: Sequence[Row]) -> list[Told]:
     """What a guide makes of prompts; it is not asked, nor torch imported, where the last plan asked it the same."""
     versions = [metadata.version(name) for name in DISTRIBUTIONS]
-    key = hashed([[(row.source, row.target) for row in rows], code_hash(["nada.clip.prompt_checks"]), *versions])
+    ways = [(row.method, row.recipe, row.on, row.generator, row.style_images) for row in rows]
+    texts = [(row.source, row.target) for row in rows]
+    key = hashed([texts, ways, code_hash(["nada.clip.prompt_checks"]), *versions])
     path = HERE.text_cache / f"{identity}.json"
     known = read_answers(path, FORMAT)
     if isinstance(kept := known.get(key), list):
@@ -73,7 +75,7 @@ def _findings(clip: GuideClipConfig, params: Params, identity: str, rows: Sequen
     from nada.clip.prompt_checks import preflight
 
     reader = _reader(clip, params, identity)
-    told = [(finding.index, finding.other, finding.text) for finding in preflight(reader, rows)]
+    told = [(finding.index, finding.other, finding.text) for finding in preflight(reader, rows, ways)]
     reader.keep()
     keep_answers(path, FORMAT, {key: told}, [key])
     return told

@@ -50,9 +50,17 @@ def left_out(plan: Plan) -> list[str]:
 def doubts(plan: Plan) -> list[str]:
     """Settings of rows to be made that their methods would think over, a line each."""
     found: dict[str, list[str]] = {}
+    alike: dict[tuple[str, str], list[str]] = {}
     for planned in plan.to_train:
-        for words in planned.method_object.doubts(planned.config):
-            found.setdefault(f"{planned.method_object.name}.{words}", []).append(planned.domain)
+        method, row = planned.method_object, planned.row
+        for words in method.doubts(planned.config):
+            found.setdefault(f"{method.name}.{words}", []).append(planned.domain)
+        if not method.draws_by_seed:
+            words = f"{method.name}: nothing is drawn by seed, so that variants of one recipe are equal; one will do"
+            alike.setdefault((words, f"{domain_of(planned.domain)} {row.recipe}"), []).append(planned.domain)
+    for (words, _), domains in alike.items():
+        if len(domains) > 1:
+            found.setdefault(words, []).extend(domains)
     return [f"{words} ({listed(domains)})" for words, domains in found.items()]
 
 

@@ -38,7 +38,7 @@ def choose(domain: str, records: Mapping[str, Record], pick: Pick | None, num_ro
     named = None if pick is None else row_name(domain, pick.variant, pick.step)
     trained = {name: record for name, record in records.items() if step_of(name) is None}
     best = None if not trained else min(trained, key=lambda name: _place(trained[name]))
-    words = "" if best is None else f"{variant_of(best)}, {in_words(records[best])}"
+    words = "" if best is None else ", ".join(filter(None, (variant_of(best), in_words(records[best]))))
     waits = "" if named is None or named in records else f"; {variant_of(named)} was picked and is not finished"
     for name in (named, None if named is None else made_with(named)):  # a checkpoint, and until it is there its row
         if name in records:

@@ -55,6 +55,12 @@ def test_two_rows_that_ask_for_the_same_are_named_once(reads: Callable[..., Clip
     assert found == [(2, 0, "ask for the same edit; one of the two will do")]
 
 
+def test_rows_that_come_to_it_in_different_ways_may_ask_for_the_same(reads: Callable[..., ClipModel]) -> None:
+    pairs = [PromptPair("portrait", "robot")] * 3
+    found = preflight(reads(by_word), pairs, [("adapt", None), ("mapper", "robot"), ("adapt", None)])
+    assert [(one.index, one.other) for one in found] == [(2, 0)]
+
+
 def test_a_pair_without_direction_is_named_with_its_length(reads: Callable[..., ClipModel]) -> None:
     text = "'portrait' and 'portrayal' are nearly the same to it (length 0.05); name what shall change"
     assert findings(reads(by_word), ("portrait", "portrayal"), ("portrait", "sketch")) == [(0, None, text)]
@@ -120,3 +126,5 @@ def test_the_plan_shows_twins_with_file_and_line_and_can_do_without(project: Pro
     assert outcome.status == 0
     assert "prompts.csv:3: twin and sketch: ask for the same edit; one of the two will do (tiny-guide)" in outcome.out
     assert "second look" not in project.nada("plan", "--no-preflight").out
+    project.prompts(SKETCH, "twin,portrait,Pencil  sketch,shape,")
+    assert "ask for the same edit" not in project.nada("plan").out  # two recipes compared

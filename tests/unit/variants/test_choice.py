@@ -25,6 +25,10 @@ def test_the_one_that_follows_the_text_furthest_is_taken_and_the_first_of_equals
     assert choice.why == "the judge's best of 3: y, unproven, direction 0.70"
 
 
+def test_an_only_row_has_no_name_of_its_own() -> None:
+    assert choose("a", {"a": record("a", 0.5)}, None, 1).why == "the judge's best of 1: unproven, direction 0.50"
+
+
 def test_a_collapsed_one_is_not_the_best_however_far_it_went() -> None:
     found = {**records(x=0.5), "a_y": record("a_y", 0.9, kept=0.1)}
     assert choose("a", found, None, 2).name == "a_x"

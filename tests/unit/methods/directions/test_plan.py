@@ -13,6 +13,7 @@ from nada.methods.directions.config import ChannelsConfig, DirectionsConfig
 from nada.methods.directions.method import Directions
 from tasks.plan.plan import Plan
 from tasks.plan.planning import make_plan
+from tasks.plan.wording import doubts
 from tasks.store import prepared
 from tasks.workers.ray.transfer import pack
 from tests.methods.project import change
@@ -21,6 +22,7 @@ from tests.project import PARAMS, Project, project, write_prompts
 __all__ = ["project"]
 
 HEADER = "domain,source,target,method,recipe,on"
+HEADER_OF_SEEDS = "domain,source,target,method,seeds"
 ROWS = ("base,portrait,ink,,style", "one,portrait,robot,directions", "two,portrait,doll,directions,,base")
 SECTION = "directions:\n  beta: 0.1\nrecipes:\n"
 
@@ -131,3 +133,12 @@ def test_statistics_that_are_there_travel_with_a_row_to_another_machine(plan: Pl
     place.parent.mkdir()
     place.write_bytes(b"")
     assert pack(plan.job(row)).files[place.as_posix()] == place
+
+
+def test_seeds_that_change_nothing_are_told(plan: Plan) -> None:
+    write_prompts(Path(), "one,portrait,robot,directions,0-1", "two,portrait,ink,adapt,0-1", header=HEADER_OF_SEEDS)
+    told = "directions: nothing is drawn by seed, so that variants of one recipe are equal; one will do"
+    (names,) = [row.domain for row in planned().rows if row.row.method == "directions"][:1]
+    assert doubts(planned()) == [f"{told} ({names}, {names.removesuffix('0')}1)"]
+    write_prompts(Path(), "one,portrait,robot,directions,3", header=HEADER_OF_SEEDS)
+    assert doubts(planned()) == []
