@@ -98,7 +98,8 @@ def check_models(plan: Plan, pool: Pool) -> None:
 @contextmanager
 def written_status(plan: Plan, started: datetime, display: Display) -> Iterator[StatusWriter]:
     """The night's status, which says in the end how the night ended, as does the one summary that is then sent."""
-    status_writer = StatusWriter(night_name(started), started, len(plan.asked_for), plan.deadline(started))
+    takes_from = None if plan.is_part else plan.params.night.prompts
+    status_writer = StatusWriter(night_name(started), started, len(plan.asked_for), plan.deadline(started), takes_from)
     try:
         yield status_writer
     except KeyboardInterrupt:

@@ -129,9 +129,17 @@ def verify(
 
 
 def _open_page() -> None:
-    """Say where the page is, and show it where there is a screen."""
+    """Say where the page is, and show it where there is a screen.
+
+    Raises:
+        ParamsError: nothing tells that the folder is a project's, so no page is written into it.
+    """
+    from nada.errors import ParamsError
+    from tasks.config.project import HERE
     from tasks.status.live_page import write_page
 
+    if not (Path("params.yaml").exists() or HERE.weights.exists()):
+        raise ParamsError("params.yaml: no such file, and no night has run here; run nada in the project's folder")
     address = write_page().resolve().as_uri()
     echo(address)
     if sys.stdout.isatty() and (sys.platform in ("darwin", "win32") or SCREENS & set(os.environ)):

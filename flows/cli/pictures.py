@@ -146,6 +146,7 @@ def mix(
     if out is not None and folder is not None:
         raise typer.BadParameter("give --out or --folder, not both")
     from nada.checkpoints import save_generator
+    from nada.errors import ParamsError
     from nada.generators.light.generator import whole
     from tasks.config.params import load_params
     from tasks.library.domains import open_domain, open_generator, open_mix, parse_part
@@ -153,6 +154,10 @@ def mix(
 
     target = out or Path("mix.png")
     check_picture("--out", target)
+    if weights is not None and weights.suffix.lower() != ".safetensors":
+        raise ParamsError(
+            f"--weights: {str(weights)!r} does not end in .safetensors; nada weights convert makes others of that"
+        )
     read = [parse_part(part) for part in parts]
     is_whole = len(read) == 1 and read[0][1] == 1.0
     name = read[0][0]

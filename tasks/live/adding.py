@@ -48,10 +48,13 @@ def append_row(path: Path, params: Params, cells: Mapping[str, str]) -> list[Row
         The rows of the night that the line asks for.
 
     Raises:
+        ParamsError: no name of a domain is given, and the target has none of its letters.
         PromptsError: the new row or another one cannot be used.
         OutputError: the file cannot be written.
     """
     cells = {"domain": slug(cells["target"]), **{column: text for column, text in cells.items() if text}}
+    if not cells["domain"] and (cells["target"] or "style_images" in cells):
+        raise ParamsError(f"--domain: no name can be made of {cells['target']!r}; give one, such as --domain my-domain")
     with writing(HERE.weights):
         HERE.weights.mkdir(parents=True, exist_ok=True)
     with alone_in(HERE.weights):  # two that add at once both find their rows there

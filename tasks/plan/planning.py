@@ -110,6 +110,8 @@ def make_plan(
 def read_params(params_path: Path, here: bool, prompts: Path | None) -> Params:
     """params.yaml, with what the command line says in place of it."""
     params = load_params(params_path)
+    if prompts is not None and not prompts.exists():
+        raise PromptsError(f"{prompts}: no such file; name a CSV that is there, or none for night.prompts")
     changes: dict[str, Any] = {} if prompts is None else {"prompts": prompts.as_posix()}
     if here and params.night.runner == "ray":
         changes |= {"runner": "local", "device": "auto"}

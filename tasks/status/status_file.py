@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from nada.atomic import replacing
@@ -65,6 +66,8 @@ class Status:
     """Rows for which the deadline leaves no time, foreseen while the night runs; the next night takes them first."""
     paused: bool = False
     """Whether nothing new begins until `nada resume`."""
+    takes_from: str | None = None
+    """The CSV whose new rows it takes up; None where it runs for some domains alone."""
     added: list[str] = field(default_factory=list)
     """Rows that joined the night while it ran."""
     held: list[str] = field(default_factory=list)
@@ -121,6 +124,13 @@ def is_going(states: Collection[State] = GOING) -> bool:
     except NadaError:
         return False
     return status is not None and status.state in states
+
+
+def takes_up(prompts: Path) -> bool:
+    """Whether the night that runs here takes up rows that are added to this CSV, and no other's."""
+    if not is_going(GROWING) or (status := load_status()) is None or status.takes_from is None:
+        return False
+    return Path(status.takes_from).resolve() == prompts.resolve()
 
 
 def left_by_the_last_night() -> list[str]:

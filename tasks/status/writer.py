@@ -29,13 +29,21 @@ MOST_SECONDS = 30.0  # however slow a disk was once
 class StatusWriter:
     """The status of one night. Called from many threads; a disk that cannot be written costs the status alone."""
 
-    def __init__(self, name: str, started: datetime, num_rows: int, deadline: datetime | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        started: datetime,
+        num_rows: int,
+        deadline: datetime | None = None,
+        takes_from: str | None = None,
+    ) -> None:
         self.status = Status(
             name=name,
             pid=os.getpid(),
             started=_iso(started),
             num_rows=num_rows,
             deadline=None if deadline is None else _iso(deadline),
+            takes_from=takes_from,
         )
         self._waiting = RowQueue({})
         self._workers = 1

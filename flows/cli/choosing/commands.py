@@ -100,7 +100,7 @@ def add(
     """
     from tasks.config.params import load_params
     from tasks.live.adding import append_row, parse_pair
-    from tasks.status.status_file import GROWING, is_going
+    from tasks.status.status_file import is_going, takes_up
 
     settings = load_params(params)
     source, target = parse_pair(pair)
@@ -121,7 +121,10 @@ def add(
     cells = {column: str(value) for column, value in given.items() if value is not None}
     for row in append_row(path, settings, cells):
         echo(f"{path}:{row.line}: {row.domain}: {row.source} -> {row.aim}")
-    echo("The night that runs takes it up: nada status" if is_going(GROWING) else "nada run trains it.")
+    if takes_up(path):
+        echo("The night that runs takes it up: nada status")
+    else:
+        echo("The night that runs leaves it to the next one." if is_going() else "nada run trains it.")
 
 
 @app.command(short_help="Begin nothing new in the night that runs.")

@@ -41,6 +41,7 @@ def gallery(
 
     from tasks.gallery.build import PAGE, Gallery
     from tasks.library.latents import Shown
+    from tasks.plan.wording import count as counted
 
     making = Gallery(params, domains or [], out, title, Shown(count=count, seed=seed, psi=psi), device)
     console = PlainConsole(stderr=True, highlight=False, soft_wrap=True)
@@ -49,7 +50,7 @@ def gallery(
     for name, why in making.left_out.items():
         console.print(f"{name}: left out; {why}", markup=False)
     num_bytes = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    echo(f"{len(names)} domains, {num_bytes / 1e6:.1f} MB")
+    echo(f"{counted(len(names), 'domain')}, {num_bytes / 1e6:.1f} MB")
     echo(out / PAGE)
 
 

@@ -35,7 +35,8 @@ def init(
         typer.Option(
             metavar="CLIP",
             help="Guides the training: NAME or NAME:TAG of open_clip, NAME=FILE, or FILE with its .json beside it; "
-            "give it again for more. By default ViT-B-32-quickgelu:openai.",
+            "give it again for more. By default ViT-B-32-quickgelu:openai, or in a checkout, for a public generator "
+            "of faces, the small ones of examples/faces.",
             show_default=False,
         ),
     ] = None,
@@ -63,15 +64,19 @@ def init(
       nada init . --minimal                                   two files, here
     """
     from tasks.scaffold.clips import choose_clips
-    from tasks.scaffold.project import begin
+    from tasks.scaffold.project import PARAMS, begin
     from tasks.scaffold.source import choose_source
 
     folder = folder.expanduser()
     source = choose_source(generator, folder)
     clips = choose_clips(guide or [], judge, folder, source.of_faces)
     begun = begin(folder, source, clips, minimal)
-    echo(f"{folder}: generator {Path(source.weights).name} ({source.in_words})")
-    echo(f"  guided by {', '.join(clip.name for clip in clips.guides)}; judged by {clips.judge.name}")
+    has_settings = PARAMS in begun.kept
+    if has_settings:
+        echo(f"{folder}: {PARAMS} is there and decides; --generator, --guide and --judge change nothing in it")
+    else:
+        echo(f"{folder}: generator {Path(source.weights).name} ({source.in_words})")
+        echo(f"  guided by {', '.join(clip.name for clip in clips.guides)}; judged by {clips.judge.name}")
     if begun.written:
         echo(f"  written: {_listed(begun.written)}")
     if begun.kept:
@@ -86,7 +91,7 @@ def init(
     echo("Next:")
     steps = {
         f"cd {shlex.quote(str(folder))}": folder.resolve() != Path.cwd(),
-        f"nada weights fetch {source.fetch}": bool(source.fetch),
+        f"nada weights fetch {source.fetch}": bool(source.fetch) and not has_settings,
         "nada doctor    # what is missing, and the command that brings it": True,
         "nada plan      # what a night would do; your own domains are lines of prompts.csv": True,
         "nada run       # the night": minimal,

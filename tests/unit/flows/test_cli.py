@@ -60,6 +60,13 @@ def test_plan_shows_rows_cost_and_devices(project: Project) -> None:
     assert not (project.folder / "weights" / "adapted").exists()
 
 
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_csv_of_the_command_line_that_is_absent_is_not_laid_to_the_settings(project: Project, command: str) -> None:
+    outcome = project.nada(command, "nowhere.csv")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "nowhere.csv: no such file; name a CSV that is there, or none for night.prompts\n"
+
+
 def test_plan_warns_of_a_generator_without_noise_whose_views_are_all_zero(project: Project) -> None:
     warning = (
         "world/generator.safetensors has no noise of its own, and guide.views are all zero: edits may vanish; "

@@ -92,9 +92,17 @@ def test_a_name_that_is_no_pictures_is_refused_before_rendering(
     assert not list(Path().rglob("*.partial"))
 
 
-@pytest.mark.parametrize("out", [".", "..", "/"])
-def test_weights_cannot_take_the_place_of_a_folder(domains: Project, out: str) -> None:
-    assert refusal(domains, "mix", "sketch:0.5", "--weights", out).startswith(f"{out}: cannot be written (")
+def test_weights_cannot_take_the_place_of_a_folder(domains: Project) -> None:
+    Path("kept.safetensors").mkdir()
+    said = refusal(domains, "mix", "sketch:0.5", "--weights", "kept.safetensors")
+    assert said.startswith("kept.safetensors: cannot be written (")
+
+
+@pytest.mark.parametrize("name", ["half.pkl", "half.pt", "half", ".", ".."])
+def test_mixed_weights_bear_no_other_formats_name(domains: Project, name: str) -> None:
+    said = refusal(domains, "mix", "sketch:0.5", "--weights", name)
+    assert said == f"--weights: {name!r} does not end in .safetensors; nada weights convert makes others of that"
+    assert not list(Path().glob("half*")) and not Path("mix.png").exists()
 
 
 def test_a_mix_of_one_whole_domain_shows_that_domain(domains: Project) -> None:

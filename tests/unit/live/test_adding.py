@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from nada.errors import PromptsError
 from tasks.config.params import load_params
+from tasks.status.writer import StatusWriter
+from tasks.store.locks import only_night
 from tests.project import Project, project
 
 __all__ = ["project"]
@@ -72,3 +75,28 @@ def test_problems_of_other_rows_name_the_csv_itself(project: Project) -> None:
     with pytest.raises(PromptsError) as caught:
         append_row(path, load_params(Path("params.yaml")), {"source": "x", "target": "z"})
     assert str(caught.value).startswith("prompts.csv:2: 'domain' is 'BAD NAME'")
+
+
+def test_a_target_without_latin_letters_asks_for_a_name(project: Project) -> None:
+    before = Path("prompts.csv").read_bytes()
+    outcome = project.nada("add", "portrait -> \u6728\u70ad")
+    assert (outcome.status, Path("prompts.csv").read_bytes()) == (2, before)
+    assert outcome.err.startswith("--domain: no name can be made of '\u6728\u70ad'; give one") and "\n" in outcome.err
+    assert project.nada("add", "portrait -> \u6728\u70ad", "--domain", "charcoal").status == 0
+
+
+@pytest.mark.parametrize(
+    ("takes_from", "said"),
+    [
+        ("prompts.csv", "The night that runs takes it up: nada status"),
+        ("others.csv", "The night that runs leaves it to the next one."),
+        (None, "The night that runs leaves it to the next one."),
+    ],
+)
+def test_a_night_of_another_csv_or_of_some_domains_alone_is_not_said_to_take_a_row_up(
+    project: Project, takes_from: str | None, said: str
+) -> None:
+    with only_night():
+        StatusWriter("night", datetime.now().astimezone(), 2, takes_from=takes_from)
+        outcome = project.nada("add", "portrait -> ink")
+    assert (outcome.status, outcome.out.splitlines()[-1]) == (0, said), outcome

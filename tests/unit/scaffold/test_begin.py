@@ -82,6 +82,17 @@ def test_nothing_that_is_there_is_touched(project: Project) -> None:
     assert "written" not in again.out
 
 
+def test_settings_that_are_there_decide_and_no_other_generator_is_named(project: Project) -> None:
+    settings = "# of mine\n"
+    Path("params.yaml").write_text(settings)
+    outcome = project.nada("init", ".")
+    assert (outcome.status, Path("params.yaml").read_text()) == (0, settings)
+    assert outcome.out.startswith(
+        ".: params.yaml is there and decides; --generator, --guide and --judge change nothing"
+    )
+    assert "mobilestylegan" not in outcome.out and "guided by" not in outcome.out
+
+
 def test_minimal_is_two_files(project: Project) -> None:
     assert "  nada run       # the night\n" in project.nada("init", "mine", "--minimal", *OWN).out
     assert sorted(path.name for path in Path("mine").iterdir()) == ["params.yaml", "prompts.csv"]

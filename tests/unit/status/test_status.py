@@ -151,6 +151,14 @@ def test_before_the_first_night_there_is_nothing_to_say(project: Project) -> Non
     )
 
 
+def test_no_page_is_written_into_a_folder_that_is_no_project(project: Project) -> None:
+    Path("params.yaml").unlink()
+    before = sorted(Path().iterdir())
+    outcome = project.nada("status", "--page")
+    assert (outcome.status, outcome.out, sorted(Path().iterdir())) == (2, "", before)
+    assert outcome.err == "params.yaml: no such file, and no night has run here; run nada in the project's folder\n"
+
+
 def test_a_damaged_status_is_one_clear_error(project: Project) -> None:
     HERE.status.parent.mkdir()
     HERE.status.write_text("{")
