@@ -33,7 +33,7 @@ from tasks.plan.devices import open_pool
 from tasks.plan.groups import together
 from tasks.plan.plan import Plan
 from tasks.plan.planned_row import PlannedRow
-from tasks.record import record_night, record_row, write_report
+from tasks.record import record_night, record_row, write_outbox, write_report
 from tasks.report.files import current_records
 from tasks.status.live_page import page_path
 from tasks.status.prefect_errors import PREFECT_ERRORS
@@ -198,6 +198,7 @@ def run_night(plan: Plan, display: Display, pool: Pool) -> NightContext:
         try:
             with server.used(), suppress(RowsFailedError):  # the caller reads context.failures
                 night(str(plan.params_path), lambda: context, context.name)
+            server.owes(context.name, str(write_outbox.task_run_name))
         except (*PREFECT_ERRORS, RuntimeError) as err:
             if isinstance(err, RuntimeError) and not str(err).startswith(UNREACHABLE):
                 raise

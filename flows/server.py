@@ -28,8 +28,6 @@ from types import MappingProxyType
 from typing import Any
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
-from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import (
@@ -40,8 +38,8 @@ from prefect.settings import (
     get_current_settings,
     temporary_settings,
 )
-from prefect.states import Crashed
 
+from flows.server_records import await_records, close_dead_runs
 from nada.errors import NadaError, one_line
 from tasks.status.prefect_errors import PREFECT_ERRORS
 from tasks.tracking.address import without_secrets
@@ -95,6 +93,8 @@ class EmbeddedServer:
         self.access: dict[Any, Any] = {PREFECT_API_URL: self.url, PREFECT_API_AUTH_STRING: secret}
         """Prefect's settings of whoever is to use it."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as this object)
+        self.owed: tuple[str, str] | None = None
+        """A night that came to its end, and its last task: what was told of it is to be written down before it ends."""
         self._ending = threading.Event()
         self._given_up = threading.Event()
         self._process = self._start()
@@ -149,6 +149,8 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """End the process."""
+        if self.owed is not None:
+            await_records(self.access, *self.owed)
         self._ending.set()
         self._process.terminate()
         try:
@@ -209,6 +211,11 @@ class PrefectServer:
             with self.used():
                 close_dead_runs()
 
+    def owes(self, night: str, last_task: str) -> None:
+        """An embedded server ends, with this process, only when it has written down this night to its last task."""
+        if self._embedded is not None:
+            self._embedded.owed = night, last_task
+
     @contextmanager
     def used(self) -> Iterator[None]:
         """Flows that start inside the block report to this server."""
@@ -234,14 +241,3 @@ def admits_us() -> bool:
         except PREFECT_ERRORS:  # it went a moment ago, and is missed where it is needed
             return True
     return True
-
-
-def close_dead_runs() -> None:
-    """Runs that a SIGKILL left Running become Crashed. The caller holds the project's lock: none of them lives."""
-    running: Any = {"state": {"type": {"any_": [StateType.RUNNING]}}}
-    dead: Any = Crashed(message="its process was killed")
-    with get_client(sync_client=True) as client:
-        for flow_run in client.read_flow_runs(flow_run_filter=FlowRunFilter(**running)):
-            client.set_flow_run_state(flow_run.id, dead, force=True)
-        for task_run in client.read_task_runs(task_run_filter=TaskRunFilter(**running)):
-            client.set_task_run_state(task_run.id, dead, force=True)

@@ -42,8 +42,8 @@ def settle_environment(project: Path | None = None) -> list[str]:
         "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
         # A request to a dead server is given up after 30 seconds, not 60: by then an embedded one is back.
         "PREFECT_CLIENT_MAX_RETRIES": "4",
-        # Two nights that start at once on a fresh machine need longer than the default of 20 seconds.
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        # Ten seconds of the processor, of which a busy machine gives a tenth; one that died is noticed at once.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
         "GIT_PYTHON_REFRESH": "quiet",  # a machine without git is told so once, by us
     }.items():
         os.environ.setdefault(name, value)

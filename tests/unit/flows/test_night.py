@@ -192,6 +192,7 @@ class Unseen:
 
     params_path = Path("params.yaml")
     walked = False
+    owed: tuple[str, ...] = ()
 
     @property
     def __dict__(self) -> Any:  # type: ignore[override]
@@ -201,6 +202,9 @@ class Unseen:
     @contextmanager
     def used(self) -> Iterator[None]:
         yield
+
+    def owes(self, *told: str) -> None:
+        Unseen.owed = told
 
 
 def test_prefect_does_not_write_down_the_rows_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,6 +223,7 @@ def test_prefect_does_not_write_down_the_rows_of_the_plan(monkeypatch: pytest.Mo
     run_night(Unseen(), make_display(), None)  # type: ignore[arg-type]
     assert [parameters[0] for parameters in written] == ["params.yaml"]
     assert not Unseen.walked
+    assert Unseen.owed == ("night 2026-01-01 00:00:00", "record in MLflow")  # to be written down before its server ends
 
 
 class Retrieving:
