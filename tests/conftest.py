@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 
 from nada.checkpoints.canonical import save_generator
@@ -21,6 +23,9 @@ from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
 torch.set_num_threads(1)  # as workers have; more threads only wait for each other on such small networks
+# The same examples every time, however busy the machine: what holds today holds tomorrow.
+settings.register_profile("nada", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("nada")
 
 TINY = StyleGAN2Config(z_dim=8, w_dim=8, resolution=16, channel_base=128, channel_max=16, mapping_layers=2)
 
@@ -83,11 +88,26 @@ def make_tiny_world(folder: Path) -> Path:
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Random numbers without a seed of their own are the same whatever other tests drew before, fixtures included."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True)
 def own_modules() -> Iterator[None]:
     """A command that a test runs here keeps its folder out of `sys.path` for all that it starts, and no longer."""
     yield
     os.environ.pop("PYTHONSAFEPATH", None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_warm() -> Iterator[None]:
+    """Files that share a process by chance find nothing that rows of another one left loaded, or known of pictures."""
+    yield
+    if (models := sys.modules.get("tasks.row.models")) is not None:
+        models._warm.clear()
+        models._networks.clear()
 
 
 @pytest.fixture(scope="session")

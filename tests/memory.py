@@ -14,8 +14,8 @@ _kept: list[torch.Tensor] = []
 
 
 def resident(job: Any, tell: Any) -> int:
-    """MiB of this process."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    """MiB of this process's own; what it maps of files the kernel takes away whenever memory is short."""
+    found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) >> 10
 

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Within it no garbage of earlier tests is collected: its finalisers would be counted."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def count_calls(run: Callable[[], object]) -> int:
@@ -14,9 +26,10 @@ def count_calls(run: Callable[[], object]) -> int:
         nonlocal count
         count += 1
 
-    sys.setprofile(seen)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
+    with no_collection():
+        sys.setprofile(seen)
+        try:
+            run()
+        finally:
+            sys.setprofile(None)
     return count

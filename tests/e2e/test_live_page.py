@@ -14,7 +14,7 @@ from tasks.plan.queue import RowQueue
 from tasks.status.live_page import page_path
 from tasks.status.writer import StatusWriter
 from tasks.workers.news import Progress
-from tests.browser import browser, violations
+from tests.browser import browser, new_page, violations
 from tests.records import make_record
 
 __all__ = ["browser"]
@@ -50,7 +50,7 @@ def making(domain: str, step: int, colour: str | None = None) -> Progress:
 
 
 def opened(browser: Browser, size: dict[str, int], scheme: str) -> tuple[Page, list[str]]:
-    page = browser.new_page(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+    page = new_page(browser, viewport=size, color_scheme=scheme)
     complaints: list[str] = []
     page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
     page.on("pageerror", lambda error: complaints.append(str(error)))

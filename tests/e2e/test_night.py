@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from tests.project import BROKEN, ROBOT, SKETCH, Outcome, Project, make_project,
 
 MADE = {"generator.safetensors", "row.json", "trace.csv"}
 JUDGED = {"embeddings.safetensors", "evaluation.json", "metrics.json", "retrieval.json", "samples.webp"}
+PATIENCE_SECONDS = 120.0
 LONG = "  long:\n    iterations: 1000000\n"
 
 pytestmark = [
@@ -131,21 +133,27 @@ def test_the_report_shows_pictures_and_the_lost_row(night: tuple[Path, Outcome])
 
 def test_prefect_names_its_tasks_by_domain_and_keeps_what_workers_tell(night: tuple[Path, Outcome]) -> None:
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import LogFilter, LogFilterTaskRunId
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, LogFilter, LogFilterTaskRunId
     from prefect.logging.handlers import APILogWorker
+
+    expected = {"make sketch", "judge sketch", "make broken", "retrieve", "report", "record in MLflow"}
+    name_of_night = json.loads((night[0] / HERE.status).read_text())["name"]
+    this_night = FlowRunFilter(name=FlowRunFilterName(any_=[name_of_night]))
 
     def told_by(name: str) -> list[str]:
         """Asked for by task, since the server answers with 200 lines at most, of all nights that it knows."""
         ids = [run for run, its_name in runs.items() if its_name == name]
         return [log.message for log in client.read_logs(LogFilter(task_run_id=LogFilterTaskRunId(any_=ids)))]
 
-    APILogWorker.drain_all(timeout=60, at_exit=False)  # as at exit: the last lines go off with a delay
+    APILogWorker.drain_all(timeout=PATIENCE_SECONDS, at_exit=False)  # as at exit: the last lines go off with a delay
+    runs: dict[Any, str] = {}
+    deadline = time.monotonic() + PATIENCE_SECONDS
     with get_client(sync_client=True) as client:
-        runs = {run.id: run.name for run in client.read_task_runs()}
+        while not expected <= set(runs.values()) and time.monotonic() < deadline:
+            time.sleep(0.1)  # the server writes tasks down from events, which it is sent beside the night
+            runs = {run.id: run.name for run in client.read_task_runs(flow_run_filter=this_night)}
         sketch, broken = told_by("make sketch"), told_by("make broken")
-    assert {"make sketch", "judge sketch", "make broken", "retrieve", "report", "record in MLflow"} <= set(
-        runs.values()
-    )
+    assert expected <= set(runs.values())
     assert not [name for name in runs.values() if re.search(r"-[0-9a-f]{3}$", name)]
     assert any(message.startswith("making, step 4/4, loss ") for message in sketch), sketch
     assert any("NonFiniteLossError" in message for message in broken), broken

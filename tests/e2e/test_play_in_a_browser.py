@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page
 from nada.checkpoints import load_generator
 from nada.images import grid, to_u8
 from nada.latents import draw_ws, seeded_rng
-from tests.browser import browser, violations
+from tests.browser import PATIENCE_MS, browser, new_page, violations
 from tests.conftest import tiny_generator
 from tests.project import make_project, run_alone
 from tests.records import publish_made
@@ -42,7 +42,7 @@ class Running:
     def ask(
         self, path: str, method: str = "GET", body: bytes = b"", **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
-        connection = HTTPConnection(self.address.removeprefix("http://"), timeout=60)
+        connection = HTTPConnection(self.address.removeprefix("http://"), timeout=PATIENCE_MS / 1000)
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
         content = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
@@ -65,15 +65,12 @@ def started(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Itera
     process = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
     assert process.stdout is not None
     try:
         yield folder, process
     finally:
-        watchdog.cancel()
         process.terminate()
-        process.wait(30)
+        process.wait(120)
         process.stdout.close()
 
 
@@ -82,7 +79,10 @@ def running(started: tuple[Path, subprocess.Popen[str]], browser: Browser) -> Ru
     """The app once it answers; the browser starts meanwhile."""
     folder, process = started
     assert process.stdout is not None
+    watchdog = threading.Timer(300, process.kill)  # of its start alone: tests may take as long as they like
+    watchdog.start()
     address = process.stdout.readline().strip()
+    watchdog.cancel()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address), "the app did not start"
     return Running(folder, address)
 
@@ -101,8 +101,7 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Opened]:
-    page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme="dark")
-    page.set_default_timeout(60_000)
+    page = new_page(browser, viewport={"width": 1400, "height": 900}, color_scheme="dark")
     shown = Opened(page)
     yield shown
     assert shown.complaints == []
@@ -111,7 +110,7 @@ def opened(browser: Browser) -> Iterator[Opened]:
 
 def until(page: Page, expression: str, expected: object = True) -> None:
     """By asking again and again: what Playwright waits with, the page's own policy forbids."""
-    for _ in range(600):
+    for _ in range(PATIENCE_MS // 100):
         if page.evaluate(expression) == expected:
             return
         page.wait_for_timeout(100)
@@ -227,7 +226,7 @@ def test_what_strangers_ask_is_refused(running: Running) -> None:
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
     _, _, answer = running.ask("/api/photo", "POST", bomb.getvalue(), X_Nada_App="1")
     number = answer.decode().split('"')[3]
-    for _ in range(300):
+    for _ in range(PATIENCE_MS // 100):
         told = running.ask(f"/api/photo/{number}")[2].decode()
         if '"state":"failed"' in told:
             break

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from tasks.config.row import Row
 from tasks.report.page import Failure, write_report
-from tests.browser import browser, violations
+from tests.browser import browser, new_page, violations
 from tests.unit.report.test_page import HOSTILE, adapted, night, record
 
 __all__ = ["adapted", "browser"]
@@ -63,7 +63,7 @@ DOMAINS = (
 
 @pytest.fixture
 def opened(browser: Browser, report: Path) -> Iterator[Opened]:
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page = new_page(browser, viewport={"width": 1400, "height": 900})
     shown = Opened(page, report)
     yield shown
     assert shown.complaints == []
@@ -117,7 +117,7 @@ def test_all_of_the_page_filters_and_the_address_tells_how(opened: Opened) -> No
 
 @pytest.mark.parametrize("address", ["sketch", "?sort=-time", "100%", "of nothing"])
 def test_whatever_address_the_page_is_opened_by_it_lives(browser: Browser, report: Path, address: str) -> None:
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page = new_page(browser, viewport={"width": 1400, "height": 900})
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(f"{report.as_uri()}#{address}")
@@ -141,7 +141,7 @@ def test_prompts_of_every_script_are_read_from_source_to_target_and_beside_the_h
         record(name, target, making={"row": Row(line=2, domain=name, source=source, target=target, recipe="style")})
         for name, (source, target) in rows.items()
     ]
-    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page = new_page(browser, viewport={"width": 390, "height": 800})
     page.goto(write_report(records, night(), adapted.parent / "scripts.html", adapted).as_uri())
     source, target = (page.locator("#sketch .prompts b").nth(at).bounding_box() for at in (0, 1))
     assert source is not None and target is not None
@@ -194,6 +194,7 @@ def test_a_finger_opens_every_explanation_and_copies_the_line(opened: Opened) ->
     assert page.evaluate("document.activeElement.className") == "explained"  # what a screen reader reads
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.matches('#sketch .told dt button')")
+    page.evaluate("window.setTimeout = () => 0")  # so that the word stays until we look
     page.click("#sepia .copy >> nth=0")
     page.wait_for_selector("#sepia .copy >> text=copied")
     assert page.evaluate("navigator.clipboard.readText()") == "sepia,a portrait,sepia,1"
@@ -201,7 +202,7 @@ def test_a_finger_opens_every_explanation_and_copies_the_line(opened: Opened) ->
 
 def test_a_phone_shows_all_of_its_page_and_the_dark_is_dark(browser: Browser, report: Path) -> None:
     for scheme, is_dark in (("light", False), ("dark", True)):
-        page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+        page = new_page(browser, viewport={"width": 390, "height": 800}, color_scheme=scheme)
         page.goto(report.as_uri())
         page.evaluate("for (const one of document.querySelectorAll('details:not(.confusion)')) one.open = true")
         assert page.evaluate(BEYOND) == []
@@ -214,7 +215,7 @@ def test_a_phone_shows_all_of_its_page_and_the_dark_is_dark(browser: Browser, re
 
 
 def test_it_prints_dark_on_white_without_what_paper_cannot_do(browser: Browser, report: Path) -> None:
-    page = browser.new_page(viewport={"width": 760, "height": 1000}, color_scheme="dark")
+    page = new_page(browser, viewport={"width": 760, "height": 1000}, color_scheme="dark")
     page.goto(report.as_uri())
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("parseInt(getComputedStyle(document.body).color.match(/\\d+/)[0])") < 64
@@ -257,7 +258,7 @@ def test_two_hundred_domains_open_with_a_picture_in_sight_and_links_that_land(br
             (adapted / f"domain-{index}" / name).hardlink_to(adapted / "sketch" / name)
         rows.append(record(f"domain-{index}", f"target {index}"))
     path = write_report(rows, night(), adapted.parent / "many.html", adapted)
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page = new_page(browser, viewport={"width": 1400, "height": 900})
     shown = Opened(page, path)
     assert page.evaluate("document.images[0].getBoundingClientRect().bottom") < 900
     for name in ("domain-97", "domain-199", "domain-3"):

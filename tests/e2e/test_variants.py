@@ -54,7 +54,7 @@ RECIPES = """\
     checkpoints: 3
 """
 OTHERS = ("robot", "red ink", "blue ink")
-MOST_SECONDS = 300.0
+MOST_SECONDS = 900.0
 
 
 class Meddler(threading.Thread):
@@ -66,12 +66,17 @@ class Meddler(threading.Thread):
         self.is_over = threading.Event()
 
     def run(self) -> None:
+        try:
+            self._meddle()
+        finally:
+            resume()  # whatever went wrong: a night that is paused does not end
+
+    def _meddle(self) -> None:
         self._wait(lambda now: now.paused and not now.running and any(HERE.unfinished.glob("*")))  # it made way
         append_row(
             Path("prompts.csv"), load_params(PARAMS), {"source": "portrait", "target": "blue ink", "recipe": "shape"}
         )
         self._wait(lambda now: "blue-ink" in now.added)
-        resume()
 
     def _wait(self, fits: Callable[[Status], bool]) -> None:
         ends = time.monotonic() + MOST_SECONDS

@@ -17,7 +17,7 @@ import pytest
 
 import flows  # noqa: F401 (settles Prefect's settings before its import)
 
-STARTING_SECONDS = 120.0
+STARTING_SECONDS = 600.0
 
 
 @contextmanager

@@ -57,10 +57,9 @@ def test_nights_end_with_all_that_they_started_and_outlive_servers_and_terminal(
     with NightProcess(project.folder, MLFLOW_TRACKING_URI=NOWHERE) as night:
         night.wait_for("making, step")
         os.killpg(night.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
-        pressed = time.monotonic()
         outcome = night.end()
         assert night.members() == []
-    assert time.monotonic() - pressed < 60  # without its server Prefect's client would ask for longer
+    assert states(project) == ["CRASHED", "CRASHED"]  # its server was there to be told
     assert outcome.status == 130, outcome.out
     assert "Stopped. Finished domains are kept; nada run goes on with the others." in outcome.out
     assert "Traceback" not in outcome.out

@@ -203,7 +203,7 @@ def test_closing_the_pool_frees_threads_that_run_and_wait(tmp_path: Path, monkey
     assert running.wait(60)
     pool.close()
     for thread in threads:
-        thread.join(10)
+        thread.join(LONG)
     assert ends == ["hang", "hang"]
     assert not lives(pool.workers[0].process.pid)
 
@@ -236,7 +236,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         worker = int(process.stdout.readline())
         assert lives(worker)
         process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + LONG
     while lives(worker) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not lives(worker)

@@ -22,6 +22,7 @@ from nada.checkpoints import inspect
 from nada.clip.weights import load_weights
 from nada.errors import CheckpointError
 from tests.hostile.growing import GROWING
+from tests.operations import no_collection
 
 SIZES = (50, 100, 200)
 MOST_GROWTH = 2.4  # of what the second doubling costs over the first: 2 where it is proportional, 4 where quadratic
@@ -90,7 +91,7 @@ class Operations:
 def operations() -> Iterator[Operations]:
     """Count what runs inside."""
     counting = Operations()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, no_collection():
         patch.setattr(builtins, "sorted", counting.counted(sorted))
         patch.setattr(builtins, "sum", counting.counted(sum))
         patch.setattr(builtins, "repr", counting.counted(repr, is_deep=True))

@@ -18,7 +18,7 @@ from tests.checkpoint_files import as_nvidia_dict, nvidia_tree, write_nvidia
 from tests.conftest import tiny_generator
 from tests.weights_server import Shop, serving
 
-QUICK = Patience(connect_seconds=2, silence_seconds=0.3, attempts=2, pause_seconds=0.01)
+QUICK = Patience(attempts=2, pause_seconds=0.01)
 
 
 @pytest.fixture(scope="module")

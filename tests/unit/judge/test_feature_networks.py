@@ -26,7 +26,7 @@ from tests.package_index import PACKAGE, WHEEL, only_this_pip, serving_index, wr
 from tests.weights_server import Shop, serving, without_proxy
 
 BODY = b"\x80\x02" + bytes(range(256)) * 40
-QUICK = Patience(connect_seconds=1, silence_seconds=0.3, attempts=1, pause_seconds=0.01)
+QUICK = Patience(attempts=1)
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ def test_what_a_job_freed_is_no_longer_the_workers() -> None:
     with WorkerPool([WorkerSpec(device="cpu", threads=1)]) as pool:
 
         def mebibytes(function: str) -> int:
-            taken: int = pool.run(f"tests.memory:{function}", Job(), timeout_seconds=60.0)
+            taken: int = pool.run(f"tests.memory:{function}", Job(), timeout_seconds=600.0)
             return taken
 
         before = mebibytes("resident")
