@@ -2,7 +2,7 @@
 
     python benchmarks/collapse.py --plan                      # what there is to do, and about how long it takes
     python benchmarks/collapse.py --out collapse.csv          # every domain, option and seed; hours on one core
-    python benchmarks/collapse.py --out collapse.csv --domains neon,red --options none,angle --seeds 0 --steps 60
+    python benchmarks/collapse.py --out collapse.csv --domains neon,red --options none,manifold --seeds 0 --steps 60
     python benchmarks/collapse.py --out collapse.csv --table  # of what is there
 
 Every run is a row of prompts.csv with its recipe, a fixed count of steps and one option more. A finished run is a line
@@ -45,7 +45,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "elastic": {"elastic_weight": 30.0},
     "feature": {"feature_weight": 0.03},
     "patches": {"patch_directional_weight": 0.5},
-    "angle": {"angle_weight": 1.0},
+    "manifold": {"manifold_weight": 1.0},
     "shape": {"selection": {"k": "all", "layers": "shape"}},
     "texture": {"selection": {"k": "all", "layers": "texture"}},
     "together": {"in_domain_angle_weight": 0.2, "elastic_weight": 30.0},

@@ -10,7 +10,7 @@ from nada.config import Section
 
 LayerSet = Literal["all", "shape", "shape-expanded", "texture", "no-fine"]
 Precision = Literal["float32", "bfloat16"]
-DRIVING = ("directional_weight", "global_weight", "moments_weight", "patch_directional_weight", "angle_weight")
+DRIVING = ("directional_weight", "global_weight", "moments_weight", "patch_directional_weight", "manifold_weight")
 """Of the losses that know the target; the others only hold back."""
 FEW_PICTURES = 4  # a batch below has few pairs, or a covariance of next to no rank
 
@@ -104,8 +104,8 @@ class AdaptConfig(Section):
     patch_directional_weight: float = Field(0.0, ge=0)
     """Weight of the directional loss on a random patch of half the side, at the same place before and after. The
     reference has texts for parts of the picture; here every patch follows the whole text."""
-    angle_weight: float = Field(0.0, ge=0)
-    """Weight of the reference's angle (manifold) loss: cosines to source pictures become those of the texts."""
+    manifold_weight: float = Field(0.0, ge=0)
+    """Weight of the reference's manifold loss: each picture's cosine to its source becomes that of the two texts."""
     in_domain_angle_weight: float = Field(0.0, ge=0)
     """Weight of the in-domain angle loss (HyperDomainNet, arXiv:2210.08884): pictures keep the cosines to each other
     that their sources have. Wants a `batch_size` of 4 or more."""
@@ -113,8 +113,8 @@ class AdaptConfig(Section):
     """Weight of 1 - cosine of each picture to its source, by the guide."""
     texture_weight: float = Field(0.0, ge=0)
     """Weight of the distance of textures, Gram matrices of the guide's first levels (arXiv:1508.06576), to those of the
-    row's `style_images`, which it needs. The reference's loss of this name holds a CLIP's features to the source's,
-    which here is `feature_weight`."""
+    row's `style_images`, which it needs. The reference's loss of this name compares CLIP's features with those of a
+    given picture, and its training never asks for it."""
     elastic_weight: float = Field(0.0, ge=0)
     """Weight of elastic weight consolidation: the squared distance of each weight to its start, by its Fisher
     information there; in place of a selection of layers."""

@@ -9,7 +9,7 @@ from nada.methods.base import Trouble
 LATER_LOSSES = (
     ("moments_weight", "moments"),
     ("patch_directional_weight", "patches"),
-    ("angle_weight", "angle"),
+    ("manifold_weight", "manifold"),
     ("in_domain_angle_weight", "in-domain angle"),
     ("feature_weight", "feature distance"),
     ("texture_weight", "textures"),

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from nada.clip.losses import (
     EDIT_EPS,
-    angle_loss,
     directional_loss,
     edit_directions,
     feature_loss,
     global_loss,
     in_domain_angle_loss,
+    manifold_loss,
     moments_loss,
 )
 from nada.errors import ShapeError
@@ -66,9 +66,10 @@ def test_global_loss_is_zero_at_the_text() -> None:
     assert global_loss(text, text[0]) == pytest.approx(0, abs=1e-6)
 
 
-def test_the_angle_loss_compares_every_target_with_every_source() -> None:
-    source, target = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    assert angle_loss(source, target, torch.tensor(0.25)) == pytest.approx((0.75 + 0.75 + 0.25 + 0.25) / 4)
+def test_the_manifold_loss_compares_each_target_with_its_own_source() -> None:
+    source, target = torch.eye(2), torch.tensor([[0.6, 0.8], [0.8, 0.6]])
+    assert manifold_loss(source, target, torch.tensor(0.6)) == pytest.approx(0, abs=1e-6)  # to both sources: 0.1
+    assert manifold_loss(source, target, torch.tensor(0.25)) == pytest.approx(0.35)
 
 
 def test_the_in_domain_angle_loss_compares_each_pair_with_its_sources() -> None:

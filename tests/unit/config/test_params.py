@@ -172,7 +172,7 @@ def test_the_bundled_params_yaml_has_no_invalid_keys() -> None:
         (
             lambda c: c["recipes"]["style"].update(directional_weight=0),
             "recipes.style: directional_weight and global_weight are both 0 (moments_weight, patch_directional_weight, "
-            "angle_weight too); nothing would be learned",
+            "manifold_weight too); nothing would be learned",
         ),
         (
             lambda c: c["recipes"]["shape"].update(method="adpat"),
@@ -209,7 +209,7 @@ def test_all_mistakes_come_at_once_and_in_the_order_of_sections(tmp_path: Path, 
         "  adapt.lr: unknown key; the keys are 'iterations', 'stop', 'probe_every', 'probe_images', 'give_up_after', "
         "'checkpoints', 'batch_size', 'learning_rate', 'beta2', 'decay', 'ema', 'parameters', 'together', "
         "'sparsity', 'sparse_from', 'train', 'style_mixing', 'latent_bank', 'precision', 'directional_weight', "
-        "'global_weight', 'moments_weight', 'patch_directional_weight', 'angle_weight', 'in_domain_angle_weight', "
+        "'global_weight', 'moments_weight', 'patch_directional_weight', 'manifold_weight', 'in_domain_angle_weight', "
         "'feature_weight', 'texture_weight', 'elastic_weight', 'style_weight', 'frozen' and 'selection'",
         "  adapt.iteratons: unknown key; did you mean 'iterations'?",
         "  recipes.shape.ema: expected a number of 0 or more, below 1, got 1",

@@ -15,11 +15,11 @@ from torch import Tensor
 from nada.clip.goal import Goal
 from nada.clip.guide import Guide
 from nada.clip.losses import (
-    angle_loss,
     directional_loss,
     feature_loss,
     global_loss,
     in_domain_angle_loss,
+    manifold_loss,
     moments_loss,
 )
 from nada.methods.adapt.config import AdaptConfig
@@ -97,13 +97,13 @@ OF_PICTURES: dict[str, Loss] = {
     "patch_directional": lambda aim, seen: map(
         directional_loss, seen.source_patches, seen.target_patches, aim.directions
     ),
+    "manifold": lambda aim, seen: map(manifold_loss, seen.source, seen.target, aim.cosines),
     "feature": lambda _, seen: map(feature_loss, seen.source, seen.target),
     "texture": lambda aim, seen: map(texture_loss, seen.target_textures, aim.textures),
 }
 """Means over pictures: of a part of a batch, its share."""
 OF_BATCHES: dict[str, Loss] = {
     "moments": lambda aim, seen: map(moments_loss, seen.source, seen.target, aim.direction_sets),
-    "angle": lambda aim, seen: map(angle_loss, seen.source, seen.target, aim.cosines),
     "in_domain_angle": lambda _, seen: map(in_domain_angle_loss, seen.source, seen.target),
 }
 """Of pairs and spreads: of all pictures of a batch together."""
