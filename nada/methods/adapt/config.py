@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from nada.config import Section
 
@@ -104,8 +104,9 @@ class AdaptConfig(Section):
     patch_directional_weight: float = Field(0.0, ge=0)
     """Weight of the directional loss on a random patch of half the side, at the same place before and after. The
     reference has texts for parts of the picture; here every patch follows the whole text."""
-    manifold_weight: float = Field(0.0, ge=0)
-    """Weight of the reference's manifold loss: each picture's cosine to its source becomes that of the two texts."""
+    manifold_weight: float = Field(0.0, ge=0, validation_alias=AliasChoices("manifold_weight", "angle_weight"))
+    """Weight of the reference's manifold loss: each picture's cosine to its source becomes that of the two texts.
+    Records of before name it `angle_weight`."""
     in_domain_angle_weight: float = Field(0.0, ge=0)
     """Weight of the in-domain angle loss (HyperDomainNet, arXiv:2210.08884): pictures keep the cosines to each other
     that their sources have. Wants a `batch_size` of 4 or more."""
