@@ -42,6 +42,7 @@ def status(
     """
     from tasks.status.status_file import GOING, load_status
 
+    _check_project()
     if as_json:
         now = load_status()
         typer.echo(json.dumps({"state": "none"} if now is None else asdict(now), indent=2))
@@ -128,18 +129,23 @@ def verify(
         raise typer.Exit(1)
 
 
-def _open_page() -> None:
-    """Say where the page is, and show it where there is a screen.
+def _check_project() -> None:
+    """That no night has run is said of a project alone: in a folder of it one may well run.
 
     Raises:
-        ParamsError: nothing tells that the folder is a project's, so no page is written into it.
+        ParamsError: nothing tells that this is a project's folder.
     """
     from nada.errors import ParamsError
     from tasks.config.project import HERE
+
+    if not (HERE.params.exists() or HERE.weights.exists()):
+        raise ParamsError(f"{HERE.params}: no such file, and no night has run here; run nada in the project's folder")
+
+
+def _open_page() -> None:
+    """Say where the page is, and show it where there is a screen."""
     from tasks.status.live_page import write_page
 
-    if not (Path("params.yaml").exists() or HERE.weights.exists()):
-        raise ParamsError("params.yaml: no such file, and no night has run here; run nada in the project's folder")
     address = write_page().resolve().as_uri()
     echo(address)
     if sys.stdout.isatty() and (sys.platform in ("darwin", "win32") or SCREENS & set(os.environ)):

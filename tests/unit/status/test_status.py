@@ -151,10 +151,13 @@ def test_before_the_first_night_there_is_nothing_to_say(project: Project) -> Non
     )
 
 
-def test_no_page_is_written_into_a_folder_that_is_no_project(project: Project) -> None:
+@pytest.mark.parametrize("options", [[], ["--watch"], ["--json"], ["--page"]])
+def test_of_a_folder_that_is_no_project_nothing_is_said_and_nothing_written(
+    project: Project, options: list[str]
+) -> None:
     Path("params.yaml").unlink()
     before = sorted(Path().iterdir())
-    outcome = project.nada("status", "--page")
+    outcome = project.nada("status", *options)
     assert (outcome.status, outcome.out, sorted(Path().iterdir())) == (2, "", before)
     assert outcome.err == "params.yaml: no such file, and no night has run here; run nada in the project's folder\n"
 
