@@ -11,8 +11,9 @@ names, such as a module imported by `importlib`, is not seen: whoever calls name
 
 **Code that was rewritten and gives the same bytes** need not make finished rows anew. To say so of a change:
 
-1. before it, run a night and note `sha256sum weights/adapted/*/*.safetensors` and, for each half, its hash:
-   `python -c 'from tasks.keys.code import *; print(code_hash(["nada.methods.adapt.loop"]))'`, with all its entries;
+1. before it, run a night and note `sha256sum weights/adapted/*/*.safetensors` and, for each method and family in it,
+   the hash that its rows have: `tasks.keys.inputs.making_code(find_method("adapt"), family_module("stylegan2"))`, with
+   `by_pictures=True` for rows with style pictures;
 2. make the change, run the same night on the same machine from no finished rows, and compare the sums: all must agree;
 3. write a group of the two hashes to `equal_code.json`, the older first, or add the newer to the group that has the
    older: `{"hashes": ["OLD", "NEW"], "evidence": "what ran, where, and the sums that agreed"}`.
