@@ -39,11 +39,13 @@ def free_bytes() -> dict[str, int]:
 
 
 def forget_peak(device: str) -> None:
-    """Begin to watch what this process takes of a GPU, which it uses already."""
+    """Begin to watch what this process takes of a GPU."""
     if device != "cpu":
         import torch
 
-        torch.cuda.reset_peak_memory_stats(device)
+        # Before the first use of CUDA torch refuses, and there is nothing to forget: a row's models come later.
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_bytes(device: str) -> int | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nada.config import GuideClipConfig
 from nada.errors import ParamsError
@@ -207,6 +208,23 @@ def test_the_process_that_asks_finds_no_gpu_here(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(gpus, "GPU_FILES", ())
     assert gpus.gpus() == []
     assert gpus.peak_bytes("cpu") is None
+
+
+def test_the_first_row_of_a_process_begins_before_cuda_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reset(device: str) -> None:
+        raise RuntimeError(f"Invalid device argument {device}: did you call init?")  # as torch does
+
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)
+    gpus.forget_peak("cuda:0")
+    assert gpus.peak_bytes("cuda:0") == 0
+
+
+def test_what_earlier_rows_took_of_a_gpu_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", forgotten.append)
+    gpus.forget_peak("cuda:1")
+    assert forgotten == ["cuda:1"]
 
 
 def test_on_cpus_nothing_of_a_gpu_is_said(project: Project) -> None:
