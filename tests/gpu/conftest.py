@@ -16,6 +16,8 @@ from tasks.workers.local import DETERMINISTIC_CUBLAS
 
 DEVICE = os.environ.get("NADA_TEST_DEVICE", "cuda:0")
 HERE = Path(__file__).parent
+# What torch warns of where it has no such kernel (`as_in_a_worker`), which elsewhere would be an error of the test's.
+UNAVOIDABLE = "ignore:.* does not have a deterministic implementation:UserWarning"
 IS_MISSING = DEVICE != "cpu" and not torch.cuda.is_available()
 
 if not IS_MISSING:
@@ -27,6 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.gpu)
+            item.add_marker(pytest.mark.filterwarnings(UNAVOIDABLE))
             if IS_MISSING:
                 item.add_marker(pytest.mark.skip(reason="no CUDA here; `make test-gpu` where there is"))
 
@@ -35,6 +38,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def device() -> str:
     """What the tests run on."""
     return DEVICE
+
+
+@pytest.fixture
+def whole_float32() -> Iterator[None]:
+    """No TF32, whose ten bits no tolerance of float32 allows for."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cudnn.allow_tf32 = before
 
 
 @pytest.fixture(autouse=True)

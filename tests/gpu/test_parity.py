@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from nada.methods.adapt.loop import Adaptation
 from nada.methods.adapt.step_inputs import draw_step_inputs
 from nada.micro_batch import MicroBatch
 from tests.conftest import tiny_generator, tiny_mobilestylegan, tiny_stylegan3
+
+pytestmark = pytest.mark.usefixtures("whole_float32")
 
 AVATARS = Path(__file__).parents[2] / "examples" / "avatars"
 GOAL = PromptPair("cartoon portrait", "pencil sketch")
@@ -60,15 +62,6 @@ def world(request: pytest.FixtureRequest, tiny_world: Path) -> Callable[[str], W
         return World(load_generator(AVATARS / "weights" / "generator.safetensors", device), load_guide(guides, device))
 
     return opened
-
-
-@pytest.fixture(autouse=True)
-def whole_float32() -> Iterator[None]:
-    """No TF32, whose ten bits no tolerance of float32 allows for."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    yield
-    torch.backends.cudnn.allow_tf32 = before
 
 
 def distance(here: Tensor, there: Tensor) -> float:

@@ -85,6 +85,7 @@ def test_two_rows_share_a_card(row: RowJob, device: str) -> None:
         assert {one.domain: made(one.domain) for one in rows} == together
 
 
+@pytest.mark.usefixtures("whole_float32")
 def test_what_does_not_fit_is_halved_until_it_does(device: str) -> None:
     torch.manual_seed(0)
     config = StyleGAN2Config(z_dim=8, w_dim=8, resolution=64, channel_base=1024, channel_max=32, mapping_layers=2)
