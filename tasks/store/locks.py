@@ -87,8 +87,15 @@ def night_lives() -> bool:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in this block for the folder, which is there."""
-    with FileLock(folder / ".lock", fallback_to_soft=False):
+    """Wait until no other process is in this block for the folder, which is there.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    path = folder / ".lock"
+    with writing(path):
+        held = FileLock(path, fallback_to_soft=False).acquire()
+    with held:
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -117,3 +118,13 @@ def test_who_waits_for_a_folder_comes_in_alone(folder: Path) -> None:
     for thread in threads:
         thread.join()
     assert count.read_text() == "20"
+
+
+def test_a_folder_in_which_nobody_may_write_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")  # a test may run as root, whom nothing refuses
+
+    monkeypatch.setattr("tasks.store.locks.FileLock.acquire", refuse)
+    with pytest.raises(OutputError) as refusal, alone_in(tmp_path):
+        pass
+    assert str(refusal.value) == f"{tmp_path}/.lock: cannot be written (Permission denied)"
