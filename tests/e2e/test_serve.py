@@ -158,9 +158,11 @@ def test_a_time_zone_that_is_none_is_refused(zone: str, monkeypatch: pytest.Monk
         schedule_of("0 22 * * *")
 
 
-def test_a_schedule_that_cannot_be_read_is_refused() -> None:
-    with pytest.raises(ParamsError, match=r"^--cron: 'at ten' is no schedule; expected minute, hour, day, month and "):
-        schedule_of("at ten")
+@pytest.mark.parametrize("cron", ["at ten", "0 0 22 * * *"])  # with seconds first: it would be the 22nd, at midnight
+def test_a_schedule_that_cannot_be_read_is_refused(cron: str) -> None:
+    with pytest.raises(ParamsError) as refusal:
+        schedule_of(cron)
+    assert str(refusal.value).startswith(f"--cron: {cron!r} is no schedule; expected minute, hour, day, month and ")
 
 
 def test_a_port_that_is_taken_is_refused() -> None:
