@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.text import Text
+from typer.core import TyperGroup
 
 from flows import NOTES
 from flows.cli import night, pictures, pipeline, run, weights
@@ -24,7 +25,21 @@ from nada.errors import InputError, NadaError
 EXIT_ROWS_FAILED, EXIT_BAD_INPUT = 1, 2
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
+
+class Commands(TyperGroup):
+    """All commands; what a wrong value is answered with is said without the name of Python's error."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as err:
+            err.message = err.message.removeprefix("Value error, ")  # typer reads choices by pydantic
+            raise
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=True,  # nada --install-completion
     rich_markup_mode=None,  # rich reflows the examples

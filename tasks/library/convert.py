@@ -67,8 +67,8 @@ def convert(
         onto: another generator, whose styles a light source moves instead of those that it was trained on.
 
     Raises:
-        CheckpointError: the source cannot be read, or is not light and is to be moved, or moves other styles than the
-            other generator has, or the format cannot hold it.
+        CheckpointError: `out` ends as no format does, or the source cannot be read, or is not light and is to be moved,
+            or moves other styles than the other generator has, or the format cannot hold it.
         OutputError: something is there already, or it cannot be written.
         ParamsError: half precision for a tool that expects single.
     """
@@ -76,6 +76,9 @@ def convert(
         raise OutputError(f"{out}: is there already; --force overwrites it")
     if half and (to or SUFFIXES.get(out.suffix)) != "nada":
         raise ParamsError(f"--half: {out} is not for nada; other tools expect float32, so end it in .safetensors")
+    if to is None and out.suffix not in SUFFIXES:
+        known = ", ".join(f"{suffix} ({tool})" for suffix, tool in SUFFIXES.items())
+        raise CheckpointError(f"{out}: {out.suffix!r} names no format to write; use {known}, .onnx")
     before = read_any(source) if onto is None else load_light(source, read_any(onto)).folded()
     if half:
         save_fp16(out, before)

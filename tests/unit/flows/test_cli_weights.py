@@ -273,7 +273,10 @@ def test_half_precision_says_how_far_the_pictures_are_off(project: Project) -> N
     ("arguments", "error"),
     [
         (["taken.pkl"], "taken.pkl: is there already; --force overwrites it\n"),
-        (["a.zip"], "a.zip: '.zip' names no format to write; use .safetensors (nada), "),
+        (
+            ["a.zip"],
+            "a.zip: '.zip' names no format to write; use .safetensors (nada), .pkl (nvidia), .pt (rosinality), .onnx\n",
+        ),
         (["a.pt", "--half"], "--half: a.pt is not for nada; other tools expect float32, so end it in .safetensors\n"),
         (["taken.pkl/a.pkl"], "taken.pkl/a.pkl: cannot be written (File exists)\n"),
     ],
@@ -284,6 +287,12 @@ def test_a_conversion_that_cannot_be_made_is_one_line(arguments: list[str], erro
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err.startswith(error)
     assert Path("taken.pkl").read_text() == "mine"
+
+
+def test_an_unknown_tool_is_answered_with_those_that_there_are(project: Project) -> None:
+    outcome = project.nada("weights", "export", "sketch", "--to", "onx")
+    assert outcome.status == 2
+    assert "Invalid value for '--to': 'onx' is not one of 'nada', 'nvidia', 'rosinality', 'onnx'." in outcome.err
 
 
 def test_force_overwrites(project: Project) -> None:
