@@ -283,8 +283,7 @@ def export(
         source = find_weights(name, params)
         return converted_lines(convert_file(source, file, _format(tool), force=force, onto=other))
 
-    if not export_each(files, write, display):
-        raise typer.Exit(onnx_export.EXIT_LEFT_OUT)
+    export_each(files, write, display)
 
 
 def _format(tool: Tool | None) -> Format | None:

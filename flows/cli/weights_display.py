@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
@@ -30,6 +31,8 @@ FORMATS = {
     "openvino": "OpenVINO's networks in a wheel",
 }
 UNUSUAL = "nada; for other tools write it anew with nada weights convert"
+EXIT_LEFT_OUT = 1
+"""Of several domains some were not exported."""
 OPENED_BY = {
     "nada": "nada",
     "nvidia": "nada, stylegan2-ada-pytorch, stylegan3, and what is built on them",
@@ -38,8 +41,8 @@ OPENED_BY = {
 }
 
 
-def export_each(files: Mapping[str, Path], write: Callable[[str, Path], str], display: Display) -> bool:
-    """Write domains one by one, and say of each what became of it; whether all are written.
+def export_each(files: Mapping[str, Path], write: Callable[[str, Path], str], display: Display) -> None:
+    """Write domains one by one, and say of each what became of it.
 
     Of several, one that is damaged, or that the format cannot hold, keeps no other from being written.
 
@@ -50,6 +53,7 @@ def export_each(files: Mapping[str, Path], write: Callable[[str, Path], str], di
 
     Raises:
         InputError: there is but one, and it cannot be written.
+        Exit: of several some are not.
     """
     left_out = 0
     for name, file in files.items():
@@ -60,7 +64,8 @@ def export_each(files: Mapping[str, Path], write: Callable[[str, Path], str], di
                 raise
             display.say(f"{name}: left out; {err}", "yellow")
             left_out += 1
-    return not left_out
+    if left_out:
+        raise typer.Exit(EXIT_LEFT_OUT)
 
 
 def registry_table(registry: Mapping[str, Entry]) -> Sheet:

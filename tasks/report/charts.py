@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import itertools
 import math
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from rich.cells import cell_len
+from rich.text import Text
 
 from tasks.store.record import Record
 
@@ -132,8 +134,8 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
     return {
         "domains": domains,
         "prompts": prompts,
-        "widest_domain": max(width_of(in_columns(domain)) for domain in domains),
-        "widest_prompt": max((width_of(in_columns(prompt)) for prompt in prompts), default=0),
+        "widest_domain": max(cell_len(in_columns(domain)) for domain in domains),
+        "widest_prompt": max((cell_len(in_columns(prompt)) for prompt in prompts), default=0),
         "own": [column.get(prompt, "") for prompt in own],
         "cells": cells,
         "mistakes": mistakes[:MISTAKES_SHOWN],
@@ -141,20 +143,11 @@ def confusion(records: Sequence[Record]) -> dict[str, Any] | None:
 
 
 def in_columns(text: str, most: int = LABEL_COLUMNS) -> str:
-    """A text cut to so many columns.
+    """A text cut to so many columns: a Chinese character or a picture takes two, a mark on a letter none.
 
     >>> in_columns("a pencil sketch", 9), in_columns("\u4e00\u5e45\u7d20\u63cf", 7), in_columns("sepia", 5)
     ('a pencil\u2026', '\u4e00\u5e45\u7d20\u2026', 'sepia')
     """
-    if width_of(text) <= most:
-        return text
-    while width_of(text) > most - 1:
-        text = text[:-1]
-    return f"{text}\N{HORIZONTAL ELLIPSIS}"
-
-
-def width_of(text: str) -> int:
-    """Columns of a text: a Chinese character or a picture has the width of two letters, a mark on a letter none."""
-    return sum(
-        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text
-    )
+    cut = Text(text)
+    cut.truncate(most, overflow="ellipsis")
+    return cut.plain
