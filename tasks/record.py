@@ -185,7 +185,7 @@ def write_report(context: NightContext) -> None:
     except OutputError as err:  # a full disk, say; the rows are whole, and MLflow may be elsewhere
         context.listener.say(f"The report is not written: {err}; nada report writes it", "bold red")
         return
-    context.status_writer.state("reporting", report=str(context.report_path.resolve()))
+    context.status_writer.state("reporting", report=str(context.report_path))
     board = metrics.leaderboard(told.records, told.families)
     if board:
         try:

@@ -79,6 +79,7 @@ class Status:
     problem: str | None = None
     """What broke the night."""
     report: str | None = None
+    """Its page, from the project's folder, which may be copied to another place."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it. Not by `asdict`, which copies every name of a hundred thousand rows."""

@@ -42,7 +42,7 @@ def summary_of(status: Status) -> dict[str, Any]:
         "left": len(status.left),
         "failures": dict(list(status.failed.items())[:NAMES_SENT]),
         "problem": status.problem,
-        "report": status.report,
+        "report": status.report and str(Path(status.report).resolve()),
     }
 
 

@@ -87,7 +87,7 @@ def picked(choosable: Choosable, text: str | None, step: int | None) -> Pick:
         if step == making.kept_step:
             step = None
         elif step not in (steps := kept_steps(making)):
-            kept = f"it is step {making.kept_step} and kept {quoted(map(str, steps)) or 'no other'}"
+            kept = f"it is step {making.kept_step} and kept {', '.join(map(str, steps)) or 'no other'}"
             advice = "" if steps else "; adapt.checkpoints in a recipe with stop: auto keeps some"
             raise ParamsError(f"{domain}: {variant} has no checkpoint of step {step}; {kept}{advice}")
     return Pick(domain, variant, step)
@@ -141,9 +141,8 @@ def choices(choosable: Choosable) -> RenderableType:
     lines = [] if choice is None else [Text(f"\n{choosable.domain}: {choice.why}.")]
     for variant in choosable.variants:
         if steps := _steps(choosable, variant):
-            lines.append(
-                Text(f"{variant} also kept the steps {steps}: nada pick {choosable.domain} {variant} --step N")
-            )
+            kept = f"step{'s' if ',' in steps else ''} {steps}"
+            lines.append(Text(f"{variant} also kept {kept}: nada pick {choosable.domain} {variant} --step N"))
     return Group(sheet, *lines)
 
 

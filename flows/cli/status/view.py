@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -61,7 +62,7 @@ def status_view(status: Status | None, pictures: RenderableType | None = None) -
     if waiting := [domain for domain in status.waiting if domain not in set(status.left)]:
         parts += [Text(), Text(f"Waiting: {listed(waiting)}", style="dim")]
     if status.report and status.state == "finished":
-        parts += [Text(), Text(f"Report   {status.report}")]
+        parts += [Text(), Text(f"Report   {Path(status.report).resolve()}")]
     return Group(*parts)
 
 

@@ -140,7 +140,7 @@ def test_a_night_is_closed_when_it_ended_and_mlflow_knows(
 
 def test_watching_ends_with_the_night(project: Project, status_writer: StatusWriter) -> None:
     status_writer.state("finished", report="reports/1/index.html")
-    assert "Report   reports/1/index.html" in project.nada("status", "--watch").out
+    assert f"Report   {Path.cwd()}/reports/1/index.html" in project.nada("status", "--watch").out
 
 
 def test_before_the_first_night_there_is_nothing_to_say(project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def test_a_night_sends_one_summary_with_counts_failures_and_report() -> None:
         "kept": 1,
         "failed": 1,
         "left": 1,
-        "report": "reports/1/index.html",
+        "report": str(Path("reports/1/index.html").resolve()),
     }
     assert content["failures"] == {"robot": "step 3: the loss is nan"}
     assert content["text"].endswith(
