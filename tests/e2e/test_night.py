@@ -165,6 +165,7 @@ def test_the_live_page_has_the_whole_night_and_each_row_as_it_is_kept(night: tup
     news = json.loads((live / "night.js").read_text().removeprefix("show(").removesuffix(");\n"))
     assert (news["state"], set(news["done"]), set(news["failed"])) == ("finished", {"robot", "sketch"}, {"broken"})
     assert (live / news["report_href"]).is_file()
+    assert json.loads((night[0] / HERE.status).read_text())["report"].startswith("reports/")  # also of a copy
 
 
 @pytest.mark.filterwarnings("ignore:.*type hint:UserWarning", "ignore::FutureWarning")  # of MLflow, as it is loaded

@@ -242,7 +242,7 @@ def test_a_checkpoint_that_was_picked_is_judged_as_a_row_and_is_the_domain(after
     asked = after_night.nada("pick", "sketch", "--step", "7")
     steps = ", ".join(map(str, kept_steps(row_folder.read_making(name))))
     said = f"sketch: kept-{name[-1]} has no checkpoint of step 7; it is step {kept} and kept {steps}"
-    assert (asked.status, asked.error) == (2, said)
+    assert (asked.status, asked.err.strip()) == (2, said)
     assert after_night.nada("pick", "sketch", "--step", str(step)).status == 0
     assert (taken("sketch"), row_folder.read_making("sketch").kept_step) == (int(name[-1]), kept)
     row = f"{name}_{step}"
