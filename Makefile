@@ -36,7 +36,7 @@ avatars: setup  ## every domain of prompts.csv from the bundled generator of 64 
 	@dvc repro && nada report
 
 test: lint type browser  ## ruff, mypy and every test, in two processes, the long ones first
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --rerun-show-tracebacks
 
 test-gpu: setup  ## what a CPU cannot prove, on a card; NADA_TEST_DEVICE=cpu tries the tests without one
 	$(BIN)/python -m pytest -q -rs tests/gpu
