@@ -41,7 +41,8 @@ def choose_clips(guides: Sequence[str], judge: str | None, root: Path, of_faces:
     """What was typed, or published models, or the bundled ones where the generator draws faces and they are there.
 
     Args:
-        guides: `NAME`, `NAME:TAG`, `NAME=FILE`, or a FILE whose NAME.json lies beside it; none for the default.
+        guides: `NAME`, `NAME:TAG`, `NAME=FILE`, or a FILE with its .json beside it; none for the default. The NAME of a
+            file is open_clip's, or that of a NAME.json beside it.
         judge: the same, one that does not guide; None for the default.
         root: the project's folder, to which paths are made relative.
         of_faces: whether the generator is a public one of faces.
@@ -71,8 +72,11 @@ def read_clip(option: str, text: str, root: Path) -> Clip:
     """
     name, sign, file = text.partition("=")
     if sign:
+        path = _there(option, file)
+        if "/" not in name and is_file(path.parent / f"{name}.json"):
+            return Clip(name=name, weights=path_in(path, root), folder=path.parent)
         _check_name(option, name)
-        return Clip(name=name, weights=path_in(_there(option, file), root))
+        return Clip(name=name, weights=path_in(path, root))
     if names_a_file(text):
         path = _there(option, text)
         if not is_file(path.with_suffix(".json")):

@@ -140,6 +140,16 @@ def test_what_cannot_be_used_is_one_line_and_nothing_is_written(
     assert not Path("mine").exists()
 
 
+def test_a_file_is_its_name_alone_or_name_and_file(project: Project) -> None:
+    for folder, text in (
+        ("alone", "world/tiny-guide.safetensors"),
+        ("both", "tiny-guide=world/tiny-guide.safetensors"),
+    ):
+        outcome = project.nada("init", folder, *OWN[:2], "--guide", text, "--judge", "world/tiny-judge.safetensors")
+        assert outcome.status == 0, outcome.err
+    assert Path("alone/params.yaml").read_bytes() == Path("both/params.yaml").read_bytes()
+
+
 def test_a_file_that_is_no_generator_is_refused(project: Project) -> None:
     Path("cat.pkl").write_bytes(b"nothing of the kind")
     outcome = project.nada("init", "mine", "--generator", "cat.pkl")
