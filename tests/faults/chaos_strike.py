@@ -83,7 +83,8 @@ class Strike(threading.Thread):
             "every worker": workers,
             "the flow": flow,
             "dvc": [pid for pid in everyone if pid == leader],
-            "everything at once": everyone,
+            # Not a `dvc` before or after it: see `kill`.
+            "everything at once": everyone if flow else [],
             "Ctrl-C": [pid for pid in everyone if group_of(pid) == leader] if flow else [],
             "Prefect's embedded server": [pid for pid in everyone if is_kind(pid, SERVER)],
         }
@@ -93,8 +94,8 @@ class Strike(threading.Thread):
         """Send the signal; who dies of it within seconds.
 
         Those that are killed together are frozen first: otherwise one notices that another is gone, and is killed at
-        what it does then, as no power cut would do. A `dvc` that was so killed amid the file of its locks left it
-        empty, and no later one began.
+        what it does then, as no power cut would do. A `dvc` that is killed amid the file of its locks, which it
+        writes before and after the flow, leaves it empty, and no later one begins.
         """
         victims = {pid: f"{pid} {kind_of(pid)}" for pid in self.victims()}
         at_once = len(victims) > 1 and self.target.number == signal.SIGKILL

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import re
 import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +22,12 @@ NIGHT_SECONDS = 300.0
 # text, as named tuples are made while modules load, whatever status was asked for.
 AS_A_SCRIPT = "import sys; from flows.cli.main import main; sys.exit(main())"
 NADA_RUN = (sys.executable, "-c", AS_A_SCRIPT, "run")
+# Makes the terminal that is standard input the session's own, so that closing it is felt, and becomes the command that
+# follows. Not done between fork and exec: of this process's threads one may hold a lock that is then held for ever.
+TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+)
+IN_TERMINAL = (sys.executable, "-c", TAKE_TERMINAL)
 WORKER, SERVER = "tasks.workers.process", "flows.server_process"
 
 
@@ -52,14 +56,13 @@ class NightProcess:
         self.lines: list[str] = []
         ours, theirs = pty.openpty() if terminal else os.pipe()
         self.process = subprocess.Popen(
-            [*command, *arguments],
+            [*(IN_TERMINAL if terminal else ()), *command, *arguments],
             cwd=folder,
             env={**inherited, "MLFLOW_EXPERIMENT_NAME": experiment(folder), **environment},
             stdin=theirs if terminal else subprocess.DEVNULL,
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=take_terminal if terminal else None,
         )
         os.close(theirs)
         self.output = open(ours, errors="replace")  # noqa: SIM115, PTH123 (closed by whoever leaves the block)
@@ -70,7 +73,8 @@ class NightProcess:
     def __exit__(self, *_: object) -> None:
         self.output.close()
         for pid in session_members(self.process.pid):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     def wait_for(self, pattern: str) -> str:
@@ -113,11 +117,6 @@ class NightProcess:
         while self.members() and time.monotonic() < deadline:
             time.sleep(0.05)
         return Outcome(status, "".join(self.lines), "")
-
-
-def take_terminal() -> None:
-    """Make the terminal that is standard input the session's own, so that closing it is felt."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def session_members(session: int) -> list[int]:

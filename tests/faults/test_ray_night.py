@@ -13,28 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.faults.harness import AS_A_SCRIPT, WORKER, NightProcess, statuses
+from tests.faults.held import Held
 from tests.project import HEADER, PARAMS, Outcome, make_project, write_own_tasks
 
 pytest.importorskip("ray", reason="needs the extra that dev includes: pip install -e '.[ray]'")
 
 STATION = "ray::RowActor"  # what an actor calls itself
 STEPS, HELD = 40, 20  # of a long row, and after how many it waits to be killed
-# Read by every worker as it starts: one of them loads what it needs while the other may be through with its row.
-WAITS = """
-import sys
-if "tasks.workers.process" in sys.orig_argv:
-    import time
-    from pathlib import Path
-    from nada.methods.adapt.making import AdaptedRow
-    after, held = AdaptedRow.after, Path(__file__).with_name("held")
-
-    def wait(self, step, at_once):
-        while step.index == {held} and held.exists():
-            time.sleep(0.05)
-        return after(self, step, at_once)
-
-    AdaptedRow.after = wait
-"""
 SETTINGS = "night:\n  runner: ray\n  checkpoint_minutes: 0   # saved after every step\n"
 RECIPES = f"    iterations: 3\n  long:\n    iterations: {STEPS}\n"  # the broken one is the last so far
 ROWS = {"long": "long", "twin": "long", "fine": "style", "broken": "broken"}
@@ -54,23 +39,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_world: Path) -> Path:
 @pytest.fixture(scope="module")
 def night(folder: Path, services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """A night in which both long rows lose what they run on."""
-    waits = tmp_path_factory.mktemp("waits")
-    (waits / "sitecustomize.py").write_text(WAITS.format(held=HELD))
-    (waits / "held").touch()
-    paths = {
-        "XDG_CACHE_HOME": str(folder / "caches"),
-        "PYTHONPATH": os.pathsep.join([str(waits), *filter(None, sys.path)]),
-    }
-    with NightProcess(folder, **services, **paths) as night:
-        going: set[str] = set()
-        while going != {"long", "twin"}:
-            going.add(night.wait_for("(long|twin): making").split()[1].rstrip(":"))
+    held = Held(tmp_path_factory.mktemp("night") / "held", long=HELD, twin=HELD)
+    with NightProcess(folder, **services, **held.environment, XDG_CACHE_HOME=str(folder / "caches")) as night:
+        for row in ("long", "twin"):
+            held.wait_for(row, HELD, night)
         for station, is_lost in zip(night.members(STATION), (True, False), strict=True):
             (worker,) = [pid for pid in night.members(WORKER) if parent_of(pid) == station]
             os.kill(station if is_lost else worker, signal.SIGKILL)
-        steps = [int(step) for step in re.findall(rf"making, step (\d+)/{STEPS}", "".join(night.lines))]
-        assert max(steps) <= HELD + 1, steps
-        (waits / "held").unlink()
+        for row in ("long", "twin"):
+            held.let_go(row, HELD)
         yield night.end()
         assert night.members() == []
 

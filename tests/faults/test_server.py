@@ -11,7 +11,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,11 @@ import flows  # noqa: F401 (settles Prefect's settings before its import)
 from flows.server import EmbeddedServer, PrefectServer, ServerError
 from tasks.config.project import HERE
 from tests.faults.harness import SERVER, WORKER, NightProcess, finished_rows
+from tests.faults.held import Held
 from tests.project import PARAMS, Project
 
 NOWHERE = "http://127.0.0.1:1"  # an MLflow that is gone
+PATIENCE_SECONDS = 300.0  # for an answer; httpx's own 5 are short on a busy machine
 
 
 def states(project: Project) -> list[str]:
@@ -65,11 +66,13 @@ def test_nights_end_with_all_that_they_started_and_outlive_servers_and_terminal(
     assert "Traceback" not in outcome.out
 
     (project.folder / "params.yaml").write_text(PARAMS)
-    with NightProcess(project.folder, terminal=True, MLFLOW_TRACKING_URI=NOWHERE) as night:
+    held = Held(project.folder / "held", sketch=0)
+    with NightProcess(project.folder, terminal=True, MLFLOW_TRACKING_URI=NOWHERE, **held.environment) as night:
         night.wait_for("loading models")
         (server,) = night.members(SERVER)
         os.kill(server, signal.SIGKILL)
         night.output.close()
+        held.let_go("sketch")
         assert night.end().status == 0
         assert night.members() == []
     assert list(finished_rows(project.folder)) == ["robot", "sketch"]
@@ -90,10 +93,10 @@ def test_a_server_answers_nobody_who_does_not_know_its_secret(services: dict[str
     url, (user, password) = services["PREFECT_API_URL"], services["PREFECT_API_AUTH_STRING"].split(":")
     for name, headers in QUESTIONS.items():
         for path in ("deployments/filter", "flow_runs/filter", "admin/database/clear"):
-            answer = httpx.post(f"{url}/{path}", content=b"{}", headers=headers)
+            answer = httpx.post(f"{url}/{path}", content=b"{}", headers=headers, timeout=PATIENCE_SECONDS)
             assert answer.status_code == 401, (name, path)
             assert "access-control-allow-origin" not in answer.headers, name
-    known = httpx.post(f"{url}/flow_runs/filter", json={}, auth=(user, password))
+    known = httpx.post(f"{url}/flow_runs/filter", json={}, auth=(user, password), timeout=PATIENCE_SECONDS)
     assert known.status_code == 200
     with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: f"{user}:{password}"}):
         PrefectServer()
@@ -105,7 +108,8 @@ def test_a_server_answers_nobody_who_does_not_know_its_secret(services: dict[str
     ):
         PrefectServer()
     preflight = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
-    assert "access-control-allow-origin" not in httpx.options(f"{url}/flow_runs/filter", headers=preflight).headers
+    answer = httpx.options(f"{url}/flow_runs/filter", headers=preflight, timeout=PATIENCE_SECONDS)
+    assert "access-control-allow-origin" not in answer.headers
 
 
 def test_a_server_that_cannot_start_says_why_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,21 +134,41 @@ class Idlers(contextlib.nullcontext[Any]):
         return self
 
 
+# A server that comes to the end of the first of the migrations, says so, and goes no further.
+STOPS_AMID_TABLES = """
+import time
+from alembic.runtime.migration import HeadMaintainer
+from flows.server_process import main
+
+update = HeadMaintainer.update_to_step
+
+def stop(self, step):
+    update(self, step)
+    print("amid", flush=True)
+    time.sleep(600)
+
+HeadMaintainer.update_to_step = stop
+main()
+"""
+
+
 def test_a_server_that_is_killed_amid_its_first_tables_hinders_no_later_one(tmp_path: Path) -> None:
     home = tmp_path / "home"
     environment = {**os.environ, "PREFECT_HOME": str(home), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{home / 'prefect.db'}"
     with socket.create_server(("127.0.0.1", 0)) as listening:
         fd, url = listening.fileno(), f"http://127.0.0.1:{listening.getsockname()[1]}/api/health"
-        command = [sys.executable, "-m", SERVER, str(fd), str(os.getpid())]
-        with subprocess.Popen(command, env=environment, pass_fds=[fd]) as first:
-            while not any(path.stat().st_size for path in home.glob("unfinished-*/prefect.db")):
-                assert first.poll() is None
-                time.sleep(0.01)
+        given = (str(fd), str(os.getpid()))
+        amid = [sys.executable, "-c", STOPS_AMID_TABLES, *given]
+        with subprocess.Popen(amid, env=environment, pass_fds=[fd], stdout=subprocess.PIPE, text=True) as first:
+            assert first.stdout is not None
+            assert first.stdout.readline() == "amid\n"
             first.kill()
+        (unfinished,) = home.glob("unfinished-*/prefect.db")
+        assert unfinished.stat().st_size
         assert not (home / "prefect.db").exists()
-        with subprocess.Popen(command, env=environment, pass_fds=[fd]) as second:
-            assert httpx.get(url, timeout=300).status_code == 200
+        with subprocess.Popen([sys.executable, "-m", SERVER, *given], env=environment, pass_fds=[fd]) as second:
+            assert httpx.get(url, timeout=PATIENCE_SECONDS).status_code == 200
             second.kill()
     assert not [*home.glob("unfinished-*")]
 
@@ -157,10 +181,12 @@ def test_a_server_that_goes_for_good_costs_its_own_entries_alone(
     server = EmbeddedServer()
     server.ready()
     access = {setting.name: value for setting, value in server.access.items()}
-    named = {**services, **access, "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    held = Held(project.folder / "held", sketch=0)
+    named = {**services, **access, **held.environment, "PREFECT_CLIENT_MAX_RETRIES": "0"}
     with NightProcess(project.folder, **named) as night:
         night.wait_for("loading models")
         server.stop()
+        held.let_go("sketch")
         outcome = night.end()
     assert outcome.status == 0, outcome.out
     assert "Prefect: the end of the night was not recorded" in outcome.out

@@ -12,12 +12,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nada.errors import ImageError
 from tasks.workers.idle import RowTimeoutError, WorkersStoppedError
-from tasks.workers.local import WorkerPool
+from tasks.workers.local import Limit, WorkerPool
 from tasks.workers.news import Progress
 from tasks.workers.pool import RowFailedError, WorkerDiedError, WorkerSpec
 
@@ -156,16 +157,22 @@ def test_a_stopped_worker_is_ended_at_its_limit_also_before_it_takes_its_job(poo
     assert run(pool, "b")["seen"] == ["b"]
 
 
-def test_an_answer_that_was_given_before_the_limit_counts(pool: WorkerPool) -> None:
+def test_an_answer_that_was_given_before_the_limit_counts(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader is late, as on a machine that has other things to do."""
-    limit = 5.0
+    limits: list[Limit] = []
+
+    def kept(*arguments: Any) -> Limit:
+        limits.append(Limit(*arguments))
+        return limits[-1]
 
     def is_late(_: Progress) -> None:
-        assert pool.workers[0].pipe.poll(60)  # the answer is there
-        pool.workers[0].process.wait(60)  # and the limit has ended who gave it
+        assert pool.workers[0].pipe.poll(LONG)  # the answer is there
+        limits[-1]._over()  # and now the limit ends who gave it
+        pool.workers[0].process.wait(LONG)
 
+    monkeypatch.setattr("tasks.workers.local.Limit", kept)
     run(pool, "a")
-    assert pool.run(FUNCTION, Job("c"), is_late, timeout_seconds=limit)["seen"][-1] == "c"
+    assert pool.run(FUNCTION, Job("c"), is_late, timeout_seconds=LONG)["seen"][-1] == "c"
     assert run(pool, "b")["seen"] == ["b"]
 
 
@@ -209,31 +216,36 @@ def test_closing_the_pool_frees_threads_that_run_and_wait(tmp_path: Path, monkey
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
-    (tmp_path / "fake_rows.py").write_text(ROWS)
-    parent = textwrap.dedent(
-        """
+    hanging = """
+        import os, time
         from dataclasses import dataclass
-        from tasks.workers.pool import WorkerSpec
-        from tasks.workers.local import WorkerPool
 
         @dataclass(frozen=True)
         class Job:
-            name: str
             device: str = ""
             threads: int = 0
 
-        pool = WorkerPool([WorkerSpec(device="cpu", threads=1)])
-        print(pool.workers[0].process.pid, flush=True)
-        pool.run("fake_rows:row", Job("hang"), timeout_seconds=600)
+        def hang(job, tell):
+            tell(os.getpid())
+            time.sleep(600)
         """
-    )
-    (tmp_path / "parent.py").write_text(parent)
+    parent = """
+        from functools import partial
+        from hanging import Job
+        from tasks.workers.pool import WorkerSpec
+        from tasks.workers.local import WorkerPool
+
+        with WorkerPool([WorkerSpec(device="cpu", threads=1)]) as pool:
+            pool.run("hanging:hang", Job(), partial(print, flush=True), timeout_seconds=600)
+        """
+    for name, code in {"hanging.py": hanging, "parent.py": parent}.items():
+        (tmp_path / name).write_text(textwrap.dedent(code))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
     with subprocess.Popen(
         [sys.executable, str(tmp_path / "parent.py")], env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        worker = int(process.stdout.readline())
+        worker = int(process.stdout.readline())  # in the middle of a job, which it does not leave by itself
         assert lives(worker)
         process.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + LONG
