@@ -94,8 +94,10 @@ def work_through(context: NightContext) -> Iterator[tuple[PlannedRow, Record | E
     ended: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
     growth = Growth(Path(context.plan.params.night.prompts), takes=not context.plan.is_part)
     passes: dict[str, int] = {}  # domain -> the pass that keeps a worker busy with it
+    is_halted = False  # when it was last looked at: a pause that ends after that look kept rows from beginning
 
     def fill() -> None:
+        nonlocal is_halted
         is_halted = is_paused()
         context.status_writer.paused(is_halted)
         while not is_halted and (idle := len(context.pool.workers) - len(set(passes.values()))) > 0:
@@ -119,7 +121,7 @@ def work_through(context: NightContext) -> Iterator[tuple[PlannedRow, Record | E
     fill()
     for record in current_records(context.plan):  # thousands of records; the workers need none of them
         context.records[record.domain] = record
-    while running or (is_paused() and context.waiting.would_take(context.seconds)):
+    while running or (is_halted and context.waiting.would_take(context.seconds)):
         take_up(context, growth, set(passes))
         try:
             future = ended.get(timeout=LOOK_SECONDS)

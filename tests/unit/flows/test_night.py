@@ -226,6 +226,41 @@ def test_prefect_does_not_write_down_the_rows_of_the_plan(monkeypatch: pytest.Mo
     assert Unseen.owed == ("night 2026-01-01 00:00:00", "record in MLflow")  # to be written down before its server ends
 
 
+class Done:
+    """A task that ends at once, and what it returned."""
+
+    def submit(self, domain: str, context: Any) -> Done:
+        self.domain = domain
+        return self
+
+    def add_done_callback(self, hear: Callable[[Done], None]) -> None:
+        hear(self)
+
+    def result(self, raise_on_failure: bool) -> str:
+        return self.domain
+
+
+def test_a_pause_that_ends_between_two_looks_at_it_ends_no_night(monkeypatch: pytest.MonkeyPatch) -> None:
+    row: Any = SimpleNamespace(domain="sketch", state="train")
+    settings = SimpleNamespace(night=SimpleNamespace(prompts="prompts.csv"))
+    plan: Any = SimpleNamespace(by_domain={"sketch": row}, is_part=True, params=settings)
+    pool, told = SimpleNamespace(workers=["a worker"]), SimpleNamespace(paused=lambda _: None)
+    context = NightContext(plan, pool, Heard(), told, RowQueue({"sketch": 1.0}), NOW)  # type: ignore[arg-type]
+    looks = iter([True])
+    changes: dict[str, Any] = {
+        "is_paused": lambda: next(looks, False),  # whoever looks again finds that it is over
+        "LOOK_SECONDS": 0.001,
+        "current_records": lambda _: (),
+        "together": lambda *_: [row],
+        "make_row": Done(),
+        "evaluate_row": Done(),
+    }
+    for name, changed in changes.items():
+        monkeypatch.setattr(flows.night, name, changed)
+    monkeypatch.setattr(context, "gather", lambda rows: None)
+    assert list(flows.night.work_through(context)) == [(row, "sketch")]
+
+
 class Retrieving:
     """Workers that tell where a row's pictures are, in its folder, or that they cannot."""
 
