@@ -80,8 +80,11 @@ def _interrupt(*_: Any) -> None:
 
 def _children() -> list[int]:
     """Processes that this one started; none where the system does not tell."""
-    found = Path("/proc/self/task").glob("*/children")
-    return [int(pid) for children in found for pid in children.read_text().split()]
+    found: list[int] = []
+    for children in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # its thread has ended since it was found
+            found += map(int, children.read_text().split())
+    return found
 
 
 def schedule_of(cron: str) -> Schedule:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING, temporary_settings
 
-from flows.serve import SECRET_NAME, api, kept_secret, local_zone, schedule_of
+from flows.serve import SECRET_NAME, _children, api, kept_secret, local_zone, schedule_of
 from flows.server import ServerError
 from nada.errors import ParamsError
 from tasks.status.status_file import load_status
@@ -123,9 +124,18 @@ def said(log: str) -> str:
 def descendants(pid: int) -> list[int]:
     """Every process below this one."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in task.read_text().split()]
+    with suppress(OSError):  # it has ended meanwhile
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            with suppress(OSError):  # or this one of its threads has
+                found += map(int, children.read_text().split())
     return found + [below for child in found for below in descendants(child)]
+
+
+def test_a_thread_that_ends_while_children_are_looked_for_hides_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda *asked: [Path("/proc/self/task/0/children"), *glob(*asked)])
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in _children()
 
 
 def test_the_secret_is_the_same_for_every_start_and_for_this_user_alone(
