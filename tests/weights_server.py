@@ -75,7 +75,7 @@ class Counter(BaseHTTPRequestHandler):
             rest = rest[: shop.drops.pop(0)]
         elif shop.stalls:
             self.wfile.write(rest[: shop.stalls.pop(0)])
-            shop.closing.wait(5)
+            shop.closing.wait()
             return None
         self.wfile.write(rest)
 

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
@@ -267,7 +268,14 @@ def test_a_night_that_could_not_tell_its_end_has_it_from_the_next_one(
 
 
 def test_a_server_that_is_gone_is_one_clear_error_and_not_asked_for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("asked again later"))
+    here, sleep = threading.get_ident(), time.sleep
+
+    def refuse_to_wait(seconds: float) -> None:
+        if threading.get_ident() == here:
+            pytest.fail("asked again later")
+        sleep(seconds)
+
+    monkeypatch.setattr("time.sleep", refuse_to_wait)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     with pytest.raises(OutputError, match=r"^MLflow at http://127\.0\.0\.1:1: API request to .* failed"):
         mlflow_store.start_night(params(), [ROW], "night")

@@ -238,10 +238,11 @@ def test_a_pick_overrules_the_judge_until_it_is_taken_back(after_night: Project)
 
 def test_a_checkpoint_that_was_picked_is_judged_as_a_row_and_is_the_domain(after_night: Project) -> None:
     name = f"sketch_kept-{taken('sketch')}"
-    kept, step = row_folder.read_making(name).kept_step, kept_steps(row_folder.read_making(name))[0]
-    asked = after_night.nada("pick", "sketch", "--step", "7")
-    steps = ", ".join(map(str, kept_steps(row_folder.read_making(name))))
-    said = f"sketch: kept-{name[-1]} has no checkpoint of step 7; it is step {kept} and kept {steps}"
+    kept, steps = row_folder.read_making(name).kept_step, kept_steps(row_folder.read_making(name))
+    step, absent = steps[0], next(step for step in range(1, 13) if step not in (kept, *steps))
+    asked = after_night.nada("pick", "sketch", "--step", str(absent))
+    others = ", ".join(map(str, steps))
+    said = f"sketch: kept-{name[-1]} has no checkpoint of step {absent}; it is step {kept} and kept {others}"
     assert (asked.status, asked.err.strip()) == (2, said)
     assert after_night.nada("pick", "sketch", "--step", str(step)).status == 0
     assert (taken("sketch"), row_folder.read_making("sketch").kept_step) == (int(name[-1]), kept)

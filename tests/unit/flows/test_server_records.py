@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -29,7 +31,7 @@ class Client(contextlib.nullcontext[Any]):
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0
         monkeypatch.setattr(server_records, "get_client", lambda sync_client: self)
-        monkeypatch.setattr("flows.server_records.time.sleep", self.write)
+        monkeypatch.setattr(server_records, "time", SimpleNamespace(monotonic=time.monotonic, sleep=self.write))
 
     def __enter__(self) -> Client:
         return self

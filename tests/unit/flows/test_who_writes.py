@@ -111,7 +111,7 @@ def test_who_reads_changes_nothing_and_needs_no_lock(night: Project, line: str) 
     before = content(night.folder)
     with held_by_another():
         outcome = night.nada(*line.split())
-    assert "4711" not in outcome.out + outcome.err
+    assert "process 4711" not in outcome.out + outcome.err
     assert content(night.folder) == before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ class Pass:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(glimpses.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(glimpses, "time", SimpleNamespace(monotonic=lambda: now[0]))  # not that of other threads
     return now
 
 

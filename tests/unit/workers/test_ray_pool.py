@@ -109,17 +109,24 @@ def test_a_worker_that_is_lost_while_no_other_can_be_asked_for_is_given_back(
 def test_a_station_that_takes_no_files_is_ended_at_the_rows_limit(
     pool: RayPool, station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = RayWorker.send
-    monkeypatch.setattr(Station, "send", silent)
-    monkeypatch.setattr("tasks.workers.ray.worker.ray", lambda: Silent())
-    station.actor = Silent()
+    station.actor = silent = Silent()
+    monkeypatch.setattr(Station, "send", RayWorker.send)
+    monkeypatch.setattr("tasks.workers.ray.worker.ray", lambda: silent)
+    for module in ("idle", "ray.worker"):
+        monkeypatch.setattr(f"tasks.workers.{module}.time", silent)
     with pytest.raises(RowTimeoutError, match=r"^its files did not arrive in time; the worker was killed$"):
-        pool.run("module:function", None, timeout_seconds=0.01)
+        run(pool)
     assert station.kills == 1
 
 
 class Silent:
-    """A Ray whose actors never answer."""
+    """A Ray whose actors never answer, and its clock: whoever waits for them waits for an hour."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
 
     def __getattr__(self, name: str) -> Silent:
         return self
@@ -128,4 +135,5 @@ class Silent:
         return self
 
     def wait(self, references: Any, timeout: float) -> tuple[list[Any], list[Any]]:
+        self.now += 3600.0
         return [], references
