@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from safetensors.torch import save_file
 
 from nada.checkpoints.canonical import save_generator
@@ -23,7 +24,9 @@ from nada.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from nada.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
 torch.set_num_threads(1)  # as workers have; more threads only wait for each other on such small networks
-# The same examples every time, however busy the machine: what holds today holds tomorrow.
+# The same examples every time, however busy the machine: what holds today holds tomorrow. Some would else be constants
+# of those modules of ours that are loaded by then, which differ with the tests that this process ran before.
+providers._get_local_constants = providers.Constants  # type: ignore[assignment]
 settings.register_profile("nada", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nada")
 
@@ -121,12 +124,14 @@ def nothing_warm() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """See `make_tiny_world`."""
-    return make_tiny_world(tmp_path_factory.mktemp("world"))
+    """See `make_tiny_world`; whichever test is the first to ask for it draws the same numbers as if it were not."""
+    with torch.random.fork_rng(devices=[]):
+        return make_tiny_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="session")
 def tiny_guide(tiny_world: Path) -> Guide:
-    """The tiny guide, loaded as a user's would be."""
+    """The tiny guide, loaded as a user's would be; likewise."""
     clip = GuideClipConfig(name="tiny-guide", weights=str(tiny_world / "tiny-guide.safetensors"))
-    return load_guide(GuideConfig(models=(clip,), config_dir=str(tiny_world)), "cpu")
+    with torch.random.fork_rng(devices=[]):
+        return load_guide(GuideConfig(models=(clip,), config_dir=str(tiny_world)), "cpu")
