@@ -38,14 +38,15 @@ def ws(**options: object) -> torch.Tensor:
     return torch.cat(list(Shown(**options).batches(tiny_generator())))  # type: ignore[arg-type]
 
 
-def seeded(seed: int, psi: float) -> torch.Tensor:
+def seeded(seed: int, psi: float, count: int = CHUNK) -> torch.Tensor:
+    """Mapped in one batch of that size, since on some processors another size has other last bits."""
     generator = tiny_generator()
-    return generator.mapping(draw_z(CHUNK, generator, seeded_rng(seed)), psi)
+    return generator.mapping(draw_z(CHUNK, generator, seeded_rng(seed))[:count], psi)
 
 
 def test_seeds_are_truncated_to_seven_tenths_and_files_not(sketch: Project) -> None:
-    assert torch.equal(ws(count=3, seed=2), seeded(2, 0.7)[:3])
-    assert torch.equal(ws(count=3, seed=2, psi=1.0), seeded(2, 1.0)[:3])
+    assert torch.equal(ws(count=3, seed=2), seeded(2, 0.7, 3))
+    assert torch.equal(ws(count=3, seed=2, psi=1.0), seeded(2, 1.0, 3))
     assert np.array_equal(ws(path=Path("4.npy")).numpy(), np.load("4.npy").astype(np.float32))
 
 
@@ -57,7 +58,7 @@ def test_latents_of_a_file_are_pulled_to_the_mean(sketch: Project) -> None:
 
 
 def test_some_layers_come_from_another_seed_in_every_picture(sketch: Project) -> None:
-    plain, other = ws(count=3, psi=1.0), seeded(7, 1.0)[0]
+    plain, other = ws(count=3, psi=1.0), seeded(7, 1.0, 1)[0]
     mixed = ws(count=3, psi=1.0, style_seed=7, style_layers="1,4-5")
     for row in range(L):
         expected = other[row].expand(3, -1) if row in (1, 4, 5) else plain[:, row]
@@ -107,5 +108,5 @@ def test_the_judges_seed_draws_the_judged_latents() -> None:
     """So that a user can make the true pictures of a row."""
     generator = tiny_generator()
     shown = torch.cat(list(Shown(count=20, seed=JUDGE_SEED).batches(generator)))
-    assert torch.equal(shown, fixed_latents(generator, 20, 0.7))
+    assert torch.allclose(shown, fixed_latents(generator, 20, 0.7), atol=1e-5)  # mapped in batches of other sizes
     assert f"--seed {JUDGE_SEED} " in (ROOT / "docs" / "scores.md").read_text(encoding="utf-8")
