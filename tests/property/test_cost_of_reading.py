@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import re
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -137,7 +138,12 @@ def load_clip_of(model: nn.Module) -> Callable[[Path], object]:
 
 @pytest.fixture(scope="module", autouse=True)
 def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Read everything once, uncounted: what is imported and cached by the first is no file's cost."""
+    """Read everything once, uncounted: what is imported and cached by the first is no file's cost.
+
+    Patterns of earlier tests are forgotten: where they fill the cache of `re`, any new one takes the place of another,
+    and whichever file meets that next would pay for compiling it.
+    """
+    re.purge()
     folder, load_clip = tmp_path_factory.mktemp("warm"), load_clip_of(nn.Linear(2, 2))
     for name in GROWING:
         for read in (inspect, load_clip):

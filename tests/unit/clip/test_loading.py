@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,4 +60,5 @@ def test_the_steps_of_open_clip_are_not_heard_and_others_are(
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr("nada.clip.loading.open_clip.get_tokenizer", lambda name: logging.info("of another"))
     load_clip(clip_config(tiny_world), str(tiny_world), True, "cpu")
-    assert caplog.messages == ["of another"]
+    here = [record.getMessage() for record in caplog.records if record.thread == threading.get_ident()]
+    assert here == ["of another"]  # threads that earlier tests left may speak, too
