@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from safetensors.torch import save_file
 
 from nada.checkpoints.canonical import save_generator
@@ -26,7 +27,7 @@ from nada.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 torch.set_num_threads(1)  # as workers have; more threads only wait for each other on such small networks
 # The same examples every time, however busy the machine: what holds today holds tomorrow. Some would else be constants
 # of those modules of ours that are loaded by then, which differ with the tests that this process ran before.
-providers._get_local_constants = providers.Constants  # type: ignore[assignment]
+providers._get_local_constants = Constants
 settings.register_profile("nada", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nada")
 
