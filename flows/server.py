@@ -95,6 +95,7 @@ class EmbeddedServer:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as this object)
         self.owed: tuple[str, str] | None = None
         """A night that came to its end, and its last task: what was told of it is to be written down before it ends."""
+        self._replacing = threading.Lock()
         self._ending = threading.Event()
         self._given_up = threading.Event()
         self._process = self._start()
@@ -118,7 +119,10 @@ class EmbeddedServer:
             self._process.wait()
             if self._ending.wait(PAUSE_SECONDS):
                 return
-            self._process = self._start()
+            with self._replacing:
+                if self._ending.is_set():
+                    return
+                self._process = self._start()
         self._process.wait()
         self._given_up.set()
         self._socket.close()
@@ -151,7 +155,8 @@ class EmbeddedServer:
         """End the process."""
         if self.owed is not None:
             await_records(self.access, *self.owed)
-        self._ending.set()
+        with self._replacing:
+            self._ending.set()  # from now on this process is the last
         self._process.terminate()
         try:
             self._process.wait(ENDING_SECONDS)

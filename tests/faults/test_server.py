@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,34 @@ class Idlers(contextlib.nullcontext[Any]):
 
     def __enter__(self) -> Idlers:
         return self
+
+
+def test_a_server_that_is_replaced_while_it_is_to_end_ends_with_its_successor(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    replacing, goes_on = threading.Event(), threading.Event()
+
+    def start(_: EmbeddedServer) -> subprocess.Popen[bytes]:
+        if started:
+            replacing.set()
+            assert goes_on.wait(PATIENCE_SECONDS)
+        started.append(subprocess.Popen(["sleep", "600"]))
+        return started[-1]
+
+    monkeypatch.setattr(EmbeddedServer, "_start", start)
+    monkeypatch.setattr("flows.server.PAUSE_SECONDS", 0.0)
+    server = EmbeddedServer()
+    started[0].kill()
+    assert replacing.wait(PATIENCE_SECONDS)
+    stopping = threading.Thread(target=server.stop)
+    stopping.start()
+    stopping.join(0.5)  # without a lock it is through by then, and knows of the first alone
+    goes_on.set()
+    stopping.join(PATIENCE_SECONDS)
+    try:
+        assert len(started) == 2
+        started[1].wait(10)
+    finally:
+        started[1].kill()
 
 
 # A server that comes to the end of the first of the migrations, says so, and goes no further.
