@@ -160,7 +160,8 @@ def test_a_server_that_is_replaced_while_it_is_to_end_ends_with_its_successor(mo
         assert len(started) == 2
         started[1].wait(10)
     finally:
-        started[1].kill()
+        for process in started:
+            process.kill()
 
 
 # A server that comes to the end of the first of the migrations, says so, and goes no further.
